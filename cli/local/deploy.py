@@ -1,0 +1,153 @@
+"""Deploys template.yaml to the emulator, with functions that are already built.
+
+The one rule: the template is deployed as it stands. Only where each function's code lies is filled in, as
+`sam package` would do, and what the emulator does not create from it is added through its API.
+
+Progress goes to standard error; the stack's outputs go to standard output, as one JSON object. A failure
+is one sentence on standard error and exit code 1.
+"""
+
+import argparse
+import io
+import json
+import os
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+# A person's own profile or region must not reach the clients made here.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from samtranslator.yaml_helper import yaml_parse
+
+BUCKET = "docintell-deployments"
+# A stack of this size takes two seconds.
+DEADLINE_SECONDS = 60
+
+
+class DeployError(Exception):
+    """Why the stack is not there, as a sentence for a person."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--endpoint", required=True, help="the emulator's AWS endpoint")
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--template", type=Path, required=True)
+    parser.add_argument("--stack-name", default="docintell-webhooks")
+    parser.add_argument("--binary", action="append", default=[], metavar="NAME=PATH",
+                        help="the built binary that the template calls NAME; once for each function")
+    parser.add_argument("--parameters", default="{}", metavar="JSON",
+                        help="an object of template parameters, or - to read it from standard input")
+    arguments = parser.parse_args()
+    try:
+        outputs = deploy(arguments)
+    except (DeployError, ClientError, BotoCoreError, OSError, json.JSONDecodeError) as error:
+        print(f"The local stack could not be deployed: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(outputs))
+    return 0
+
+
+def deploy(arguments: argparse.Namespace) -> dict[str, str]:
+    text = sys.stdin.read() if arguments.parameters == "-" else arguments.parameters
+    parameters = json.loads(text)
+    binaries = dict(binary.split("=", 1) for binary in arguments.binary)
+    session = boto3.Session("test", "test", region_name=arguments.region)
+
+    def client(service: str):
+        # One try, and no proxy from the environment: the emulator is on this machine.
+        config = Config(proxies={}, retries={"total_max_attempts": 1})
+        return session.client(service, endpoint_url=arguments.endpoint, config=config)
+
+    template = yaml_parse(arguments.template.read_text())
+    upload_code(client("s3"), template, binaries)
+    outputs = create_stack(client("cloudformation"), arguments.stack_name, template, parameters)
+    add_default_route(client("apigatewayv2"), client("lambda"), outputs)
+    enable_time_to_live(client("dynamodb"), template, outputs)
+    return outputs
+
+
+def upload_code(s3, template: dict, binaries: dict[str, str]) -> None:
+    """Puts each function's binary into a bucket and its place there into the template."""
+    s3.create_bucket(Bucket=BUCKET)
+    for resource in template["Resources"].values():
+        if resource["Type"] != "AWS::Serverless::Function":
+            continue
+        name = resource["Metadata"]["BuildProperties"]["Binary"]
+        if name not in binaries:
+            raise DeployError(f"the template asks for a binary {name}: say where it is with --binary {name}=PATH.")
+        progress(f"uploading {name}")
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as bundle:
+            bootstrap = zipfile.ZipInfo("bootstrap")
+            bootstrap.external_attr = 0o755 << 16
+            bundle.writestr(bootstrap, Path(binaries[name]).read_bytes())
+        s3.put_object(Bucket=BUCKET, Key=f"{name}.zip", Body=archive.getvalue())
+        resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}.zip"
+
+
+def create_stack(cloudformation, name: str, template: dict, parameters: dict) -> dict[str, str]:
+    progress(f"creating stack {name}")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        status = stack["StackStatus"]
+        if status == "CREATE_COMPLETE":
+            return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        if status not in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
+            raise DeployError(first_failure(cloudformation, stack))
+        if time.monotonic() > deadline:
+            raise DeployError(f"the stack is still {status} after {DEADLINE_SECONDS} seconds.")
+        time.sleep(0.1)
+
+
+def first_failure(cloudformation, stack: dict) -> str:
+    """The reason of the resource that failed first: all later ones follow from it."""
+    events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
+    for event in sorted(events, key=lambda event: event["Timestamp"]):
+        # The stack's own event only counts the resources that failed.
+        if event["ResourceStatus"] == "CREATE_FAILED" and event["PhysicalResourceId"] != stack["StackId"]:
+            return f"{event['LogicalResourceId']} failed: {event.get('ResourceStatusReason', 'no reason given')}."
+    return f"it is {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given')}."
+
+
+def add_default_route(apigateway, functions, outputs: dict[str, str]) -> None:
+    """The emulator makes the HTTP API and leaves out the routes, which SAM writes into its OpenAPI body."""
+    progress("adding the API's route")
+    api = outputs["HttpApiId"]
+    function = functions.get_function_configuration(FunctionName=outputs["ApiFunctionName"])
+    integration = apigateway.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=function["FunctionArn"],
+        PayloadFormatVersion="2.0",
+    )
+    apigateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration['IntegrationId']}")
+
+
+def enable_time_to_live(dynamodb, template: dict, outputs: dict[str, str]) -> None:
+    """The emulator does not take a table's time to live from a template. Tables' outputs are named like them."""
+    for name, resource in template["Resources"].items():
+        specification = resource.get("Properties", {}).get("TimeToLiveSpecification")
+        if specification and name in outputs:
+            dynamodb.update_time_to_live(TableName=outputs[name], TimeToLiveSpecification=specification)
+
+
+def progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
