@@ -1,0 +1,266 @@
+//! Events: what happened to a document, in the exact bytes that every endpoint receives.
+//!
+//! The rule: a body is serialised once, here, with the keys in the published order; after that it is
+//! only ever copied.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::id::{EventId, TenantId};
+use crate::job::{Job, JobStatus};
+use crate::timestamp::Timestamp;
+
+/// The largest body that is delivered, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The most that is kept of a job's `error_message`, in characters.
+pub const MAX_ERROR_MESSAGE_CHARS: usize = 1024;
+
+/// What stands in `error_message` when the pipeline gave no reason; receivers index the field.
+const DEFAULT_ERROR_MESSAGE: &str = "Document processing failed";
+
+/// The kinds of event that a webhook can subscribe to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EventName {
+    /// A document was uploaded and queued.
+    #[serde(rename = "document.uploaded")]
+    DocumentUploaded,
+    /// A document's extraction succeeded.
+    #[serde(rename = "document.processing.completed")]
+    ProcessingCompleted,
+    /// A document's extraction failed.
+    #[serde(rename = "document.processing.failed")]
+    ProcessingFailed,
+}
+
+impl EventName {
+    /// Every event, in the order of a document's life.
+    pub const ALL: [Self; 3] =
+        [Self::DocumentUploaded, Self::ProcessingCompleted, Self::ProcessingFailed];
+
+    /// The public name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DocumentUploaded => "document.uploaded",
+            Self::ProcessingCompleted => "document.processing.completed",
+            Self::ProcessingFailed => "document.processing.failed",
+        }
+    }
+
+    /// The event of that public name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == name)
+    }
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One event, ready to be delivered.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The same for every webhook that receives the event, and when its record is read again.
+    pub id: EventId,
+    /// What happened.
+    pub name: EventName,
+    /// Whose document it happened to.
+    pub tenant_id: TenantId,
+    /// When the pipeline says it happened, in whole seconds.
+    pub occurred_at: Timestamp,
+    /// The bytes to POST: compact JSON.
+    pub body: Box<RawValue>,
+}
+
+/// An event that cannot be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// The job's fields add up to more than may be sent.
+    #[error("the event's body has {size} bytes; at most {MAX_BODY_BYTES} can be delivered")]
+    BodyTooLarge {
+        /// The body's size in bytes.
+        size: usize,
+    },
+    /// The job's fields cannot be written as JSON.
+    #[error("the event cannot be written as JSON")]
+    Serialize(#[source] serde_json::Error),
+}
+
+impl Event {
+    /// The event `name` of `job`; `id` is the event's own.
+    pub fn new(id: EventId, name: EventName, job: &Job) -> Result<Self, EventError> {
+        let occurred_at = job.updated_at.whole_seconds();
+        let body = serde_json::value::to_raw_value(&Body {
+            event: name,
+            timestamp: occurred_at,
+            data: Data::of(name, job),
+        })
+        .map_err(EventError::Serialize)?;
+        match body.get().len() {
+            size if size > MAX_BODY_BYTES => Err(EventError::BodyTooLarge { size }),
+            _ => Ok(Self { id, name, tenant_id: job.tenant_id, occurred_at, body }),
+        }
+    }
+}
+
+/// The body; the order of fields is the published one.
+#[derive(Serialize)]
+struct Body<'a> {
+    event: EventName,
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    document_id: &'a str,
+    job_id: &'a str,
+    tenant_id: TenantId,
+    status: JobStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processing_time_seconds: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_count: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ir_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<&'a str>,
+}
+
+impl<'a> Data<'a> {
+    fn of(name: EventName, job: &'a Job) -> Self {
+        let bare = Self {
+            document_id: &job.document_id,
+            job_id: &job.job_id,
+            tenant_id: job.tenant_id,
+            status: JobStatus::Queued,
+            processing_time_seconds: None,
+            page_count: None,
+            ir_version: None,
+            error_message: None,
+        };
+        match name {
+            EventName::DocumentUploaded => bare,
+            EventName::ProcessingCompleted => Self {
+                status: JobStatus::Completed,
+                processing_time_seconds: job.processing_time_seconds.as_deref(),
+                page_count: job.page_count.as_deref(),
+                ir_version: job.ir_version.as_deref(),
+                ..bare
+            },
+            EventName::ProcessingFailed => Self {
+                status: JobStatus::Failed,
+                error_message: Some(
+                    job.error_message.as_deref().map_or(DEFAULT_ERROR_MESSAGE, |text| {
+                        first_chars(text, MAX_ERROR_MESSAGE_CHARS)
+                    }),
+                ),
+                ..bare
+            },
+        }
+    }
+}
+
+/// The first `count` characters of `text`, or all of it.
+#[must_use]
+pub fn first_chars(text: &str, count: usize) -> &str {
+    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(status: JobStatus) -> Job {
+        let number = |digits: &str| Some(RawValue::from_string(digits.to_owned()).unwrap());
+        Job {
+            job_id: "550e8400-e29b-41d4-a716-446655440000".to_owned(),
+            document_id: "660e8400-e29b-41d4-a716-446655440001".to_owned(),
+            tenant_id: "770e8400-e29b-41d4-a716-446655440002".parse().unwrap(),
+            status,
+            processing_time_seconds: number("45.2"),
+            page_count: number("12"),
+            ir_version: Some("v001".to_owned()),
+            error_message: Some("File is corrupted or password protected".to_owned()),
+            updated_at: Timestamp::parse("2025-12-03T10:30:00Z").unwrap(),
+        }
+    }
+
+    fn body(name: EventName, job: &Job) -> Result<String, EventError> {
+        let id = EventId::of_record("1", job.updated_at);
+        Event::new(id, name, job).map(|event| event.body.get().to_owned())
+    }
+
+    const IDS: &str = r#""document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002""#;
+
+    #[test]
+    fn an_upload_says_queued_also_when_the_row_says_pending() {
+        assert_eq!(
+            body(EventName::DocumentUploaded, &job(JobStatus::Pending)).unwrap(),
+            format!(
+                r#"{{"event":"document.uploaded","timestamp":"2025-12-03T10:30:00Z","data":{{{IDS},"status":"queued"}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn fields_that_the_job_lacks_are_left_out_of_completed() {
+        let bare = Job {
+            processing_time_seconds: None,
+            page_count: None,
+            ir_version: None,
+            ..job(JobStatus::Completed)
+        };
+        assert_eq!(
+            body(EventName::ProcessingCompleted, &bare).unwrap(),
+            format!(
+                r#"{{"event":"document.processing.completed","timestamp":"2025-12-03T10:30:00Z","data":{{{IDS},"status":"completed"}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn failed_always_has_an_error_message_of_bounded_length() {
+        let silent = Job { error_message: None, ..job(JobStatus::Failed) };
+        assert!(
+            body(EventName::ProcessingFailed, &silent)
+                .unwrap()
+                .contains(r#""error_message":"Document processing failed""#)
+        );
+        let chatty = Job { error_message: Some("é".repeat(5000)), ..job(JobStatus::Failed) };
+        assert!(
+            body(EventName::ProcessingFailed, &chatty)
+                .unwrap()
+                .contains(&format!("\"{}\"", "é".repeat(1024)))
+        );
+    }
+
+    #[test]
+    fn a_body_over_64_kib_is_refused() {
+        let huge =
+            Job { ir_version: Some("v".repeat(MAX_BODY_BYTES)), ..job(JobStatus::Completed) };
+        assert!(matches!(
+            body(EventName::ProcessingCompleted, &huge),
+            Err(EventError::BodyTooLarge { .. })
+        ));
+    }
+
+    #[test]
+    fn a_fraction_of_a_second_is_not_shown() {
+        let precise = Job {
+            updated_at: Timestamp::parse("2025-12-03T10:30:00.75Z").unwrap(),
+            ..job(JobStatus::Queued)
+        };
+        assert!(
+            body(EventName::DocumentUploaded, &precise)
+                .unwrap()
+                .contains(r#""timestamp":"2025-12-03T10:30:00Z""#)
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Identifiers, each a type of its own so that two cannot be swapped; parsed once, at the edge.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use crate::timestamp::Timestamp;
+
+/// A text that should have been a UUID and is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a UUID; expected the form 550e8400-e29b-41d4-a716-446655440000")]
+pub struct InvalidId;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new random id.
+            #[must_use]
+            pub fn random() -> Self {
+                Self(Uuid::new_v4())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0.as_hyphenated(), f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse_hyphenated(text).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A customer of DocIntell; the partition that everything of theirs lives in.
+    TenantId
+}
+uuid_id! {
+    /// A webhook configuration (`webhook_config_id` in the public API).
+    WebhookId
+}
+uuid_id! {
+    /// One event, the same for every webhook that receives it (`webhook-id` header).
+    EventId
+}
+uuid_id! {
+    /// One event on its way to one webhook (`X-DocIntell-Delivery` header).
+    DeliveryId
+}
+uuid_id! {
+    /// An API key's public name, safe to show and to log.
+    KeyId
+}
+
+impl EventId {
+    /// The id of the event that a stream record announces.
+    ///
+    /// Deterministic: a record that is handled twice makes the same id. `record_id` is the stream's
+    /// `eventID`, unique per record and stable when the record is read again; `at` becomes the
+    /// `UUIDv7`'s time.
+    #[must_use]
+    pub fn of_record(record_id: &str, at: Timestamp) -> Self {
+        Self(deterministic_v7(at.unix_millis(), &[b"event", record_id.as_bytes()]))
+    }
+}
+
+impl DeliveryId {
+    /// The id of `event`'s delivery to `webhook`; deterministic, with the event's time.
+    #[must_use]
+    pub fn of(event: EventId, webhook: WebhookId) -> Self {
+        Self(deterministic_v7(
+            v7_millis(event.0),
+            &[b"delivery", event.0.as_bytes(), webhook.0.as_bytes()],
+        ))
+    }
+
+    /// When the change that caused the delivery was recorded, as the id carries it.
+    #[must_use]
+    pub fn created_at(self) -> Timestamp {
+        Timestamp::from_unix_millis(v7_millis(self.0))
+    }
+}
+
+/// A `UUIDv7` (RFC 9562, section 5.7) whose random bits are a hash of `seed`.
+fn deterministic_v7(millis: u64, seed: &[&[u8]]) -> Uuid {
+    let mut hasher = Sha256::new();
+    for part in seed {
+        // Length first, so that no two seeds run together into the same bytes.
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let digest = hasher.finalize();
+    let mut random = [0; 10];
+    random.copy_from_slice(&digest[..10]);
+    Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+fn v7_millis(id: Uuid) -> u64 {
+    u64::try_from(id.as_u128() >> 80).unwrap_or(u64::MAX)
+}
+
+/// Only the 36-character form: the same id must never have two spellings.
+fn parse_hyphenated(text: &str) -> Result<Uuid, InvalidId> {
+    if text.len() != 36 {
+        return Err(InvalidId);
+    }
+    text.parse().map_err(|_malformed| InvalidId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> EventId {
+        EventId::of_record(
+            "c81e728d9d4c2f636f067f89cc14862c",
+            Timestamp::from_unix_millis(1_764_757_800_000),
+        )
+    }
+
+    #[test]
+    fn the_same_record_makes_the_same_ids() {
+        let webhook = WebhookId::random();
+        assert_eq!(event(), event());
+        assert_eq!(DeliveryId::of(event(), webhook), DeliveryId::of(event(), webhook));
+    }
+
+    #[test]
+    fn two_webhooks_get_different_deliveries_of_one_event() {
+        assert_ne!(
+            DeliveryId::of(event(), WebhookId::random()),
+            DeliveryId::of(event(), WebhookId::random())
+        );
+    }
+
+    #[test]
+    fn an_event_id_is_a_version_7_uuid_that_carries_its_time() {
+        assert_eq!(event().0.get_version_num(), 7);
+        assert_eq!(v7_millis(event().0), 1_764_757_800_000);
+        let delivery = DeliveryId::of(event(), WebhookId::random());
+        assert_eq!(delivery.created_at().to_string(), "2025-12-03T10:30:00Z");
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_is_an_id() {
+        assert!("550e8400-e29b-41d4-a716-446655440000".parse::<WebhookId>().is_ok());
+        for text in [
+            "",
+            "550e8400e29b41d4a716446655440000",
+            "{550e8400-e29b-41d4-a716-446655440000}",
+            "not-a-uuid",
+        ] {
+            assert_eq!(text.parse::<WebhookId>(), Err(InvalidId), "{text}");
+        }
+    }
+}

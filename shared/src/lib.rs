@@ -1,0 +1,34 @@
+//! The domain of DocIntell Webhooks: what a webhook, an event and a delivery are, and where they are kept.
+//!
+//! A document's job changes state; that is an [`event`]. For every [`webhook`] of the tenant that
+//! subscribes to it there is one [`delivery`], a message on a [`queue`] that carries the event's exact
+//! bytes. The sender reads the webhook and its [`secret`], checks the [`endpoint`], makes the
+//! [`signature`]s, posts, and says in the log ([`store::deliveries`]) how it went; [`retry`] says when
+//! it tries again. What we cannot make sense of is a [`fault`].
+//!
+//! The modules from [`id`] to [`fault`] are pure. [`store`], [`secrets`] and [`queue`] talk to AWS, each
+//! through a concrete client; time and policy are always arguments.
+
+pub mod id;
+pub mod timestamp;
+
+pub mod job;
+
+pub mod event;
+
+pub mod address;
+pub mod endpoint;
+pub mod retry;
+pub mod webhook;
+
+pub mod secret;
+pub mod signature;
+
+pub mod delivery;
+pub mod fault;
+
+pub mod aws;
+pub mod env;
+pub mod queue;
+pub mod secrets;
+pub mod store;

@@ -1,0 +1,91 @@
+//! The two signatures of a delivery, both HMAC-SHA256 over the bytes that are sent.
+//!
+//! The guide's covers the body alone and so cannot stop a replay; that of Standard Webhooks
+//! (<https://www.standardwebhooks.com>) covers the event's id and the attempt's time as well.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::secret::SigningSecret;
+
+/// The value of `X-DocIntell-Signature`: `sha256=` and the hex HMAC of `body`.
+///
+/// The key is the secret as the tenant reads it, `whsec_` included.
+#[must_use]
+pub fn guide(secret: &SigningSecret, body: &[u8]) -> String {
+    format!(
+        "sha256={}",
+        hex::encode(mac(secret.expose().as_bytes(), &[body]).finalize().into_bytes())
+    )
+}
+
+/// The value of `webhook-signature`: `v1,` and the base64 HMAC of `id.timestamp.body`.
+///
+/// `timestamp` is the attempt's, in Unix seconds; the key is the decoded part of the secret.
+#[must_use]
+pub fn standard(secret: &SigningSecret, id: &str, timestamp: i64, body: &[u8]) -> String {
+    let head = format!("{id}.{timestamp}.");
+    let mac = mac(secret.expose_decoded(), &[head.as_bytes(), body]);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+/// Whether `header` is the guide's signature of `body`, in time that does not depend on where it differs.
+#[must_use]
+pub fn guide_matches(secret: &SigningSecret, body: &[u8], header: &str) -> bool {
+    header
+        .strip_prefix("sha256=")
+        .and_then(|text| hex::decode(text).ok())
+        .is_some_and(|tag| mac(secret.expose().as_bytes(), &[body]).verify_slice(&tag).is_ok())
+}
+
+fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &[u8] = br#"{"test": 2432232314}"#;
+
+    fn secret() -> SigningSecret {
+        SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+    }
+
+    #[test]
+    fn the_standard_webhooks_vector_is_reproduced() {
+        assert_eq!(
+            standard(&secret(), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, BODY),
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
+    }
+
+    #[test]
+    fn the_guides_vectors_are_reproduced() {
+        assert_eq!(
+            guide(&secret(), BODY),
+            "sha256=80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c"
+        );
+        // GitHub's published vector, whose key has no `whsec_`.
+        let tag = mac(b"It's a Secret to Everybody", &[b"Hello, World!"]).finalize().into_bytes();
+        assert_eq!(
+            hex::encode(tag),
+            "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+        );
+    }
+
+    #[test]
+    fn a_signature_matches_only_its_own_body_and_secret() {
+        let header = guide(&secret(), BODY);
+        assert!(guide_matches(&secret(), BODY, &header));
+        assert!(!guide_matches(&secret(), b"{}", &header));
+        assert!(!guide_matches(&SigningSecret::generate().unwrap(), BODY, &header));
+        assert!(!guide_matches(&secret(), BODY, "sha256=zz"));
+    }
+}

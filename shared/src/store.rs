@@ -1,0 +1,47 @@
+//! The tables. Each store is one table; every key of tenant data carries the tenant or a webhook of theirs.
+
+pub mod api_keys;
+pub mod deliveries;
+pub mod webhooks;
+
+use crate::aws::AwsError;
+
+pub use api_keys::ApiKeyStore;
+pub use deliveries::DeliveryLog;
+pub use webhooks::WebhookStore;
+
+/// Why a table could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB did not answer, or refused.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// A row does not hold what its table's rows hold.
+    #[error("the row {key} cannot be read")]
+    CorruptRow {
+        /// The row's sort key, or its partition key where there is none.
+        key: String,
+        /// Which attribute is wrong, and how.
+        #[source]
+        source: serde_dynamo::Error,
+    },
+    /// A value cannot be written as a row.
+    #[error("the row cannot be written")]
+    Encode(#[source] serde_dynamo::Error),
+    /// DynamoDB left keys or items unprocessed through every retry.
+    #[error("{operation} left {count} unprocessed")]
+    Unprocessed {
+        /// The AWS operation.
+        operation: &'static str,
+        /// How many keys or items.
+        count: usize,
+    },
+}
+
+/// How often a batch call is made for what it leaves unprocessed.
+const MAX_BATCH_CALLS: u32 = 4;
+
+/// The wait before call number `call + 1` of a batch.
+fn backoff(call: u32) -> std::time::Duration {
+    std::time::Duration::from_millis(50) * 2_u32.pow(call)
+}

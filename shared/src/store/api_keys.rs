@@ -1,0 +1,148 @@
+//! `ApiKeys`: partition key `key_hash`, the hex SHA-256 of a key; an index on `tenant_id`.
+//!
+//! The rule: the key itself is never stored and never looked for, only its hash.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::aws::AwsError;
+use crate::id::{KeyId, TenantId};
+use crate::secret::{ApiKey, KeyEnvironment};
+use crate::timestamp::Timestamp;
+
+/// The index by which a tenant's keys are found.
+const TENANT_INDEX: &str = "tenant_id-index";
+
+/// All API keys.
+#[derive(Debug, Clone)]
+pub struct ApiKeyStore {
+    client: Client,
+    table: String,
+}
+
+/// What is known of an API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyRecord {
+    /// See [`ApiKey::hash`].
+    pub key_hash: String,
+    /// Who it opens the API for.
+    pub tenant_id: TenantId,
+    /// The key's public name.
+    pub key_id: KeyId,
+    /// What a person calls it.
+    pub name: String,
+    /// See [`ApiKey::suffix`].
+    pub key_suffix: String,
+    /// `live` or `test`.
+    pub environment: KeyEnvironment,
+    /// Whether it opens anything.
+    pub status: KeyStatus,
+    /// When it stops working by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Whether a key works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyStatus {
+    /// It does.
+    Active,
+    /// Its owner has withdrawn it.
+    Revoked,
+}
+
+impl ApiKeyRecord {
+    /// Whether the key opens the API at `now`.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.status == KeyStatus::Active && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+impl ApiKeyStore {
+    /// The keys in `table`.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Stores what is to be known of a new key.
+    pub async fn insert(&self, record: &ApiKeyRecord) -> Result<(), StoreError> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(serde_dynamo::to_item(record).map_err(StoreError::Encode)?))
+            .condition_expression("attribute_not_exists(key_hash)")
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| AwsError::of("PutItem")(error).into())
+    }
+
+    /// What is known of `key`, read so that a revocation holds at once.
+    pub async fn find(&self, key: &ApiKey) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.client
+            .get_item()
+            .table_name(&self.table)
+            .key("key_hash", AttributeValue::S(key.hash()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(AwsError::of("GetItem"))?
+            .item
+            .map(read)
+            .transpose()
+    }
+
+    /// Every key of `tenant`, revoked ones too; a key made in the last second may be missing.
+    pub async fn list(&self, tenant: TenantId) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let mut records = Vec::new();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(TENANT_INDEX)
+            .key_condition_expression("tenant_id = :tenant")
+            .expression_attribute_values(":tenant", AttributeValue::S(tenant.to_string()))
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            for item in page.map_err(AwsError::of("Query"))?.items.unwrap_or_default() {
+                records.push(read(item)?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Withdraws the key of that id; whether `tenant` has it.
+    pub async fn revoke(&self, tenant: TenantId, id: KeyId) -> Result<bool, StoreError> {
+        let records = self.list(tenant).await?;
+        let Some(record) = records.into_iter().find(|record| record.key_id == id) else {
+            return Ok(false);
+        };
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("key_hash", AttributeValue::S(record.key_hash))
+            .update_expression("SET #status = :revoked")
+            .condition_expression("attribute_exists(key_hash)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":revoked", AttributeValue::S("revoked".to_owned()))
+            .send()
+            .await
+            .map(|_| true)
+            .map_err(|error| AwsError::of("UpdateItem")(error).into())
+    }
+}
+
+fn read(
+    item: std::collections::HashMap<String, AttributeValue>,
+) -> Result<ApiKeyRecord, StoreError> {
+    let key = item.get("key_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
+    serde_dynamo::from_item(item).map_err(|source| StoreError::CorruptRow { key, source })
+}

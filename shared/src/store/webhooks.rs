@@ -1,0 +1,377 @@
+//! `WebhookConfigs`: partition key `tenant_id`, sort key `webhook_config_id`.
+//!
+//! The rule: every write is conditional on what it assumes, and names only the attributes it means.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, TransactWriteItem, Update,
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use super::{MAX_BATCH_CALLS, StoreError, backoff};
+use crate::aws::AwsError;
+use crate::endpoint::EndpointUrl;
+use crate::id::{TenantId, WebhookId};
+use crate::retry::RetryPolicy;
+use crate::timestamp::Timestamp;
+use crate::webhook::{EventSet, Webhook, WebhookChanges};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The sort key of the row that counts a tenant's webhooks; the tenant's webhooks themselves are in
+/// another partition, so that a Query for them never meets it.
+const COUNTER: &str = "count";
+
+/// All webhooks.
+#[derive(Debug, Clone)]
+pub struct WebhookStore {
+    client: Client,
+    table: String,
+}
+
+/// Why a webhook was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The tenant has as many webhooks as it may have.
+    #[error("the tenant has reached its limit of webhooks")]
+    LimitReached,
+    /// The table could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl WebhookStore {
+    /// The webhooks in `table`.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Writes a new webhook, unless its tenant has `limit` of them; also under concurrent creates.
+    pub async fn create(&self, webhook: &Webhook, limit: u32) -> Result<(), CreateError> {
+        let row = serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)?;
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .condition_expression("attribute_not_exists(webhook_config_id)")
+            .build()
+            .map_err(AwsError::of("TransactWriteItems"))
+            .map_err(StoreError::from)?;
+        let count = self
+            .count_by(webhook.tenant_id, "1")
+            .condition_expression("attribute_not_exists(webhooks) OR webhooks < :limit")
+            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
+            .build()
+            .map_err(AwsError::of("TransactWriteItems"))
+            .map_err(StoreError::from)?;
+        let answer = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(count).build())
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if failed_condition(error.as_service_error(), 0) => {
+                Err(CreateError::LimitReached)
+            }
+            Err(error) => Err(StoreError::from(AwsError::of("TransactWriteItems")(error)).into()),
+        }
+    }
+
+    /// One webhook of `tenant`, if it has it.
+    pub async fn get(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, StoreError> {
+        self.client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, id)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(AwsError::of("GetItem"))?
+            .item
+            .map(read)
+            .transpose()
+    }
+
+    /// Every webhook of `tenant`, each read for itself, so that a corrupt row costs only itself.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Vec<Result<Webhook, StoreError>>, StoreError> {
+        let mut rows = Vec::new();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("tenant_id = :tenant")
+            .expression_attribute_values(":tenant", AttributeValue::S(tenant.to_string()))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            rows.extend(page.map_err(AwsError::of("Query"))?.items.unwrap_or_default());
+        }
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// The current state of up to 100 webhooks; those that do not exist are left out.
+    pub async fn get_many(
+        &self,
+        ids: &[(TenantId, WebhookId)],
+    ) -> Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError> {
+        let mut found = HashMap::new();
+        let mut open: Vec<Item> = ids.iter().map(|&(tenant, id)| key(tenant, id)).collect();
+        for call in 0..MAX_BATCH_CALLS {
+            if open.is_empty() {
+                return Ok(found);
+            }
+            if call > 0 {
+                sleep(backoff(call)).await;
+            }
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(open))
+                .consistent_read(true)
+                .build()
+                .map_err(AwsError::of("BatchGetItem"))?;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, keys)
+                .send()
+                .await
+                .map_err(AwsError::of("BatchGetItem"))?;
+            for row in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                let Some(id) = sort_key(&row).and_then(|id| id.parse().ok()) else { continue };
+                found.insert(id, read(row));
+            }
+            open = answer
+                .unprocessed_keys
+                .into_iter()
+                .flat_map(HashMap::into_values)
+                .flat_map(|keys| keys.keys)
+                .collect();
+        }
+        if open.is_empty() {
+            return Ok(found);
+        }
+        Err(StoreError::Unprocessed { operation: "BatchGetItem", count: open.len() })
+    }
+
+    /// Changes what `changes` names and nothing else; the answer is the webhook as it is then, or
+    /// `None` where there is none.
+    pub async fn update(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        changes: &WebhookChanges,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let mut attributes = vec![("updated_at", encode(&now)?)];
+        let mut change = |name, value: Option<AttributeValue>| {
+            attributes.extend(value.map(|value| (name, value)));
+        };
+        change("url", changes.url.as_ref().map(|url| AttributeValue::S(url.as_str().to_owned())));
+        change("events", changes.events.as_ref().map(encode).transpose()?);
+        change("is_active", changes.is_active.map(AttributeValue::Bool));
+        change("retry_enabled", changes.retry_enabled.map(AttributeValue::Bool));
+        change("max_retries", changes.max_retries.map(|n| AttributeValue::N(n.to_string())));
+        self.set(tenant, id, attributes, "attribute_exists(webhook_config_id)", None).await
+    }
+
+    /// Puts another secret in force, provided that `old` still is; `None` where it is not, or where
+    /// the webhook is gone.
+    pub async fn replace_secret_version(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        old: &str,
+        new: &str,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let attributes = vec![
+            ("updated_at", encode(&now)?),
+            ("secret_version", AttributeValue::S(new.to_owned())),
+        ];
+        let old = AttributeValue::S(old.to_owned());
+        self.set(tenant, id, attributes, "secret_version = :old", Some(old)).await
+    }
+
+    /// Removes a webhook; whether there was one.
+    pub async fn delete(&self, tenant: TenantId, id: WebhookId) -> Result<bool, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, id)))
+            .condition_expression("attribute_exists(webhook_config_id)")
+            .build()
+            .map_err(AwsError::of("TransactWriteItems"))?;
+        let count =
+            self.count_by(tenant, "-1").build().map_err(AwsError::of("TransactWriteItems"))?;
+        let answer = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().delete(delete).build())
+            .transact_items(TransactWriteItem::builder().update(count).build())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) if failed_condition(error.as_service_error(), 0) => Ok(false),
+            Err(error) => Err(AwsError::of("TransactWriteItems")(error).into()),
+        }
+    }
+
+    /// One `UpdateItem` that sets `attributes` if `condition` holds (`:old` in it is `old`).
+    async fn set(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        attributes: Vec<(&'static str, AttributeValue)>,
+        condition: &str,
+        old: Option<AttributeValue>,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let assignments: Vec<String> =
+            attributes.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, id)))
+            .update_expression(format!("SET {}", assignments.join(", ")))
+            .condition_expression(condition)
+            .return_values(ReturnValue::AllNew);
+        for (name, value) in attributes {
+            // Every name by an alias, since `url` is one of DynamoDB's reserved words.
+            request = request
+                .expression_attribute_names(format!("#{name}"), name)
+                .expression_attribute_values(format!(":{name}"), value);
+        }
+        if let Some(old) = old {
+            request = request.expression_attribute_values(":old", old);
+        }
+        match request.send().await {
+            Ok(answer) => answer.attributes.map(read).transpose(),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
+        }
+    }
+
+    fn count_by(
+        &self,
+        tenant: TenantId,
+        step: &str,
+    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        Update::builder()
+            .table_name(&self.table)
+            .key("tenant_id", AttributeValue::S(format!("count#{tenant}")))
+            .key("webhook_config_id", AttributeValue::S(COUNTER.to_owned()))
+            .update_expression("ADD webhooks :step")
+            .expression_attribute_values(":step", AttributeValue::N(step.to_owned()))
+    }
+}
+
+/// Whether a transaction was called off because the condition of its item number `at` did not hold.
+fn failed_condition(error: Option<&TransactWriteItemsError>, at: usize) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
+        return false;
+    };
+    cancelled
+        .cancellation_reasons()
+        .get(at)
+        .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}
+
+fn key(tenant: TenantId, id: WebhookId) -> Item {
+    HashMap::from([
+        ("tenant_id".to_owned(), AttributeValue::S(tenant.to_string())),
+        ("webhook_config_id".to_owned(), AttributeValue::S(id.to_string())),
+    ])
+}
+
+fn sort_key(row: &Item) -> Option<&String> {
+    row.get("webhook_config_id").and_then(|id| id.as_s().ok())
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(StoreError::Encode)
+}
+
+fn read(item: Item) -> Result<Webhook, StoreError> {
+    let key = sort_key(&item).cloned().unwrap_or_default();
+    serde_dynamo::from_item::<_, Row>(item)
+        .map(Webhook::from)
+        .map_err(|source| StoreError::CorruptRow { key, source })
+}
+
+/// A row as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    tenant_id: TenantId,
+    webhook_config_id: WebhookId,
+    #[serde(serialize_with = "write_url", deserialize_with = "read_url")]
+    url: EndpointUrl,
+    events: EventSet,
+    is_active: bool,
+    retry_enabled: bool,
+    max_retries: u8,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    secret_version: String,
+}
+
+fn write_url<S: serde::Serializer>(url: &EndpointUrl, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(url.as_str())
+}
+
+fn read_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<EndpointUrl, D::Error> {
+    EndpointUrl::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+impl From<&Webhook> for Row {
+    fn from(webhook: &Webhook) -> Self {
+        Self {
+            tenant_id: webhook.tenant_id,
+            webhook_config_id: webhook.id,
+            url: webhook.url.clone(),
+            events: webhook.events.clone(),
+            is_active: webhook.is_active,
+            retry_enabled: webhook.retry.enabled,
+            max_retries: webhook.retry.max_retries,
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+            secret_version: webhook.secret_version.clone(),
+        }
+    }
+}
+
+impl From<Row> for Webhook {
+    fn from(row: Row) -> Self {
+        Self {
+            tenant_id: row.tenant_id,
+            id: row.webhook_config_id,
+            url: row.url,
+            events: row.events,
+            is_active: row.is_active,
+            retry: RetryPolicy { enabled: row.retry_enabled, max_retries: row.max_retries },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            secret_version: row.secret_version,
+        }
+    }
+}

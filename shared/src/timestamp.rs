@@ -1,0 +1,98 @@
+//! Instants as this system writes them: RFC 3339 in UTC with a `Z`, and Unix seconds.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// An instant with millisecond resolution, shown without the fraction when it is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(OffsetDateTime);
+
+/// A text that is not an RFC 3339 date and time.
+#[derive(Debug, thiserror::Error)]
+#[error("not an RFC 3339 time; expected the form 2025-12-03T10:30:00Z")]
+pub struct InvalidTimestamp(#[source] time::error::Parse);
+
+impl Timestamp {
+    /// The current time of the system's clock, cut to milliseconds.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::from_offset(OffsetDateTime::now_utc())
+    }
+
+    /// Reads RFC 3339 with any offset and any fraction.
+    pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
+        OffsetDateTime::parse(text, &Rfc3339).map(Self::from_offset).map_err(InvalidTimestamp)
+    }
+
+    /// The instant so many milliseconds after 1970-01-01T00:00:00Z; the epoch when out of range.
+    #[must_use]
+    pub fn from_unix_millis(millis: u64) -> Self {
+        Self(
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+                .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        )
+    }
+
+    /// The same instant without its fraction of a second.
+    #[must_use]
+    pub fn whole_seconds(self) -> Self {
+        Self(self.0.replace_nanosecond(0).unwrap_or(self.0))
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z, rounded down.
+    #[must_use]
+    pub fn unix_seconds(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z; zero before it.
+    #[must_use]
+    pub fn unix_millis(self) -> u64 {
+        u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+    }
+
+    fn from_offset(time: OffsetDateTime) -> Self {
+        let utc = time.to_offset(UtcOffset::UTC);
+        let whole_millis = u32::from(utc.millisecond()) * 1_000_000;
+        Self(utc.replace_nanosecond(whole_millis).unwrap_or(utc))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.format(&Rfc3339).map_err(|_unprintable| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_and_a_fraction_come_out_as_utc() {
+        let parsed = Timestamp::parse("2025-12-03T11:30:00.987654+01:00").unwrap();
+        assert_eq!(parsed.to_string(), "2025-12-03T10:30:00.987Z");
+        assert_eq!(parsed.whole_seconds().to_string(), "2025-12-03T10:30:00Z");
+        assert_eq!(parsed.unix_seconds(), 1_764_757_800);
+    }
+
+    #[test]
+    fn a_date_without_a_time_is_refused() {
+        assert!(Timestamp::parse("2025-12-03").is_err());
+    }
+}
