@@ -48,7 +48,8 @@ def main() -> int:
     try:
         outputs = deploy(arguments)
     except (DeployError, ClientError, BotoCoreError, OSError, json.JSONDecodeError) as error:
-        print(f"The local stack could not be deployed: {error}", file=sys.stderr)
+        reason = error.response["Error"]["Message"] if isinstance(error, ClientError) else error
+        print(f"The local stack could not be deployed: {reason}", file=sys.stderr)
         return 1
     print(json.dumps(outputs))
     return 0
@@ -66,6 +67,9 @@ def deploy(arguments: argparse.Namespace) -> dict[str, str]:
         return session.client(service, endpoint_url=arguments.endpoint, config=config)
 
     template = yaml_parse(arguments.template.read_text())
+    # CloudFormation refuses these, the emulator takes and ignores them.
+    if unknown := parameters.keys() - template["Parameters"].keys():
+        raise DeployError(f"the template has no parameter {', '.join(sorted(unknown))}.")
     upload_code(client("s3"), template, binaries)
     outputs = create_stack(client("cloudformation"), arguments.stack_name, template, parameters)
     add_default_route(client("apigatewayv2"), client("lambda"), outputs)

@@ -25,6 +25,7 @@ import threading
 from pathlib import Path
 
 HOST = "127.0.0.1"
+LOG_NAME = "emulator.log"
 
 
 def main() -> int:
@@ -46,6 +47,8 @@ def watch(arguments: argparse.Namespace) -> int:
     # Ctrl-C reaches the terminal's whole foreground; only the end of our input is meant for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     arguments.logs.mkdir(parents=True, exist_ok=True)
+    log = arguments.logs / LOG_NAME
+    log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="docintell-emulator-") as scratch:
         emulator = subprocess.Popen(
             [sys.executable, __file__, *sys.argv[1:], "--serve"],
@@ -65,9 +68,10 @@ def watch(arguments: argparse.Namespace) -> int:
         kill_group(emulator.pid)
     if asked_to_end.is_set():
         return 0
-    # A start that failed has said why; later failures are in the log.
-    print(f"The emulator ended by itself (code {code}): see {arguments.logs / 'emulator.log'}", file=sys.stderr)
-    return code or 1
+    # Before there is a log, `serve` itself has said on standard error why it ended.
+    if log.exists():
+        print(f"The emulator ended by itself (code {code}): see {log}.", file=sys.stderr)
+    return 1
 
 
 def clean_environment(scratch: str) -> dict[str, str]:
@@ -127,11 +131,13 @@ def serve(arguments: argparse.Namespace) -> int:
     from hypercorn.config import Config
     from ministack import app as emulator
 
-    treat_loopback_as_tls(emulator)
+    import corrections
+
+    corrections.apply()
     copy_function_output((arguments.logs / "functions.log").open("wb", buffering=0))
 
     print(json.dumps({"endpoint": endpoint, "api_url": f"http://{HOST}:{api_port}", "region": arguments.region}), flush=True)
-    log = os.open(arguments.logs / "emulator.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    log = os.open(arguments.logs / LOG_NAME, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
 
@@ -147,13 +153,7 @@ def listen(port: int, option: str) -> socket.socket:
     try:
         return socket.create_server((HOST, port), backlog=256)
     except OSError as error:
-        sys.exit(f"Port {port} on {HOST} cannot be used ({error.strerror}): choose another with {option}.")
-
-
-def treat_loopback_as_tls(emulator) -> None:
-    """The queues refuse plain http. Loopback stands in for TLS, so that this policy can stay in force."""
-    pin = emulator.pin_request_origin
-    emulator.pin_request_origin = lambda address, _secure: pin(address, True)
+        sys.exit(f"Port {port} on {HOST} cannot be used ({os.strerror(error.errno)}): choose another with {option}.")
 
 
 def copy_function_output(log) -> None:
