@@ -25,6 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.yaml_helper import yaml_parse
 
+REGION = "us-east-1"
 BUCKET = "docintell-deployments"
 # A stack of this size takes two seconds.
 DEADLINE_SECONDS = 60
@@ -37,7 +38,6 @@ class DeployError(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--endpoint", required=True, help="the emulator's AWS endpoint")
-    parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--template", type=Path, required=True)
     parser.add_argument("--stack-name", default="docintell-webhooks")
     parser.add_argument("--binary", action="append", default=[], metavar="NAME=PATH",
@@ -59,7 +59,7 @@ def deploy(arguments: argparse.Namespace) -> dict[str, str]:
     text = sys.stdin.read() if arguments.parameters == "-" else arguments.parameters
     parameters = json.loads(text)
     binaries = dict(binary.split("=", 1) for binary in arguments.binary)
-    session = boto3.Session("test", "test", region_name=arguments.region)
+    session = boto3.Session("test", "test", region_name=REGION)
 
     def client(service: str):
         # One try, and no proxy from the environment: the emulator is on this machine.
@@ -123,8 +123,8 @@ def first_failure(cloudformation, stack: dict) -> str:
     for event in sorted(events, key=lambda event: event["Timestamp"]):
         # The stack's own event only counts the resources that failed.
         if event["ResourceStatus"] == "CREATE_FAILED" and event["PhysicalResourceId"] != stack["StackId"]:
-            return f"{event['LogicalResourceId']} failed: {event.get('ResourceStatusReason', 'no reason given')}."
-    return f"it is {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given')}."
+            return f"{event['LogicalResourceId']} failed: {event.get('ResourceStatusReason', 'no reason given').rstrip('.')}."
+    return f"it is {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given').rstrip('.')}."
 
 
 def add_default_route(apigateway, functions, outputs: dict[str, str]) -> None:

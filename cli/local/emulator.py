@@ -16,15 +16,16 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
 HOST = "127.0.0.1"
+REGION = "us-east-1"
 LOG_NAME = "emulator.log"
 
 
@@ -32,8 +33,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=4566, help="port of the AWS endpoint, 0 for any free one")
     parser.add_argument("--api-port", type=int, default=3000, help="port that serves the stack's HTTP API, 0 for any")
-    parser.add_argument("--region", default="us-east-1", help="the emulated region")
-    parser.add_argument("--logs", type=Path, required=True, help="folder for emulator.log and functions.log")
+    parser.add_argument("--folder", type=Path, required=True,
+                        help="where emulator.log, functions.log and temporary files go")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     return serve(arguments) if arguments.serve else watch(arguments)
@@ -46,26 +47,29 @@ def watch(arguments: argparse.Namespace) -> int:
     """Starts `serve` and waits for its end."""
     # Ctrl-C reaches the terminal's whole foreground; only the end of our input is meant for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    arguments.logs.mkdir(parents=True, exist_ok=True)
-    log = arguments.logs / LOG_NAME
+    # Also cleared here, at the start: the last run may not have got to its end.
+    scratch = arguments.folder.resolve() / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    log = arguments.folder / LOG_NAME
     log.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="docintell-emulator-") as scratch:
-        emulator = subprocess.Popen(
-            [sys.executable, __file__, *sys.argv[1:], "--serve"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env=clean_environment(scratch),
-        )
-        asked_to_end = threading.Event()
+    emulator = subprocess.Popen(
+        [sys.executable, __file__, *sys.argv[1:], "--serve"],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        env=clean_environment(str(scratch)),
+    )
+    asked_to_end = threading.Event()
 
-        def end(*_) -> None:
-            asked_to_end.set()
-            emulator.stdin.close()
+    def end(*_) -> None:
+        asked_to_end.set()
+        emulator.stdin.close()
 
-        signal.signal(signal.SIGTERM, end)
-        when_input_ends(end)
-        code = emulator.wait()
-        kill_group(emulator.pid)
+    signal.signal(signal.SIGTERM, end)
+    when_input_ends(end)
+    code = emulator.wait()
+    kill_group(emulator.pid)
+    shutil.rmtree(scratch, ignore_errors=True)
     if asked_to_end.is_set():
         return 0
     # Before there is a log, `serve` itself has said on standard error why it ended.
@@ -114,14 +118,14 @@ def serve(arguments: argparse.Namespace) -> int:
         {
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(aws_port),
-            "MINISTACK_REGION": arguments.region,
+            "MINISTACK_REGION": REGION,
             "AUTH": "true",
             "IOT_MTLS_ENABLED": "0",
             "AWS_ENDPOINT_URL": endpoint,
             # The emulator's own key, which may do everything; each function gets a key of its role.
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": arguments.region,
+            "AWS_REGION": REGION,
             # On AWS these two follow from the template's LoggingConfig.
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
             "AWS_LAMBDA_LOG_LEVEL": "INFO",
@@ -134,10 +138,10 @@ def serve(arguments: argparse.Namespace) -> int:
     import corrections
 
     corrections.apply()
-    copy_function_output((arguments.logs / "functions.log").open("wb", buffering=0))
+    copy_function_output((arguments.folder / "functions.log").open("wb", buffering=0))
 
-    print(json.dumps({"endpoint": endpoint, "api_url": f"http://{HOST}:{api_port}", "region": arguments.region}), flush=True)
-    log = os.open(arguments.logs / LOG_NAME, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    print(json.dumps({"endpoint": endpoint, "api_url": f"http://{HOST}:{api_port}", "region": REGION}), flush=True)
+    log = os.open(arguments.folder / LOG_NAME, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
 
@@ -179,6 +183,8 @@ def copy_function_output(log) -> None:
     ProvidedWorker._pump_output = lambda worker, stream, queue: pump(
         worker, Copied(stream, worker.func_name.encode()), queue
     )
+    # After each answer the emulator would wait up to 50 ms for output that is in our copy anyway.
+    ProvidedWorker._drain_stderr_bounded = lambda worker, **_: worker._drain_stderr()
 
 
 def with_api_at_root(emulator, api_port: int):
