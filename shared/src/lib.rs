@@ -28,6 +28,7 @@ pub mod delivery;
 pub mod fault;
 
 pub mod aws;
+pub mod batch;
 pub mod env;
 pub mod queue;
 pub mod secrets;

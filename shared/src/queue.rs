@@ -77,23 +77,17 @@ impl Queue {
     /// entries again while `give_up_at` allows. The results are in the messages' order.
     pub async fn send_all(
         &self,
-        messages: Vec<OutgoingMessage>,
+        messages: &[OutgoingMessage],
         give_up_at: Instant,
     ) -> Vec<Result<(), SendError>> {
-        let mut results = Vec::with_capacity(messages.len());
-        let batches: Vec<_> = batches(messages);
-        for batch in
-            join_all(batches.into_iter().map(|batch| self.send_batch(batch, give_up_at))).await
-        {
-            results.extend(batch);
-        }
-        results
+        let batches = batches(messages).into_iter().map(|batch| self.send_batch(batch, give_up_at));
+        join_all(batches).await.concat()
     }
 
     /// Sends at most ten messages, and those that failed again.
     async fn send_batch(
         &self,
-        messages: Vec<OutgoingMessage>,
+        messages: &[OutgoingMessage],
         give_up_at: Instant,
     ) -> Vec<Result<(), SendError>> {
         let mut results = vec![Err(SendError::Unavailable("not sent".to_owned())); messages.len()];
@@ -101,7 +95,7 @@ impl Queue {
             let open: Vec<usize> = (0..messages.len())
                 .filter(|&at| matches!(results[at], Err(SendError::Unavailable(_))))
                 .collect();
-            self.send_entries(&messages, &open, &mut results).await;
+            self.send_entries(messages, &open, &mut results).await;
 
             let backoff = Duration::from_millis(100) * 2_u32.pow(sends - 1);
             let all_settled =
@@ -178,20 +172,22 @@ fn send_error(failure: &BatchResultErrorEntry) -> SendError {
 }
 
 /// Cuts messages into batches within both of SQS's limits, in order.
-fn batches(messages: Vec<OutgoingMessage>) -> Vec<Vec<OutgoingMessage>> {
-    let mut batches: Vec<Vec<OutgoingMessage>> = Vec::new();
-    let mut bytes = 0;
-    for message in messages {
-        bytes += message.body.len();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_BATCH_ENTRIES && bytes <= MAX_BATCH_BYTES => {
-                batch.push(message);
-            }
-            _ => {
-                bytes = message.body.len();
-                batches.push(vec![message]);
-            }
-        }
+fn batches(mut messages: &[OutgoingMessage]) -> Vec<&[OutgoingMessage]> {
+    let mut batches = Vec::new();
+    while !messages.is_empty() {
+        let mut bytes = 0;
+        let fitting = messages
+            .iter()
+            .take(MAX_BATCH_ENTRIES)
+            .take_while(|message| {
+                bytes += message.body.len();
+                bytes <= MAX_BATCH_BYTES
+            })
+            .count();
+        // A message that alone is too large goes alone: the queue refuses it and no other.
+        let (batch, rest) = messages.split_at(fitting.max(1));
+        batches.push(batch);
+        messages = rest;
     }
     batches
 }
@@ -234,11 +230,11 @@ mod tests {
     use super::*;
 
     fn sizes(bodies: &[usize]) -> Vec<Vec<usize>> {
-        let messages = bodies
+        let messages: Vec<_> = bodies
             .iter()
             .map(|&size| OutgoingMessage { body: "x".repeat(size), ..OutgoingMessage::default() })
             .collect();
-        batches(messages)
+        batches(&messages)
             .iter()
             .map(|batch| batch.iter().map(|message| message.body.len()).collect())
             .collect()
@@ -253,6 +249,7 @@ mod tests {
     fn a_batch_ends_before_it_outgrows_the_queues_limit() {
         let half = MAX_BATCH_BYTES / 2;
         assert_eq!(sizes(&[half, half, 1, half]), [vec![half, half], vec![1, half]]);
+        assert_eq!(sizes(&[1, 3 * half, 1]), [vec![1], vec![3 * half], vec![1]]);
     }
 
     #[test]

@@ -1,0 +1,25 @@
+//! The fanout function's whole environment, read once.
+
+use webhooks::env::{EnvError, required};
+
+/// What `template.yaml` tells the function.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `WEBHOOKS_TABLE`
+    pub webhooks_table: String,
+    /// `DELIVERY_QUEUE_URL`
+    pub delivery_queue_url: String,
+    /// `PIPELINE_FAULTS_QUEUE_URL`
+    pub pipeline_faults_queue_url: String,
+}
+
+impl Config {
+    /// Reads the environment; the error names the variable that is missing.
+    pub fn from_env() -> Result<Self, EnvError> {
+        Ok(Self {
+            webhooks_table: required("WEBHOOKS_TABLE")?,
+            delivery_queue_url: required("DELIVERY_QUEUE_URL")?,
+            pipeline_faults_queue_url: required("PIPELINE_FAULTS_QUEUE_URL")?,
+        })
+    }
+}
