@@ -1,1 +1,283 @@
-//! x
+//! The sender: a batch of queue messages becomes signed POSTs, all in flight together.
+//!
+//! The rules: one delivery's trouble, be it a slow endpoint or a panic, never costs another one
+//! anything; and each message's next step is taken as soon as its own attempt has ended.
+//!
+//! In the order of a delivery: [`received`] reads the message, this file looks up its webhook, [`secrets`]
+//! the key, [`attempt`] posts through [`guard`]'s client, [`step`] and [`verdict`] say what follows,
+//! [`settle`] tells the queues, and the log is written when the whole batch has ended.
+
+pub mod attempt;
+pub mod config;
+pub mod guard;
+pub mod received;
+pub mod secrets;
+pub mod settle;
+pub mod step;
+pub mod verdict;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::error;
+use webhooks::aws::{self, chain};
+use webhooks::batch::{Batch, BatchResponse};
+use webhooks::delivery::{Attempt, DeliveryMessage};
+use webhooks::endpoint::EndpointPolicy;
+use webhooks::id::WebhookId;
+use webhooks::queue::Queue;
+use webhooks::secrets::SecretStore;
+use webhooks::store::deliveries::LogEntry;
+use webhooks::store::{DeliveryLog, StoreError, WebhookStore};
+use webhooks::timestamp::Timestamp;
+use webhooks::webhook::Webhook;
+
+use crate::attempt::{ATTEMPT_TIMEOUT, Answer};
+use crate::config::Config;
+use crate::guard::ClientError;
+use crate::received::Received;
+use crate::secrets::SecretCache;
+use crate::settle::Queues;
+use crate::step::Receive;
+use crate::verdict::{Ending, LogLine, Verdict};
+
+/// What is kept of an invocation's time for the log and the answer.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// The function: everything an invocation needs.
+#[derive(Debug)]
+pub struct Sender {
+    http: reqwest::Client,
+    endpoints: Arc<EndpointPolicy>,
+    webhooks: WebhookStore,
+    secrets: SecretCache,
+    queues: Queues,
+    log: DeliveryLog,
+}
+
+/// Why a whole batch has to be given again: it is none, or its envelope is not AWS's.
+#[derive(Debug, thiserror::Error)]
+#[error("the payload is not a batch of queue messages")]
+pub struct NotABatch(#[source] serde_json::Error);
+
+/// The webhooks of a batch as they are now, or why they are not known.
+type Webhooks = Result<HashMap<WebhookId, Result<Webhook, StoreError>>, String>;
+
+/// What became of a message.
+#[derive(Debug, Default)]
+struct Outcome {
+    acknowledged: bool,
+    log: Option<LogLine>,
+}
+
+impl Sender {
+    /// The function with the clients that `sdk` makes.
+    pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, ClientError> {
+        let sqs = aws_sdk_sqs::Client::new(sdk);
+        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
+        let secrets = aws_sdk_secretsmanager::Client::new(sdk);
+        let endpoints = Arc::new(config.endpoints);
+        Ok(Self {
+            http: guard::client(Arc::clone(&endpoints), config.extra_ca_file.as_deref())?,
+            endpoints,
+            webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table),
+            secrets: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
+            queues: Queues {
+                deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
+                dead_letters: Queue::new(sqs.clone(), config.dead_letter_queue_url),
+                faults: Queue::new(sqs, config.pipeline_faults_queue_url),
+            },
+            log: DeliveryLog::new(dynamodb, config.deliveries_table, config.keep_deliveries),
+        })
+    }
+
+    /// Handles one invocation, which ends at `deadline`.
+    pub async fn handle(
+        &self,
+        payload: &RawValue,
+        deadline: SystemTime,
+    ) -> Result<BatchResponse, NotABatch> {
+        let time_left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        let ends_at = Instant::now() + time_left.saturating_sub(ANSWER_MARGIN);
+        let messages: Vec<Received> = Batch::read(payload)
+            .and_then(|batch| batch.records.into_iter().map(Received::read).collect())
+            .map_err(NotABatch)?;
+
+        let webhooks = self.look_up(&messages).await;
+        let deliveries = messages.iter().map(|message| self.deliver(message, &webhooks, ends_at));
+        let outcomes = join_all(deliveries.map(isolate)).await;
+
+        let mut response = BatchResponse::default();
+        let mut lines = Vec::new();
+        for (received, outcome) in messages.iter().zip(outcomes) {
+            // A message whose handling itself panicked comes back after the queue's visibility timeout.
+            let outcome = outcome.unwrap_or_default();
+            if !outcome.acknowledged {
+                response.add_failure(received.message_id.clone());
+            }
+            if let (Ok(message), Some(line)) = (&received.content, outcome.log) {
+                lines.push((message, line));
+            }
+        }
+        self.write_log(lines, ends_at).await;
+        Ok(response)
+    }
+
+    /// The current state of every webhook that the batch is for, in one consistent read.
+    async fn look_up(&self, messages: &[Received]) -> Webhooks {
+        let ids: BTreeSet<_> = messages
+            .iter()
+            .filter_map(|received| received.content.as_ref().ok())
+            .map(|message| (message.tenant_id, message.webhook_config_id))
+            .collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        match timeout(aws::CALL_TIMEOUT, self.webhooks.get_many(&ids)).await {
+            Ok(Ok(webhooks)) => Ok(webhooks),
+            Ok(Err(error)) => Err(format!("the webhooks cannot be read: {}", chain(&error))),
+            Err(_elapsed) => Err("the webhooks cannot be read in time".to_owned()),
+        }
+    }
+
+    /// Does everything about one message but its log.
+    async fn deliver(&self, received: &Received, webhooks: &Webhooks, ends_at: Instant) -> Outcome {
+        let message = match &received.content {
+            Ok(message) => message,
+            Err(unreadable) => {
+                let acknowledged = self.queues.settle_unreadable(received, unreadable).await;
+                return Outcome { acknowledged, log: None };
+            }
+        };
+        let receive = Receive {
+            attempts_before: message.attempts_before,
+            count: received.receive_count,
+            blocked_since: message.blocked_since,
+        };
+        let ending = isolate(self.attempt(message, receive, webhooks, ends_at))
+            .await
+            .unwrap_or_else(|| panicked(receive, message, webhooks));
+        let verdict = Verdict::of(ending, receive, message);
+        let acknowledged = self.queues.settle(received, message, verdict.step, verdict.why).await;
+        Outcome { acknowledged, log: verdict.log }
+    }
+
+    /// Makes the attempt, unless something forbids it.
+    async fn attempt(
+        &self,
+        message: &DeliveryMessage,
+        receive: Receive,
+        webhooks: &Webhooks,
+        ends_at: Instant,
+    ) -> Ending {
+        let webhook = match find(message, webhooks) {
+            Ok(webhook) => webhook,
+            Err(ending) => return ending,
+        };
+        let secret = match self.secrets.get(webhook).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                return Ending::Blocked(format!("the secret cannot be read: {}", chain(&error)));
+            }
+        };
+        // No attempt is begun whose outcome could not be told any more.
+        if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
+            return Ending::Blocked("too little of the invocation's time is left".to_owned());
+        }
+        let number = receive.attempt_number();
+        let (attempt, answer) =
+            attempt::make(&self.http, &self.endpoints, &webhook.url, message, &secret, number)
+                .await;
+        Ending::Attempted { attempt, answer, policy: webhook.retry }
+    }
+
+    /// Writes what became of the batch: what succeeded at once in one call, the rest row by row.
+    async fn write_log(&self, lines: Vec<(&DeliveryMessage, LogLine)>, ends_at: Instant) {
+        let now = Timestamp::now();
+        let mut seen = HashSet::new();
+        let (whole, parts): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .map(|(message, line)| LogEntry {
+                message,
+                status: line.status,
+                attempt: line.attempt,
+                reason: line.reason,
+                at: now,
+            })
+            // A delivery can be in a batch twice, and a batch write takes no key twice.
+            .partition(|entry| entry.is_first_and_last() && seen.insert(entry.message.delivery_id));
+        let write = async {
+            report(whole.len(), self.log.put_all(&whole).await);
+            for result in join_all(parts.iter().map(|entry| self.log.append(entry))).await {
+                report(1, result);
+            }
+        };
+        if timeout_at(ends_at, write).await.is_err() {
+            error!(
+                deliveries = whole.len() + parts.len(),
+                "no time was left to write the delivery log"
+            );
+        }
+    }
+}
+
+/// A log that cannot be written is reported, and that is all: the queue is the authority.
+fn report(deliveries: usize, result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        error!(deliveries, error = %chain(&error), "cannot write the delivery log");
+    }
+}
+
+/// The message's webhook, if it may be posted to now.
+fn find<'a>(message: &DeliveryMessage, webhooks: &'a Webhooks) -> Result<&'a Webhook, Ending> {
+    let webhooks = webhooks.as_ref().map_err(|error| Ending::Blocked(error.clone()))?;
+    match webhooks.get(&message.webhook_config_id) {
+        None => Err(Ending::Cancelled("the webhook was deleted")),
+        Some(Err(error)) => {
+            Err(Ending::Blocked(format!("the webhook cannot be read: {}", chain(error))))
+        }
+        Some(Ok(webhook)) if !webhook.is_active => {
+            Err(Ending::Cancelled("the webhook is switched off"))
+        }
+        Some(Ok(webhook)) => Ok(webhook),
+    }
+}
+
+/// A panic in one delivery is an attempt that failed; the panic itself is already on standard error.
+fn panicked(receive: Receive, message: &DeliveryMessage, webhooks: &Webhooks) -> Ending {
+    let attempt = Attempt {
+        number: receive.attempt_number(),
+        at: Timestamp::now(),
+        duration_ms: 0,
+        status_code: None,
+        error: Some("an internal error ended the attempt".to_owned()),
+        response_body: None,
+    };
+    let policy = find(message, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
+    Ending::Attempted { attempt, answer: Answer::Failure, policy }
+}
+
+/// The future's value, or `None` when it panics; the panic ends this future and nothing else.
+async fn isolate<F: Future>(future: F) -> Option<F::Output> {
+    AssertUnwindSafe(future).catch_unwind().await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_one_delivery_leaves_the_others_of_its_batch_alone() {
+        let deliveries = (1..=3).map(|number| async move {
+            tokio::task::yield_now().await;
+            assert!(number != 2, "number two has a bug");
+            number
+        });
+        assert_eq!(join_all(deliveries.map(isolate)).await, [Some(1), None, Some(3)]);
+    }
+}

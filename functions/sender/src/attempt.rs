@@ -1,0 +1,183 @@
+//! One attempt: sign, post, read the answer, all within ten seconds.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::{Client, Response};
+use tokio::time::{Instant, timeout};
+use webhooks::delivery::{Attempt, DeliveryMessage};
+use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
+use webhooks::event::first_chars;
+use webhooks::secret::SigningSecret;
+use webhooks::signature;
+use webhooks::timestamp::Timestamp;
+
+use crate::guard::ResolveError;
+
+/// What an attempt may take in all: DNS, connect, TLS, sending, headers, body.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of an answer's body no more is read.
+const MAX_RESPONSE_BYTES: usize = 16 * 1024;
+/// Of a failed attempt's answer no more is logged, in characters.
+const MAX_LOGGED_RESPONSE: usize = 500;
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-docintell-signature");
+const EVENT: HeaderName = HeaderName::from_static("x-docintell-event");
+const TIMESTAMP: HeaderName = HeaderName::from_static("x-docintell-timestamp");
+const DELIVERY: HeaderName = HeaderName::from_static("x-docintell-delivery");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 2xx, read to its end or to the cap.
+    Success,
+    /// 4xx: the endpoint says that another attempt is no use.
+    ClientError,
+    /// The endpoint may not be called at all.
+    Refused,
+    /// Anything else; another attempt may succeed.
+    Failure,
+}
+
+/// Why no usable answer came. The text is for the tenant: it tells nothing of our network.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// The endpoint may not be called.
+    #[error(transparent)]
+    Refused(#[from] EndpointRefusal),
+    /// The ten seconds are over.
+    #[error("no complete answer within {} s", ATTEMPT_TIMEOUT.as_secs())]
+    Timeout,
+    /// The host's name leads nowhere.
+    #[error("the host name cannot be resolved")]
+    Unresolved,
+    /// TLS failed.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// No connection, or one that broke.
+    #[error("the connection failed: {0}")]
+    Connection(String),
+    /// Something that is not HTTP, or an answer cut short.
+    #[error("the answer is not valid HTTP or is incomplete")]
+    Protocol,
+}
+
+/// Posts `message` to `url` as attempt `number`.
+pub async fn make(
+    client: &Client,
+    policy: &EndpointPolicy,
+    url: &EndpointUrl,
+    message: &DeliveryMessage,
+    secret: &SigningSecret,
+    number: u32,
+) -> (Attempt, Answer) {
+    let at = Timestamp::now();
+    let begun = Instant::now();
+    let exchange = async {
+        policy.check_url(url)?;
+        let response = request(client, url, message, secret, at).send().await?;
+        let status = response.status();
+        Ok((status, read_capped(response).await?))
+    };
+    let result = match timeout(ATTEMPT_TIMEOUT, exchange).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(AttemptError::Timeout),
+    };
+    let mut attempt = Attempt {
+        number,
+        at,
+        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        status_code: None,
+        error: None,
+        response_body: None,
+    };
+    let answer = match result {
+        Ok((status, _)) if status.is_success() => {
+            attempt.status_code = Some(status.as_u16());
+            Answer::Success
+        }
+        Ok((status, body)) => {
+            attempt.status_code = Some(status.as_u16());
+            attempt.error = Some(format!("the endpoint answered {}", status.as_u16()));
+            let text = String::from_utf8_lossy(&body);
+            attempt.response_body =
+                Some(first_chars(&text, MAX_LOGGED_RESPONSE).to_owned()).filter(|t| !t.is_empty());
+            if status.is_client_error() { Answer::ClientError } else { Answer::Failure }
+        }
+        Err(error) => {
+            attempt.error = Some(error.to_string());
+            if let AttemptError::Refused(_) = error { Answer::Refused } else { Answer::Failure }
+        }
+    };
+    (attempt, answer)
+}
+
+/// The request, with every header that leaves; the client adds Host, Content-Length, Accept and
+/// User-Agent.
+fn request(
+    client: &Client,
+    url: &EndpointUrl,
+    message: &DeliveryMessage,
+    secret: &SigningSecret,
+    at: Timestamp,
+) -> reqwest::RequestBuilder {
+    let body = message.body.get();
+    let event_id = message.event_id.to_string();
+    let sent_at = at.unix_seconds();
+    client
+        .post(url.as_url().clone())
+        .header(CONTENT_TYPE, "application/json")
+        .header(SIGNATURE, signature::guide(secret, body.as_bytes()))
+        .header(EVENT, message.event.as_str())
+        .header(TIMESTAMP, message.occurred_at.unix_seconds())
+        .header(DELIVERY, message.delivery_id.to_string())
+        .header(WEBHOOK_SIGNATURE, signature::standard(secret, &event_id, sent_at, body.as_bytes()))
+        .header(WEBHOOK_ID, event_id)
+        .header(WEBHOOK_TIMESTAMP, sent_at)
+        .body(body.to_owned())
+}
+
+/// The body, or its beginning: at the cap the rest is left unread and the connection is dropped.
+async fn read_capped(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = MAX_RESPONSE_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_RESPONSE_BYTES {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+/// Tells by types, never by texts, what a failed request failed of.
+impl From<reqwest::Error> for AttemptError {
+    fn from(error: reqwest::Error) -> Self {
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            match error.downcast_ref() {
+                Some(ResolveError::Refused(refusal)) => return Self::Refused(*refusal),
+                Some(ResolveError::Unresolved(_)) => return Self::Unresolved,
+                None => {}
+            }
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+                return match tls {
+                    Some(tls) => Self::Tls(tls.to_string()),
+                    None => Self::Connection(error.kind().to_string()),
+                };
+            }
+            cause = error.source();
+        }
+        if error.is_connect() {
+            Self::Connection("no connection could be made".to_owned())
+        } else {
+            Self::Protocol
+        }
+    }
+}

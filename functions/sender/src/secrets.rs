@@ -1,0 +1,64 @@
+//! The secrets that this execution environment has read. A version never changes, so an entry is never
+//! stale: a rotation puts another version in the webhook's row.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+use webhooks::id::WebhookId;
+use webhooks::secret::SigningSecret;
+use webhooks::secrets::{SecretError, SecretStore};
+use webhooks::webhook::Webhook;
+
+/// Entries at which the cache starts afresh; at 150 bytes each it stays below 2 MB.
+const MAX_ENTRIES: usize = 10_000;
+
+/// Reads secrets, each version once.
+#[derive(Debug)]
+pub struct SecretCache {
+    store: SecretStore,
+    entries: Mutex<HashMap<WebhookId, Entry>>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    version: String,
+    /// Filled by the first delivery that needs it, while the others of the batch wait.
+    secret: Arc<OnceCell<SigningSecret>>,
+}
+
+impl SecretCache {
+    /// An empty cache before `store`.
+    #[must_use]
+    pub fn new(store: SecretStore) -> Self {
+        Self { store, entries: Mutex::default() }
+    }
+
+    /// The secret that is in force for `webhook`.
+    pub async fn get(&self, webhook: &Webhook) -> Result<SigningSecret, SecretError> {
+        let entry = self.entry(webhook);
+        entry
+            .secret
+            .get_or_try_init(|| {
+                self.store.get(webhook.tenant_id, webhook.id, &webhook.secret_version)
+            })
+            .await
+            .cloned()
+    }
+
+    fn entry(&self, webhook: &Webhook) -> Entry {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        match entries.get(&webhook.id) {
+            Some(entry) if entry.version == webhook.secret_version => entry.clone(),
+            _ => {
+                if entries.len() >= MAX_ENTRIES {
+                    entries.clear();
+                }
+                let version = webhook.secret_version.clone();
+                let entry = Entry { version, secret: Arc::default() };
+                entries.insert(webhook.id, entry.clone());
+                entry
+            }
+        }
+    }
+}
