@@ -1,1 +1,7 @@
-//! x
+//! The system's tests, one binary.
+//!
+//! Most of them run against the whole system, deployed from `template.yaml` to a local emulator. Those
+//! in [`hosted`] give the real bootstraps a Runtime API and an AWS of the test's own, to fail what an
+//! emulator cannot be made to fail.
+
+mod hosted;

@@ -1,0 +1,1 @@
+//! Bootstraps hosted by the test itself.
