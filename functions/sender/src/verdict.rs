@@ -12,9 +12,13 @@ use crate::step::{Receive, Step, after_attempt, after_block};
 /// How a receive of a delivery message ended.
 #[derive(Debug)]
 pub enum Ending {
+    /// An attempt was made.
     Attempted {
+        /// What the log keeps of it.
         attempt: Attempt,
+        /// What decides the next step.
         answer: Answer,
+        /// How often the webhook wants to be tried.
         policy: RetryPolicy,
     },
     /// The tenant does not want it any more.
