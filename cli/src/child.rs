@@ -1,0 +1,84 @@
+//! Programs that work for a step: their output is its progress, and all of it is shown when they fail.
+//!
+//! The rule: a program that is no longer waited for is killed.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::mpsc;
+
+use crate::steps::Step;
+
+/// A line that a program has written.
+enum Line {
+    Output(String),
+    Error(String),
+}
+
+/// Runs `command` to its end, for `step`; what it wrote to standard output.
+pub(crate) async fn run(step: &Step, command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{} failed: {program} cannot be started", step.title()))?;
+    let (sender, mut lines) = mpsc::unbounded_channel();
+    if let Some(stdout) = child.stdout.take() {
+        read_lines(stdout, sender.clone(), Line::Output);
+    }
+    if let Some(stderr) = child.stderr.take() {
+        read_lines(stderr, sender, Line::Error);
+    }
+    let mut child = Killed(child);
+    let (mut output, mut errors) = (String::new(), String::new());
+    step.watch(async {
+        while let Some(line) = lines.recv().await {
+            let (text, kept) = match &line {
+                Line::Output(text) => (text, &mut output),
+                Line::Error(text) => (text, &mut errors),
+            };
+            // A line of JSON is for a program.
+            if !text.starts_with('{') {
+                step.note(text);
+            }
+            kept.push_str(text);
+            kept.push('\n');
+        }
+    })
+    .await;
+    // Both of its outputs have ended, so this does not wait for anything but the exit itself.
+    let status = child.0.wait().with_context(|| format!("{program} was lost"))?;
+    if status.success() {
+        return Ok(output);
+    }
+    let said = if errors.trim().is_empty() { output } else { errors };
+    bail!("{} failed ({status}):\n{}", step.title(), said.trim_end())
+}
+
+fn read_lines(
+    stream: impl Read + Send + 'static,
+    sender: mpsc::UnboundedSender<Line>,
+    kind: fn(String) -> Line,
+) {
+    thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            if sender.send(kind(text)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both fail when it has ended, which is what is wanted.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}

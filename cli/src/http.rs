@@ -1,0 +1,22 @@
+//! HTTP to the stack on this machine.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+
+/// A client for plain http on loopback: it trusts no certificate, uses no proxy and follows no redirect.
+pub fn loopback_client() -> Result<reqwest::Client> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .context("TLS cannot be set up")?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("an HTTP client cannot be made")
+}

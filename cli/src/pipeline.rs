@@ -1,0 +1,208 @@
+//! The document pipeline, as far as this system sees it: the states of jobs in the Jobs table.
+//!
+//! The rule: a job only moves forward. Each write is conditional on the state before it, so that nothing
+//! written here could not have been written by the pipeline.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use uuid::Uuid;
+use webhooks::id::TenantId;
+use webhooks::job::JobStatus;
+use webhooks::timestamp::Timestamp;
+
+/// The Jobs table, as the pipeline writes it.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    client: Client,
+    table: String,
+}
+
+/// A document that is about to be processed.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// The run.
+    pub job_id: String,
+    /// What is processed.
+    pub document_id: String,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+}
+
+impl NewJob {
+    /// A job of `tenant_id` with new ids.
+    #[must_use]
+    pub fn of(tenant_id: TenantId) -> Self {
+        Self {
+            job_id: Uuid::new_v4().to_string(),
+            document_id: Uuid::new_v4().to_string(),
+            tenant_id,
+        }
+    }
+}
+
+/// How a job goes on.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// It has begun.
+    Process,
+    /// It has come to a good end.
+    Complete {
+        /// `page_count`
+        pages: u32,
+        /// `processing_time_seconds`
+        seconds: f64,
+        /// `ir_version`
+        ir_version: String,
+    },
+    /// It has come to a bad end.
+    Fail {
+        /// `error_message`; left out when the pipeline has nothing to say.
+        message: Option<String>,
+    },
+}
+
+impl Step {
+    /// The state that the step leads to.
+    #[must_use]
+    pub const fn status(&self) -> JobStatus {
+        match self {
+            Self::Process => JobStatus::Processing,
+            Self::Complete { .. } => JobStatus::Completed,
+            Self::Fail { .. } => JobStatus::Failed,
+        }
+    }
+
+    /// The states that it may be taken from.
+    const fn from(&self) -> &'static [JobStatus] {
+        match self {
+            Self::Process => &[JobStatus::Queued, JobStatus::Pending],
+            Self::Complete { .. } | Self::Fail { .. } => {
+                &[JobStatus::Queued, JobStatus::Pending, JobStatus::Processing]
+            }
+        }
+    }
+
+    /// The further attributes that it writes.
+    fn attributes(&self) -> Vec<(&'static str, AttributeValue)> {
+        match self {
+            Self::Process => Vec::new(),
+            Self::Complete { pages, seconds, ir_version } => vec![
+                ("page_count", number(pages)),
+                ("processing_time_seconds", number(seconds)),
+                ("ir_version", text(ir_version)),
+            ],
+            Self::Fail { message } => {
+                message.iter().map(|message| ("error_message", text(message))).collect()
+            }
+        }
+    }
+}
+
+impl Pipeline {
+    /// Writes to the jobs in `table`.
+    #[must_use]
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        Self { client: Client::new(config), table }
+    }
+
+    /// Writes a new job in state `queued`; when that was.
+    pub async fn upload(&self, job: &NewJob) -> Result<Timestamp> {
+        let now = Timestamp::now();
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("job_id", text(&job.job_id))
+            .item("document_id", text(&job.document_id))
+            .item("tenant_id", text(job.tenant_id))
+            .item("status", text(JobStatus::Queued))
+            .item("updated_at", text(now))
+            .condition_expression("attribute_not_exists(job_id)");
+        match put.send().await.map_err(SdkError::into_service_error) {
+            Ok(_) => Ok(now),
+            Err(PutItemError::ConditionalCheckFailedException(_)) => bail!(
+                "job {} exists already: choose another id, or none to get a new one",
+                job.job_id
+            ),
+            Err(error) => Err(error).with_context(|| self.could_not("write")),
+        }
+    }
+
+    /// Takes the job a step further; when that was.
+    pub async fn advance(&self, job_id: &str, step: &Step) -> Result<Timestamp> {
+        let now = Timestamp::now();
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("job_id", text(job_id))
+            .expression_attribute_names("#status", "status")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut sets = vec!["#status = :status".to_owned()];
+        update = update.expression_attribute_values(":status", text(step.status()));
+        for (name, value) in step.attributes().into_iter().chain([("updated_at", text(now))]) {
+            sets.push(format!("{name} = :{name}"));
+            update = update.expression_attribute_values(format!(":{name}"), value);
+        }
+        let mut allowed = Vec::new();
+        for status in step.from() {
+            allowed.push(format!(":{status}"));
+            update = update.expression_attribute_values(format!(":{status}"), text(status));
+        }
+        update = update
+            .update_expression(format!("SET {}", sets.join(", ")))
+            .condition_expression(format!("#status IN ({})", allowed.join(", ")));
+        match update.send().await.map_err(SdkError::into_service_error) {
+            Ok(_) => Ok(now),
+            Err(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                match refused.item().and_then(|job| job.get("status")?.as_s().ok()) {
+                    Some(status) => {
+                        bail!("job {job_id} is {status} and cannot become {}", step.status())
+                    }
+                    None => {
+                        bail!("there is no job {job_id} in table {}: upload it first", self.table)
+                    }
+                }
+            }
+            Err(error) => Err(error).with_context(|| self.could_not("write")),
+        }
+    }
+
+    /// The job's present state, and since when.
+    pub async fn state(&self, job_id: &str) -> Result<Option<(JobStatus, Timestamp)>> {
+        let item = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("job_id", text(job_id))
+            .consistent_read(true)
+            .send()
+            .await
+            .with_context(|| self.could_not("read"))?
+            .item
+            .unwrap_or_default();
+        let field = |name| item.get(name).and_then(|value| value.as_s().ok());
+        Ok(field("status")
+            .and_then(|status| JobStatus::from_name(status))
+            .zip(field("updated_at").and_then(|at| Timestamp::parse(at).ok())))
+    }
+
+    fn could_not(&self, verb: &str) -> String {
+        format!("could not {verb} jobs in table {}", self.table)
+    }
+}
+
+fn text(value: impl fmt::Display) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn number(value: impl fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

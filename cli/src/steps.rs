@@ -1,0 +1,102 @@
+//! What a command is doing, one line per step, on standard error.
+//!
+//! The rule: nothing that takes over two seconds is silent.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, stderr};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// When a step begins to say that it is still going on.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether steps are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// To a person.
+    Shown,
+    /// Not at all; errors say all there is to say.
+    Silent,
+}
+
+/// Something that may take time.
+#[derive(Debug)]
+pub(crate) struct Step {
+    title: &'static str,
+    started: Instant,
+    steps: Steps,
+    /// What a program that works for this step said last.
+    note: Mutex<String>,
+}
+
+impl Steps {
+    /// Begins the step that `title` names, as in "building the functions".
+    pub(crate) fn begin(self, title: &'static str) -> Step {
+        Step { title, started: Instant::now(), steps: self, note: Mutex::default() }
+    }
+
+    /// Shows something that is done.
+    pub(crate) fn done(self, text: impl Display) {
+        if self == Self::Shown {
+            eprintln!("  ✓ {text}");
+        }
+    }
+}
+
+impl Step {
+    /// The step's name.
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// Takes what a program says as the latest news.
+    pub(crate) fn note(&self, line: &str) {
+        line.trim().clone_into(&mut self.note.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits for `work`, showing how long that takes.
+    pub(crate) async fn watch<F: Future>(&self, work: F) -> F::Output {
+        if self.steps == Steps::Silent {
+            return work.await;
+        }
+        let on_terminal = stderr().is_terminal();
+        let period = if on_terminal { Duration::from_secs(1) } else { Duration::from_secs(15) };
+        let begin = tokio::time::Instant::now() + PATIENCE.saturating_sub(self.started.elapsed());
+        let mut ticks = tokio::time::interval_at(begin, period);
+        let mut work = std::pin::pin!(work);
+        let mut shown = false;
+        let result = loop {
+            tokio::select! {
+                result = &mut work => break result,
+                _ = ticks.tick() => self.show(on_terminal),
+            }
+            shown = on_terminal;
+        };
+        if shown {
+            eprint!("\r\x1b[2K");
+        }
+        result
+    }
+
+    /// Ends the step with what it has brought.
+    pub(crate) fn done(self, text: impl Display) {
+        let took = self.started.elapsed();
+        if took < PATIENCE {
+            self.steps.done(text);
+        } else {
+            self.steps.done(format_args!("{text} ({:.1} s)", took.as_secs_f64()));
+        }
+    }
+
+    fn show(&self, on_terminal: bool) {
+        let note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = format!("  … {} ({} s) {note}", self.title, self.started.elapsed().as_secs());
+        // Longer than a terminal's usual width, it would not be overwritten by the next.
+        let line: String = line.trim_end().chars().take(79).collect();
+        if on_terminal {
+            eprint!("\r\x1b[2K{line}");
+        } else {
+            eprintln!("{line}");
+        }
+    }
+}
