@@ -1,0 +1,68 @@
+//! The functions' binaries, built by the cargo that started this program.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use webhooks::env;
+
+use crate::checkout;
+use crate::child;
+use crate::steps::Steps;
+
+/// The binaries that the template asks for.
+const FUNCTIONS: [&str; 3] = ["api", "fanout", "sender"];
+
+/// A function that is built.
+#[derive(Debug)]
+pub(super) struct Binary {
+    /// Its name, as the template gives it.
+    pub(super) name: &'static str,
+    /// Where cargo says that it put it.
+    pub(super) path: PathBuf,
+}
+
+/// Builds the functions, in the profile that this program was built in.
+pub(super) async fn functions(steps: Steps) -> Result<Vec<Binary>> {
+    let step = steps.begin("building the functions");
+    let mut cargo = Command::new(env::optional("CARGO").unwrap_or_else(|| "cargo".to_owned()));
+    cargo
+        .current_dir(checkout::root())
+        .args(["build", "--message-format", "json-render-diagnostics"])
+        .stdin(Stdio::null());
+    for name in FUNCTIONS {
+        cargo.args(["--package", name]);
+    }
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let messages = child::run(&step, &mut cargo).await?;
+    let binaries = FUNCTIONS
+        .into_iter()
+        .map(|name| match executable(&messages, name) {
+            Some(path) => Ok(Binary { name, path }),
+            None => bail!("cargo built no binary `{name}`: see functions/{name}/Cargo.toml"),
+        })
+        .collect::<Result<Vec<_>>>()
+        .context("the functions could not be built")?;
+    step.done(format_args!("functions built: {}", FUNCTIONS.join(", ")));
+    Ok(binaries)
+}
+
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        target: Target,
+        executable: Option<PathBuf>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .find(|message| message.target.name == name && message.executable.is_some())
+        .and_then(|message| message.executable)
+}
