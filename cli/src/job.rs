@@ -1,0 +1,160 @@
+//! `docintell job`: writes job states as the document pipeline would, and so makes events.
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use webhooks::id::TenantId;
+use webhooks::job::JobStatus;
+
+use crate::checkout;
+use crate::pipeline::{NewJob, Pipeline, Step};
+use crate::stack::{StackArgs, Table, Target};
+
+/// Options of `docintell job`.
+#[derive(Debug, Clone, Args)]
+pub struct JobArgs {
+    #[command(subcommand)]
+    command: JobCommand,
+    #[command(flatten)]
+    stack: StackArgs,
+    /// The jobs table on AWS, by its name
+    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name")]
+    jobs_table: Option<String>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum JobCommand {
+    /// A document has been uploaded: its job is queued
+    Upload {
+        /// Id of the job [default: a new one]
+        #[arg(long)]
+        job_id: Option<String>,
+        #[command(flatten)]
+        document: DocumentArgs,
+    },
+    /// The job is being processed
+    Process {
+        #[command(flatten)]
+        job: WhichJob,
+    },
+    /// The job has been completed
+    Complete {
+        #[command(flatten)]
+        job: WhichJob,
+        /// Pages that the document has
+        #[arg(long, default_value_t = 12)]
+        pages: u32,
+        /// Seconds that the processing took
+        #[arg(long, default_value = "45.2", value_parser = seconds)]
+        seconds: f64,
+        /// Version of the extracted representation
+        #[arg(long, default_value = "v001")]
+        ir_version: String,
+    },
+    /// The job has failed
+    Fail {
+        #[command(flatten)]
+        job: WhichJob,
+        /// Why [default: the pipeline gives no reason]
+        #[arg(long)]
+        message: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+struct DocumentArgs {
+    /// Id of the document [default: a new one]
+    #[arg(long)]
+    document_id: Option<String>,
+    /// Owner of the document [default: the local stack's tenant]
+    #[arg(long)]
+    tenant_id: Option<TenantId>,
+}
+
+#[derive(Debug, Clone, Args)]
+struct WhichJob {
+    /// Id of the job [default: a new document is uploaded and processed first]
+    #[arg(long, conflicts_with_all = ["document_id", "tenant_id"])]
+    job_id: Option<String>,
+    #[command(flatten)]
+    document: DocumentArgs,
+}
+
+impl DocumentArgs {
+    fn new_job(self, job_id: Option<String>, target: &Target) -> Result<NewJob> {
+        let tenant_id = self
+            .tenant_id
+            .or(target.tenant_id)
+            .context("a stack on AWS has no tenant of its own: name one with --tenant-id")?;
+        let new = NewJob::of(tenant_id);
+        Ok(NewJob {
+            job_id: job_id.unwrap_or(new.job_id),
+            document_id: self.document_id.unwrap_or(new.document_id),
+            tenant_id,
+        })
+    }
+}
+
+/// Writes what was asked for and says what was written.
+pub async fn run(args: JobArgs) -> Result<()> {
+    let target = args.stack.find(Table::Jobs, args.jobs_table.as_deref()).await?;
+    let pipeline = Pipeline::new(&target.config, target.table.clone());
+    match args.command {
+        JobCommand::Upload { job_id, document } => {
+            let job = upload(&pipeline, document.new_job(job_id, &target)?).await?;
+            say_next("process", &job, &target);
+        }
+        JobCommand::Process { job } => {
+            let job = advance(&pipeline, job, Step::Process, &target).await?;
+            say_next("complete", &job, &target);
+        }
+        JobCommand::Complete { job, pages, seconds, ir_version } => {
+            let end = Step::Complete { pages, seconds, ir_version };
+            advance(&pipeline, job, end, &target).await?;
+        }
+        JobCommand::Fail { job, message } => {
+            advance(&pipeline, job, Step::Fail { message }, &target).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn upload(pipeline: &Pipeline, job: NewJob) -> Result<String> {
+    let at = pipeline.upload(&job).await?;
+    println!(
+        "{at}  job {} is {} (document {}, tenant {})",
+        job.job_id,
+        JobStatus::Queued,
+        job.document_id,
+        job.tenant_id
+    );
+    Ok(job.job_id)
+}
+
+/// Takes the job a step further, a new one all the steps to there; its id.
+async fn advance(pipeline: &Pipeline, job: WhichJob, to: Step, target: &Target) -> Result<String> {
+    let (job_id, steps) = match (job.job_id, to) {
+        (Some(job_id), to) => (job_id, vec![to]),
+        (None, to) => {
+            let job_id = upload(pipeline, job.document.new_job(None, target)?).await?;
+            let steps = if let Step::Process = to { vec![to] } else { vec![Step::Process, to] };
+            (job_id, steps)
+        }
+    };
+    for step in steps {
+        let at = pipeline.advance(&job_id, &step).await?;
+        println!("{at}  job {job_id} is {}", step.status());
+    }
+    Ok(job_id)
+}
+
+fn say_next(step: &str, job_id: &str, target: &Target) {
+    let (docintell, options) = (checkout::invocation(), &target.options);
+    println!("Next: {docintell} job {step} --job-id {job_id}{options}");
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if f64::is_finite(seconds) && seconds >= 0.0 => Ok(seconds),
+        _ => Err("not a number of seconds; expected the form 45.2".to_owned()),
+    }
+}

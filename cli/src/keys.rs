@@ -1,0 +1,170 @@
+//! `docintell keys`: a tenant's API keys.
+//!
+//! The rule: a key is shown once, when it is made; it goes to standard output alone, so that a shell can
+//! take it into a variable.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_config::SdkConfig;
+use clap::{Args, Subcommand, ValueEnum};
+use webhooks::id::{KeyId, TenantId};
+use webhooks::secret::{ApiKey, KeyEnvironment};
+use webhooks::store::ApiKeyStore;
+use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
+use webhooks::timestamp::Timestamp;
+
+use crate::stack::{StackArgs, Table};
+
+/// Options of `docintell keys`.
+#[derive(Debug, Clone, Args)]
+pub struct KeysArgs {
+    #[command(subcommand)]
+    command: KeysCommand,
+    #[command(flatten)]
+    stack: StackArgs,
+    /// The table of API keys on AWS, by its name
+    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name")]
+    api_keys_table: Option<String>,
+    /// The keys' owner [default: the local stack's tenant; for a new key on AWS, a new tenant]
+    #[arg(long, global = true)]
+    tenant_id: Option<TenantId>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum KeysCommand {
+    /// Make a key and show it, this once
+    Create {
+        /// What to call it
+        #[arg(long, default_value = "unnamed")]
+        name: String,
+        /// Which data it is meant for
+        #[arg(long, value_enum, default_value_t = Environment::Live)]
+        environment: Environment,
+        /// Days until it stops working [default: it does not]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        expires_in: Option<u32>,
+    },
+    /// List the tenant's keys, revoked ones too
+    List,
+    /// Withdraw a key at once
+    Revoke {
+        /// Id of the key, as `list` shows it
+        key_id: KeyId,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Environment {
+    Live,
+    Test,
+}
+
+impl From<Environment> for KeyEnvironment {
+    fn from(environment: Environment) -> Self {
+        match environment {
+            Environment::Live => Self::Live,
+            Environment::Test => Self::Test,
+        }
+    }
+}
+
+/// The keys in `table`.
+#[must_use]
+pub fn store(config: &SdkConfig, table: &str) -> ApiKeyStore {
+    ApiKeyStore::new(aws_sdk_dynamodb::Client::new(config), table.to_owned())
+}
+
+/// Makes a key of `tenant_id` that opens the API at once.
+pub async fn create(
+    keys: &ApiKeyStore,
+    tenant_id: TenantId,
+    name: &str,
+    environment: KeyEnvironment,
+    expires_at: Option<Timestamp>,
+) -> Result<(ApiKey, ApiKeyRecord)> {
+    let key = ApiKey::generate(environment).context("the system gives no random bytes")?;
+    let record = ApiKeyRecord {
+        key_hash: key.hash(),
+        tenant_id,
+        key_id: KeyId::random(),
+        name: name.to_owned(),
+        key_suffix: key.suffix().to_owned(),
+        environment,
+        status: KeyStatus::Active,
+        expires_at,
+        created_at: Timestamp::now(),
+    };
+    keys.insert(&record).await.context("the key could not be stored")?;
+    Ok((key, record))
+}
+
+/// Does what was asked for.
+pub async fn run(args: KeysArgs) -> Result<()> {
+    let target = args.stack.find(Table::ApiKeys, args.api_keys_table.as_deref()).await?;
+    let keys = store(&target.config, &target.table);
+    let tenant_id = args.tenant_id.or(target.tenant_id);
+    match args.command {
+        KeysCommand::Create { name, environment, expires_in } => {
+            let tenant_id = tenant_id.unwrap_or_else(TenantId::random);
+            let expires_at = expires_in.map(in_days);
+            let (key, record) =
+                create(&keys, tenant_id, &name, environment.into(), expires_at).await?;
+            eprintln!(
+                "Key {} ({name}) of tenant {tenant_id}. It is not shown again:",
+                record.key_id
+            );
+            println!("{}", key.expose());
+        }
+        KeysCommand::List => {
+            let tenant_id = expect_tenant(tenant_id)?;
+            let mut records = keys.list(tenant_id).await.context("the keys could not be listed")?;
+            records.sort_by_key(|record| record.created_at);
+            eprintln!("{} of tenant {tenant_id}", count(records.len()));
+            for record in &records {
+                println!("{}", line(record));
+            }
+        }
+        KeysCommand::Revoke { key_id } => {
+            let tenant_id = expect_tenant(tenant_id)?;
+            if !keys.revoke(tenant_id, key_id).await.context("the key could not be revoked")? {
+                bail!("tenant {tenant_id} has no key {key_id}: `keys list` shows those there are");
+            }
+            eprintln!("Key {key_id} is revoked.");
+        }
+    }
+    Ok(())
+}
+
+fn expect_tenant(tenant_id: Option<TenantId>) -> Result<TenantId> {
+    tenant_id.context("a stack on AWS has no tenant of its own: name one with --tenant-id")
+}
+
+fn in_days(days: u32) -> Timestamp {
+    let millis = Duration::from_secs(u64::from(days) * 24 * 60 * 60).as_millis();
+    Timestamp::from_unix_millis(
+        Timestamp::now().unix_millis() + u64::try_from(millis).unwrap_or(u64::MAX),
+    )
+}
+
+fn count(keys: usize) -> String {
+    match keys {
+        1 => "1 key".to_owned(),
+        several => format!("{several} keys"),
+    }
+}
+
+fn line(record: &ApiKeyRecord) -> String {
+    let state = match (record.status, record.expires_at) {
+        (KeyStatus::Revoked, _) => "revoked".to_owned(),
+        (KeyStatus::Active, Some(end)) if end <= Timestamp::now() => format!("expired {end}"),
+        (KeyStatus::Active, Some(end)) => format!("active until {end}"),
+        (KeyStatus::Active, None) => "active".to_owned(),
+    };
+    let ApiKeyRecord { key_id, created_at, key_suffix, name, .. } = record;
+    let environment = match record.environment {
+        KeyEnvironment::Live => "live",
+        KeyEnvironment::Test => "test",
+    };
+    format!("{key_id}  dk_{environment}_…{key_suffix}  {state}  created {created_at}  {name}")
+}
