@@ -4,4 +4,11 @@
 //! in [`hosted`] give the real bootstraps a Runtime API and an AWS of the test's own, to fail what an
 //! emulator cannot be made to fail.
 
+mod support;
+
+mod control;
+mod events;
+mod faults;
+mod retries;
+
 mod hosted;

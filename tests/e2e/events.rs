@@ -1,0 +1,116 @@
+//! What arrives: the guide's JSON, its headers, both signatures.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use webhooks::delivery::DeliveryStatus;
+
+use crate::support::job;
+use crate::support::receiver::Receiver;
+use crate::support::tenant::Tenant;
+
+/// The three bodies of the public guide, compact, with its ids but for the tenant's.
+const UPLOADED: &str = r#"{"event":"document.uploaded","timestamp":"2025-12-03T10:30:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"JOB","tenant_id":"TENANT","status":"queued"}}"#;
+const COMPLETED: &str = r#"{"event":"document.processing.completed","timestamp":"2025-12-03T10:30:47Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"JOB","tenant_id":"TENANT","status":"completed","processing_time_seconds":45.2,"page_count":12,"ir_version":"v001"}}"#;
+const FAILED: &str = r#"{"event":"document.processing.failed","timestamp":"2025-12-03T10:31:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"JOB","tenant_id":"TENANT","status":"failed","error_message":"File is corrupted or password protected"}}"#;
+
+async fn put(tenant: &Tenant, job: &str, status: &str, at: &str, more: Value) {
+    let mut fields = json!({
+        "job_id": job,
+        "document_id": "660e8400-e29b-41d4-a716-446655440001",
+        "tenant_id": tenant.id.to_string(),
+        "status": status,
+        "updated_at": at,
+    });
+    let Value::Object(more) = more else { panic!("a row is an object") };
+    fields.as_object_mut().expect("it is one").extend(more);
+    job::put(fields).await;
+}
+
+#[tokio::test]
+async fn each_event_arrives_as_the_guide_shows_it_key_order_included() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    tenant.subscribe(&receiver).await;
+    let (good, bad) = (job::new_id(), job::new_id());
+    let success = json!({"processing_time_seconds": 45.2, "page_count": 12, "ir_version": "v001"});
+    let failure = json!({"error_message": "File is corrupted or password protected"});
+    put(&tenant, &good, "queued", "2025-12-03T10:30:00Z", json!({})).await;
+    put(&tenant, &good, "processing", "2025-12-03T10:30:02Z", json!({})).await;
+    put(&tenant, &good, "completed", "2025-12-03T10:30:47Z", success).await;
+    put(&tenant, &bad, "failed", "2025-12-03T10:31:00Z", failure).await;
+
+    let arrivals = receiver.wait_for(3).await;
+    let bodies: BTreeSet<String> = arrivals.iter().map(|it| it.text().to_owned()).collect();
+    let expected = [(UPLOADED, &good), (COMPLETED, &good), (FAILED, &bad)]
+        .map(|(body, job)| body.replace("JOB", job).replace("TENANT", &tenant.id.to_string()));
+    assert_eq!(bodies, BTreeSet::from(expected));
+}
+
+#[tokio::test]
+async fn a_delivery_carries_the_guides_headers_and_both_signatures() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    let hook = tenant.subscribe(&receiver).await;
+    put(&tenant, &job::new_id(), "completed", "2025-12-03T10:30:47Z", json!({})).await;
+
+    let arrival = receiver.wait_for(1).await.remove(0);
+    assert!(arrival.is_signed_with(&hook.secret));
+    assert!(arrival.passes_standard_webhooks(&hook.secret));
+    assert_eq!(arrival.header("X-DocIntell-Event"), "document.processing.completed");
+    assert_eq!(arrival.header("X-DocIntell-Timestamp"), "1764757847");
+    assert_eq!(arrival.header("Content-Type"), "application/json");
+
+    let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
+    assert_eq!(arrival.header("X-DocIntell-Delivery"), row.delivery_id.to_string());
+    assert_eq!(arrival.header("webhook-id"), row.event_id.to_string());
+    assert_eq!(arrival.text(), row.body);
+    assert_eq!(arrival.target, "/webhooks/docintel");
+}
+
+#[tokio::test]
+async fn a_tampered_body_passes_neither_check() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    let hook = tenant.subscribe(&receiver).await;
+    job::upload(tenant.id).await;
+
+    let mut arrival = receiver.wait_for(1).await.remove(0);
+    arrival.body = arrival.text().replace("queued", "Queued").into();
+    assert!(!arrival.is_signed_with(&hook.secret));
+    assert!(!arrival.passes_standard_webhooks(&hook.secret));
+}
+
+#[tokio::test]
+async fn a_webhook_gets_only_the_events_it_subscribed_to() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    let hook = tenant.create(json!({"url": receiver.url()})).await;
+    let job = job::upload(tenant.id).await;
+    job::state(tenant.id, &job, "processing").await;
+    job::state(tenant.id, &job, "completed").await;
+    job::state(tenant.id, &job, "completed").await;
+    job::state(tenant.id, &job, "failed").await;
+
+    receiver.wait_for(2).await;
+    tenant.delivery(&hook, DeliveryStatus::Delivered).await;
+    let mut names: Vec<_> =
+        receiver.arrivals().iter().map(|it| it.header("X-DocIntell-Event").to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["document.processing.completed", "document.processing.failed"]);
+}
+
+#[tokio::test]
+async fn another_tenants_events_never_arrive() {
+    let (mine, theirs) = (Tenant::new().await, Tenant::new().await);
+    let (my_receiver, their_receiver) = (Receiver::start().await, Receiver::start().await);
+    mine.subscribe(&my_receiver).await;
+    theirs.subscribe(&their_receiver).await;
+    let their_job = job::upload(theirs.id).await;
+    their_receiver.wait_for(1).await;
+    let my_job = job::upload(mine.id).await;
+
+    let arrivals = my_receiver.wait_for(1).await;
+    assert!(arrivals.iter().all(|it| it.text().contains(&my_job)));
+    assert!(their_receiver.arrivals().iter().all(|it| it.text().contains(&their_job)));
+}

@@ -1,0 +1,87 @@
+//! What the system cannot make sense of is set aside and blocks nothing; what is secret stays so.
+
+use serde_json::json;
+use webhooks::delivery::DeliveryStatus;
+use webhooks::timestamp::Timestamp;
+
+use crate::support::eventually;
+use crate::support::job;
+use crate::support::receiver::Receiver;
+use crate::support::tenant::Tenant;
+use crate::support::world::World;
+
+#[tokio::test]
+async fn a_poison_record_among_good_ones_is_parked_with_its_reason() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    tenant.subscribe(&receiver).await;
+    let poison = job::new_id();
+    job::upload(tenant.id).await;
+    job::put(json!({
+        "job_id": poison,
+        "document_id": job::new_id(),
+        "tenant_id": "acme",
+        "status": "queued",
+        "updated_at": Timestamp::now().to_string(),
+    }))
+    .await;
+    job::upload(tenant.id).await;
+
+    receiver.wait_for(2).await;
+    let fault = eventually("the fault", async || World::get().faults_of(&poison).pop()).await;
+    assert_eq!(fault.attributes["source"], "fanout");
+    assert!(fault.attributes["reason"].contains("`tenant_id` is not a UUID"), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_delivery_is_parked_with_its_reason() {
+    let world = World::get();
+    let sqs = aws_sdk_sqs::Client::new(&world.aws());
+    let marker = job::new_id();
+    sqs.send_message()
+        .queue_url(&world.info().delivery_queue_url)
+        .message_body(format!(r#"{{"v":7,"marker":"{marker}"}}"#))
+        .send()
+        .await
+        .expect("the queue takes anything");
+
+    let fault = eventually("the fault", async || world.faults_of(&marker).pop()).await;
+    assert_eq!(fault.attributes["source"], "sender");
+    assert!(fault.attributes["reason"].contains("unknown message format 7"), "{fault:?}");
+}
+
+#[tokio::test]
+async fn no_log_line_of_the_run_shows_a_secret_a_key_or_a_document() {
+    let world = World::get();
+    let tenant = Tenant::new().await;
+    let good = Receiver::start().await;
+    let bad = Receiver::answering(|_| 400.into()).await;
+    let hooks = [tenant.subscribe(&good).await, tenant.subscribe(&bad).await];
+    let job = job::new_id();
+    let words = format!("unspeakable-{job}");
+    job::put(json!({
+        "job_id": job,
+        "document_id": job::new_id(),
+        "tenant_id": tenant.id.to_string(),
+        "status": "failed",
+        "error_message": words,
+        "updated_at": Timestamp::now().to_string(),
+    }))
+    .await;
+    tenant.delivery(&hooks[0], DeliveryStatus::Delivered).await;
+    tenant.delivery(&hooks[1], DeliveryStatus::Failed).await;
+
+    let logs = world.logs();
+    assert!(logs.contains(&hooks[1].id), "the failed delivery is in the log");
+    let secrets = world.secrets();
+    assert!(secrets.len() >= 3, "a key and two secrets at the least");
+    for secret in secrets.iter().chain([&words]) {
+        assert!(!logs.contains(secret.as_str()), "a secret is in the log");
+    }
+    for arrival in good.arrivals() {
+        assert!(
+            !logs.contains(arrival.header("X-DocIntell-Signature")),
+            "a signature is in the log"
+        );
+    }
+}

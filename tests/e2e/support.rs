@@ -1,0 +1,23 @@
+//! What the tests of the deployed stack stand on: one stack for all of them, tenants of their own,
+//! and endpoints that answer as told.
+
+pub mod job;
+pub mod receiver;
+pub mod tenant;
+pub mod world;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// Asks again and again until there is an answer; panics, naming `what`, when there is none in 40 s.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let give_up_at = Instant::now() + Duration::from_secs(40);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < give_up_at, "waited 40 s in vain for {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,155 @@
+//! The one stack that all tests share; it ends with the test process, whose end closes the emulator's
+//! standard input.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::types::Message;
+use docintell::local::{Options, Stack, Steps};
+use docintell::stack::StackInfo;
+
+/// The deployed stack and what has been seen of it.
+#[derive(Debug)]
+pub struct World {
+    stack: Stack,
+    dead_letters: Mutex<Vec<Parked>>,
+    faults: Mutex<Vec<Parked>>,
+    secrets: Mutex<Vec<String>>,
+}
+
+/// A message of the dead-letter queue or of `PipelineFaults`.
+#[derive(Debug, Clone)]
+pub struct Parked {
+    /// The message's text.
+    pub body: String,
+    /// Its string attributes.
+    pub attributes: HashMap<String, String>,
+}
+
+impl World {
+    /// The stack, which the first test to ask starts.
+    pub fn get() -> &'static Self {
+        static WORLD: OnceLock<Result<World, String>> = OnceLock::new();
+        static DRAIN: OnceLock<thread::JoinHandle<()>> = OnceLock::new();
+        let world = WORLD.get_or_init(|| {
+            // On a thread of its own: the caller is inside a runtime, and the stack outlives it.
+            thread::spawn(start).join().expect("starting it does not panic")
+        });
+        let world = match world {
+            Ok(world) => world,
+            Err(reason) => panic!("the stack cannot be started: {reason}"),
+        };
+        DRAIN.get_or_init(|| thread::spawn(|| drain(world)));
+        world
+    }
+
+    /// Where everything is.
+    pub fn info(&self) -> &StackInfo {
+        self.stack.info()
+    }
+
+    /// Configuration for clients on the caller's runtime.
+    pub fn aws(&self) -> SdkConfig {
+        self.stack.info().aws_config()
+    }
+
+    /// The dead letters so far that name `id` in their text.
+    pub fn dead_letters_of(&self, id: &str) -> Vec<Parked> {
+        naming(&self.dead_letters, id)
+    }
+
+    /// The pipeline faults so far that name `id` in their text.
+    pub fn faults_of(&self, id: &str) -> Vec<Parked> {
+        naming(&self.faults, id)
+    }
+
+    /// Notes a value that no log may show.
+    pub fn keep_secret(&self, secret: &str) {
+        self.secrets.lock().expect("no test panics here").push(secret.to_owned());
+    }
+
+    /// Every value noted so far that no log may show.
+    pub fn secrets(&self) -> Vec<String> {
+        self.secrets.lock().expect("no test panics here").clone()
+    }
+
+    /// All that the functions and the emulator have logged so far.
+    pub fn logs(&self) -> String {
+        [self.stack.functions_log(), self.stack.emulator_log()]
+            .map(|path| fs::read_to_string(path).expect("the log can be read"))
+            .concat()
+    }
+}
+
+fn start() -> Result<World, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    let logs =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", std::process::id()));
+    let options = Options { steps: Steps::Shown, ..Options::in_folder(logs) };
+    let stack = runtime.block_on(Stack::start(options)).map_err(|error| format!("{error:?}"))?;
+    // The stack's output is read on this runtime, for as long as there are tests.
+    std::mem::forget(runtime);
+    Ok(World {
+        stack,
+        dead_letters: Mutex::default(),
+        faults: Mutex::default(),
+        secrets: Mutex::default(),
+    })
+}
+
+/// Moves what is parked into memory: several tests that read one queue would hide it from each other.
+fn drain(world: &'static World) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(async {
+        let sqs = aws_sdk_sqs::Client::new(&world.aws());
+        let info = world.info();
+        loop {
+            collect(&sqs, &info.dead_letter_queue_url, &world.dead_letters).await;
+            collect(&sqs, &info.pipeline_faults_queue_url, &world.faults).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+}
+
+async fn collect(sqs: &aws_sdk_sqs::Client, url: &str, into: &Mutex<Vec<Parked>>) {
+    let received = sqs
+        .receive_message()
+        .queue_url(url)
+        .max_number_of_messages(10)
+        .message_attribute_names("All")
+        .send()
+        .await
+        .expect("the queue can be read");
+    for message in received.messages.unwrap_or_default() {
+        let handle = message.receipt_handle().expect("a received message has a handle").to_owned();
+        into.lock().expect("no test panics here").push(parked(message));
+        sqs.delete_message().queue_url(url).receipt_handle(handle).send().await.expect("it goes");
+    }
+}
+
+fn parked(message: Message) -> Parked {
+    let attributes = message
+        .message_attributes
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| (name, value.string_value.unwrap_or_default()))
+        .collect();
+    Parked { body: message.body.unwrap_or_default(), attributes }
+}
+
+fn naming(parked: &Mutex<Vec<Parked>>, id: &str) -> Vec<Parked> {
+    let parked = parked.lock().expect("no test panics here");
+    parked.iter().filter(|parked| parked.body.contains(id)).cloned().collect()
+}
