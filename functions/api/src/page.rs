@@ -1,0 +1,116 @@
+//! Which part of a list a request asks for.
+
+use std::ops::RangeInclusive;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+
+use crate::error::{ApiError, Details};
+
+/// `page` (from 1) and `per_page` (1 to 100) of a query. Other parameters mean nothing to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Counted from 1; beyond the last page there is nothing.
+    pub number: usize,
+    /// How many entries a page has.
+    pub size: usize,
+}
+
+impl Page {
+    /// The entries of `list` that are on the page.
+    pub fn of<T>(self, list: &[T]) -> impl Iterator<Item = &T> {
+        let skipped = self.size.saturating_mul(self.number - 1);
+        list.iter().skip(skipped).take(self.size)
+    }
+
+    fn read(parameters: &[(String, String)]) -> Result<Self, Details> {
+        let number = read(parameters, "page", 1..=usize::MAX, "a whole number from 1 on");
+        let size = read(parameters, "per_page", 1..=100, "a whole number from 1 to 100");
+        match (number, size) {
+            (Ok(number), Ok(size)) => {
+                Ok(Self { number: number.unwrap_or(1), size: size.unwrap_or(20) })
+            }
+            (number, size) => Err([("page", number.err()), ("per_page", size.err())]
+                .into_iter()
+                .filter_map(|(name, reason)| Some((name.to_owned(), reason?)))
+                .collect()),
+        }
+    }
+}
+
+/// The parameter `name` if it is there, or what is wrong with it.
+fn read(
+    parameters: &[(String, String)],
+    name: &str,
+    allowed: RangeInclusive<usize>,
+    expected: &str,
+) -> Result<Option<usize>, String> {
+    let mut values = parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+    let Some(text) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err("is given more than once".to_owned());
+    }
+    match text.parse() {
+        Ok(number) if allowed.contains(&number) => Ok(Some(number)),
+        _ => Err(format!("must be {expected}")),
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Query(parameters): Query<Vec<_>> = Query::try_from_uri(&parts.uri)
+            .map_err(|_unreadable| ApiError::InvalidParameters(Details::new()))?;
+        Self::read(&parameters).map_err(ApiError::InvalidParameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<(usize, usize), Vec<(String, String)>> {
+        let parameters: Query<Vec<(String, String)>> =
+            Query::try_from_uri(&format!("/?{query}").parse().unwrap()).unwrap();
+        Page::read(&parameters)
+            .map(|page| (page.number, page.size))
+            .map_err(|wrong| wrong.into_iter().collect())
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_first_page_of_twenty() {
+        assert_eq!(read(""), Ok((1, 20)));
+        assert_eq!(read("page=3"), Ok((3, 20)));
+        assert_eq!(read("per_page=100&sort=url"), Ok((1, 100)));
+    }
+
+    #[test]
+    fn every_wrong_parameter_is_named() {
+        let page = "must be a whole number from 1 on";
+        let per_page = "must be a whole number from 1 to 100";
+        for (query, wrong) in [
+            ("page=0", vec![("page", page)]),
+            ("page=", vec![("page", page)]),
+            ("page=-1", vec![("page", page)]),
+            ("page=1.5", vec![("page", page)]),
+            ("page=99999999999999999999999", vec![("page", page)]),
+            ("page=1&page=2", vec![("page", "is given more than once")]),
+            ("per_page=101", vec![("per_page", per_page)]),
+            ("page=x&per_page=0", vec![("page", page), ("per_page", per_page)]),
+        ] {
+            let wrong = wrong.into_iter().map(|(name, why)| (name.to_owned(), why.to_owned()));
+            assert_eq!(read(query), Err(wrong.collect()), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_its_part_of_the_list() {
+        let part =
+            |number, size| Page { number, size }.of(&[1, 2, 3, 4, 5]).copied().collect::<Vec<_>>();
+        assert_eq!(part(1, 2), [1, 2]);
+        assert_eq!(part(3, 2), [5]);
+        assert_eq!(part(4, 2), [0; 0]);
+        assert_eq!(part(usize::MAX, 100), [0; 0]);
+    }
+}
