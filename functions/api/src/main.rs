@@ -1,2 +1,26 @@
-//! x
-fn main() {}
+//! The api function: wires environment, AWS and routes together, and decides nothing.
+
+use std::sync::Arc;
+
+use api::config::Config;
+use api::{AppState, gateway, router};
+use lambda_http::{Error, tracing};
+use webhooks::secrets::SecretStore;
+use webhooks::store::{ApiKeyStore, WebhookStore};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let config = Config::from_env()?;
+    let aws = webhooks::aws::config().await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let secrets_manager = aws_sdk_secretsmanager::Client::new(&aws);
+    let state = AppState {
+        api_keys: ApiKeyStore::new(dynamodb.clone(), config.api_keys_table),
+        webhooks: WebhookStore::new(dynamodb, config.webhooks_table),
+        secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
+        endpoint_policy: config.endpoint_policy,
+        max_webhooks_per_tenant: config.max_webhooks_per_tenant,
+    };
+    gateway::serve(router(Arc::new(state))).await
+}

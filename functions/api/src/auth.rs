@@ -1,0 +1,90 @@
+//! From the `Authorization` header to the tenant.
+//!
+//! The rule: it is the first argument of every handler, so that nothing else is read or judged before.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderValue;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use tracing::Span;
+use tracing::field::display;
+
+use webhooks::id::TenantId;
+use webhooks::secret::ApiKey;
+use webhooks::timestamp::Timestamp;
+
+use crate::AppState;
+use crate::error::ApiError;
+
+/// The tenant whose key came with the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Tenant(pub TenantId);
+
+impl FromRequestParts<Arc<AppState>> for Tenant {
+    type Rejection = ApiError;
+
+    /// One hash and one read for every key, whether it is known or not, and one answer for all that
+    /// do not work. What has not even the form of a key is not looked for.
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, ApiError> {
+        let header = parts.headers.get(AUTHORIZATION).ok_or(ApiError::MissingApiKey)?;
+        let key = bearer_key(header).ok_or(ApiError::InvalidApiKey)?;
+        let record = state
+            .api_keys
+            .find(&key)
+            .await?
+            .filter(|record| record.is_valid_at(Timestamp::now()))
+            .ok_or(ApiError::InvalidApiKey)?;
+        Span::current().record("tenant.id", display(record.tenant_id));
+        Ok(Self(record.tenant_id))
+    }
+}
+
+/// The key in `Bearer <key>`; the scheme's case does not matter (RFC 9110, section 11.1).
+fn bearer_key(header: &HeaderValue) -> Option<ApiKey> {
+    let (scheme, key) = header.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return None;
+    }
+    ApiKey::parse(key.trim_matches(' ')).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
+
+    fn is_read(header: &str) -> bool {
+        bearer_key(&HeaderValue::from_str(header).unwrap()).is_some()
+    }
+
+    #[test]
+    fn a_bearer_key_is_read() {
+        for scheme in ["Bearer ", "bearer ", "BEARER  "] {
+            assert!(is_read(&format!("{scheme}{KEY}")), "{scheme}");
+        }
+    }
+
+    #[test]
+    fn any_other_header_holds_no_key() {
+        for header in [
+            String::new(),
+            "Bearer".to_owned(),
+            "Bearer ".to_owned(),
+            KEY.to_owned(),
+            format!("Basic {KEY}"),
+            format!("Bearer{KEY}"),
+            format!("Bearer {KEY}x"),
+            format!("Bearer {KEY}, Bearer {KEY}"),
+            format!("Bearer \"{KEY}\""),
+            "Bearer é".to_owned(),
+        ] {
+            assert!(!is_read(&header), "{header}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What a tenant can do with webhooks: create, list, get, update, rotate, delete.
+//!
+//! The rule: a row without its secret cannot deliver, so a secret is written before its row and removed
+//! after it, and whether a write took place is asked of the row.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use tracing::error;
+
+use webhooks::aws;
+use webhooks::id::{TenantId, WebhookId};
+use webhooks::secret::SigningSecret;
+use webhooks::secrets::SecretError;
+use webhooks::store::StoreError;
+use webhooks::store::webhooks::CreateError;
+use webhooks::timestamp::Timestamp;
+use webhooks::webhook::{Webhook, WebhookChanges};
+
+use crate::AppState;
+use crate::auth::Tenant;
+use crate::error::ApiError;
+use crate::extract::{JsonObject, PathId};
+use crate::fields;
+use crate::page::Page;
+use crate::view::{WebhookList, WebhookView};
+
+type Shared = State<Arc<AppState>>;
+
+/// `POST /v1/webhooks`
+pub async fn create(
+    Tenant(tenant): Tenant,
+    State(state): Shared,
+    JsonObject(body): JsonObject,
+) -> Result<Response, ApiError> {
+    let new = fields::new_webhook(body, &state.endpoint_policy).await?;
+    let id = WebhookId::random();
+    let secret = SigningSecret::generate().map_err(ApiError::internal)?;
+    let secret_version = store_first_secret(&state, tenant, id, &secret).await?;
+    let now = Timestamp::now();
+    let webhook = Webhook {
+        tenant_id: tenant,
+        id,
+        url: new.url,
+        events: new.events,
+        is_active: new.is_active,
+        retry: new.retry,
+        created_at: now,
+        updated_at: now,
+        secret_version,
+    };
+    store_row(&state, &webhook).await?;
+    let location = [(LOCATION, format!("/v1/webhooks/{id}"))];
+    let body = Json(WebhookView::with_secret(&webhook, &secret));
+    Ok((StatusCode::CREATED, location, body).into_response())
+}
+
+async fn store_first_secret(
+    state: &AppState,
+    tenant: TenantId,
+    id: WebhookId,
+    secret: &SigningSecret,
+) -> Result<String, ApiError> {
+    match state.secrets.create(tenant, id, secret).await {
+        Ok(version) => Ok(version),
+        Err(error) => {
+            // It may be there all the same; no row will ever name it.
+            remove_orphan(state, tenant, id).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Writes the row of a webhook whose secret is stored. When that fails the secret is removed again,
+/// unless there may be a row.
+async fn store_row(state: &AppState, webhook: &Webhook) -> Result<(), ApiError> {
+    let (tenant, id) = (webhook.tenant_id, webhook.id);
+    match state.webhooks.create(webhook, state.max_webhooks_per_tenant).await {
+        Ok(()) => Ok(()),
+        Err(CreateError::LimitReached) => {
+            remove_orphan(state, tenant, id).await;
+            Err(ApiError::WebhookLimitReached(state.max_webhooks_per_tenant))
+        }
+        // A call without an answer may have been carried out.
+        Err(CreateError::Store(failure)) => match state.webhooks.get(tenant, id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                remove_orphan(state, tenant, id).await;
+                Err(failure.into())
+            }
+            Err(error) => {
+                error!(
+                    webhook.id = %id,
+                    error = %aws::chain(&error),
+                    "a new webhook may or may not exist; its secret is kept"
+                );
+                Err(failure.into())
+            }
+        },
+    }
+}
+
+/// Removes the secret of a webhook that does not exist. The request has failed already, so a failure
+/// here only goes to the log.
+async fn remove_orphan(state: &AppState, tenant: TenantId, id: WebhookId) {
+    if let Err(error) = state.secrets.delete(tenant, id).await {
+        error!(
+            webhook.id = %id,
+            error = %aws::chain(&error),
+            "a signing secret without a webhook is left behind"
+        );
+    }
+}
+
+/// `GET /v1/webhooks`
+pub async fn list(
+    Tenant(tenant): Tenant,
+    State(state): Shared,
+    page: Page,
+) -> Result<Response, ApiError> {
+    let mut webhooks: Vec<Webhook> =
+        state.webhooks.list(tenant).await?.into_iter().filter_map(readable).collect();
+    webhooks.sort_by_key(|webhook| (webhook.created_at, webhook.id));
+    Ok(Json(WebhookList::of(&webhooks, page)).into_response())
+}
+
+/// A corrupt row must not hide the others from their owner.
+fn readable(row: Result<Webhook, StoreError>) -> Option<Webhook> {
+    row.inspect_err(|error| error!(error = %aws::chain(error), "a webhook is left out of a list"))
+        .ok()
+}
+
+/// `GET /v1/webhooks/{webhook_id}`
+pub async fn get(
+    Tenant(tenant): Tenant,
+    PathId(id): PathId,
+    State(state): Shared,
+) -> Result<Response, ApiError> {
+    let webhook = find(&state, tenant, id).await?;
+    Ok(Json(WebhookView::of(&webhook)).into_response())
+}
+
+async fn find(state: &AppState, tenant: TenantId, id: WebhookId) -> Result<Webhook, ApiError> {
+    state.webhooks.get(tenant, id).await?.ok_or(ApiError::WebhookNotFound)
+}
+
+/// `PATCH /v1/webhooks/{webhook_id}`
+pub async fn update(
+    Tenant(tenant): Tenant,
+    PathId(id): PathId,
+    State(state): Shared,
+    JsonObject(body): JsonObject,
+) -> Result<Response, ApiError> {
+    let changes = fields::changes(body, &state.endpoint_policy).await?;
+    let webhook = if changes == WebhookChanges::default() {
+        // Nothing was asked for, so it is not an update either: `updated_at` stays.
+        find(&state, tenant, id).await?
+    } else {
+        let updated = state.webhooks.update(tenant, id, &changes, Timestamp::now()).await?;
+        updated.ok_or(ApiError::WebhookNotFound)?
+    };
+    Ok(Json(WebhookView::of(&webhook)).into_response())
+}
+
+/// `POST /v1/webhooks/{webhook_id}/rotate`
+pub async fn rotate(
+    Tenant(tenant): Tenant,
+    PathId(id): PathId,
+    State(state): Shared,
+) -> Result<Response, ApiError> {
+    let old = find(&state, tenant, id).await?.secret_version;
+    let secret = SigningSecret::generate().map_err(ApiError::internal)?;
+    let new = match state.secrets.put(tenant, id, &secret).await {
+        Ok(version) => version,
+        Err(error @ SecretError::NotFound) => {
+            // A delete removes the row first: where that is the reason, the row is gone by now.
+            find(&state, tenant, id).await?;
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let replaced =
+        state.webhooks.replace_secret_version(tenant, id, &old, &new, Timestamp::now()).await;
+    let webhook = match replaced {
+        Ok(Some(webhook)) => webhook,
+        unsettled => {
+            // Also a try that was carried out and got no answer makes the next one find another
+            // version than `old`. The row knows whose secret is in force.
+            let webhook = find(&state, tenant, id).await?;
+            if webhook.secret_version != new {
+                unsettled?;
+                return Err(ApiError::SecretAlreadyRotated);
+            }
+            webhook
+        }
+    };
+    Ok(Json(WebhookView::with_secret(&webhook, &secret)).into_response())
+}
+
+/// `DELETE /v1/webhooks/{webhook_id}`
+pub async fn delete(
+    Tenant(tenant): Tenant,
+    PathId(id): PathId,
+    State(state): Shared,
+) -> Result<StatusCode, ApiError> {
+    let existed = match state.webhooks.delete(tenant, id).await {
+        Ok(existed) => existed,
+        // A call without an answer may have been carried out.
+        Err(failure) => match state.webhooks.get(tenant, id).await {
+            Ok(None) => true,
+            Ok(Some(_)) | Err(_) => return Err(failure.into()),
+        },
+    };
+    // Also without a row: an earlier delete may have ended between the two.
+    state.secrets.delete(tenant, id).await?;
+    if existed { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::WebhookNotFound) }
+}
