@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod deliveries;
+mod transaction;
 pub mod webhooks;
 
 use crate::aws::AwsError;

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, TransactWriteItem, Update,
@@ -13,6 +12,7 @@ use aws_sdk_dynamodb::types::{
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::transaction::transact;
 use super::{MAX_BATCH_CALLS, StoreError, backoff};
 use crate::aws::AwsError;
 use crate::endpoint::EndpointUrl;
@@ -69,19 +69,14 @@ impl WebhookStore {
             .build()
             .map_err(AwsError::of("TransactWriteItems"))
             .map_err(StoreError::from)?;
-        let answer = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(count).build())
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if failed_condition(error.as_service_error(), 0) => {
-                Err(CreateError::LimitReached)
-            }
-            Err(error) => Err(StoreError::from(AwsError::of("TransactWriteItems")(error)).into()),
+        let writes = [
+            TransactWriteItem::builder().update(count).build(),
+            TransactWriteItem::builder().put(put).build(),
+        ];
+        match transact(&self.client, &writes).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.failed_condition == Some(0) => Err(CreateError::LimitReached),
+            Err(error) => Err(StoreError::from(error.source).into()),
         }
     }
 
@@ -217,17 +212,14 @@ impl WebhookStore {
             .map_err(AwsError::of("TransactWriteItems"))?;
         let count =
             self.count_by(tenant, "-1").build().map_err(AwsError::of("TransactWriteItems"))?;
-        let answer = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().delete(delete).build())
-            .transact_items(TransactWriteItem::builder().update(count).build())
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if failed_condition(error.as_service_error(), 0) => Ok(false),
-            Err(error) => Err(AwsError::of("TransactWriteItems")(error).into()),
+        let writes = [
+            TransactWriteItem::builder().delete(delete).build(),
+            TransactWriteItem::builder().update(count).build(),
+        ];
+        match transact(&self.client, &writes).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.failed_condition == Some(0) => Ok(false),
+            Err(error) => Err(error.source.into()),
         }
     }
 
@@ -284,17 +276,6 @@ impl WebhookStore {
             .update_expression("ADD webhooks :step")
             .expression_attribute_values(":step", AttributeValue::N(step.to_owned()))
     }
-}
-
-/// Whether a transaction was called off because the condition of its item number `at` did not hold.
-fn failed_condition(error: Option<&TransactWriteItemsError>, at: usize) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
-        return false;
-    };
-    cancelled
-        .cancellation_reasons()
-        .get(at)
-        .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
 fn key(tenant: TenantId, id: WebhookId) -> Item {
