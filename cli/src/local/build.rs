@@ -14,6 +14,9 @@ use crate::steps::Steps;
 /// The binaries that the template asks for.
 const FUNCTIONS: [&str; 3] = ["api", "fanout", "sender"];
 
+/// How the names of variables begin that cargo sets for a package's own programs.
+const PACKAGE_VARIABLES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
+
 /// A function that is built.
 #[derive(Debug)]
 pub(super) struct Binary {
@@ -31,6 +34,15 @@ pub(super) async fn functions(steps: Steps) -> Result<Vec<Binary>> {
         .current_dir(checkout::root())
         .args(["build", "--message-format", "json-render-diagnostics"])
         .stdin(Stdio::null());
+    // What cargo has told this program about its package. Build scripts that are asked to run again when
+    // such a variable changes would otherwise do so at each turn, and a third of the crates with them.
+    for (name, _) in std::env::vars_os() {
+        if let Some(text) = name.to_str()
+            && PACKAGE_VARIABLES.iter().any(|prefix| text.starts_with(prefix))
+        {
+            cargo.env_remove(&name);
+        }
+    }
     for name in FUNCTIONS {
         cargo.args(["--package", name]);
     }
