@@ -1,5 +1,7 @@
 //! `docintell job`: writes job states as the document pipeline would, and so makes events.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use webhooks::id::TenantId;
@@ -8,6 +10,10 @@ use webhooks::job::JobStatus;
 use crate::checkout;
 use crate::pipeline::{NewJob, Pipeline, Step};
 use crate::stack::{StackArgs, Table, Target};
+
+/// How long a new job stays in a state that it is only taken through. A pipeline takes time as well; and
+/// a delivery that is shown beside a job that has moved on cannot be timed.
+const STATE_LASTS: Duration = Duration::from_millis(500);
 
 /// Options of `docintell job`.
 #[derive(Debug, Clone, Args)]
@@ -132,19 +138,24 @@ async fn upload(pipeline: &Pipeline, job: NewJob) -> Result<String> {
 
 /// Takes the job a step further, a new one all the steps to there; its id.
 async fn advance(pipeline: &Pipeline, job: WhichJob, to: Step, target: &Target) -> Result<String> {
-    let (job_id, steps) = match (job.job_id, to) {
-        (Some(job_id), to) => (job_id, vec![to]),
-        (None, to) => {
-            let job_id = upload(pipeline, job.document.new_job(None, target)?).await?;
-            let steps = if let Step::Process = to { vec![to] } else { vec![Step::Process, to] };
-            (job_id, steps)
-        }
-    };
-    for step in steps {
-        let at = pipeline.advance(&job_id, &step).await?;
-        println!("{at}  job {job_id} is {}", step.status());
+    if let Some(job_id) = job.job_id {
+        take(pipeline, &job_id, &to).await?;
+        return Ok(job_id);
     }
+    let job_id = upload(pipeline, job.document.new_job(None, target)?).await?;
+    if to.status() != JobStatus::Processing {
+        tokio::time::sleep(STATE_LASTS).await;
+        take(pipeline, &job_id, &Step::Process).await?;
+    }
+    tokio::time::sleep(STATE_LASTS).await;
+    take(pipeline, &job_id, &to).await?;
     Ok(job_id)
+}
+
+async fn take(pipeline: &Pipeline, job_id: &str, step: &Step) -> Result<()> {
+    let at = pipeline.advance(job_id, step).await?;
+    println!("{at}  job {job_id} is {}", step.status());
+    Ok(())
 }
 
 fn say_next(step: &str, job_id: &str, target: &Target) {
