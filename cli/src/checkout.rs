@@ -42,9 +42,9 @@ pub fn shown(path: &Path) -> String {
 
 /// What a person types before a subcommand.
 #[must_use]
-pub fn invocation() -> &'static str {
-    match env::optional("CARGO") {
-        Some(_) => "cargo run --",
-        None => "docintell",
+pub fn invocation() -> String {
+    match (env::optional("CARGO"), std::env::args().next()) {
+        (None, Some(path)) => path,
+        _ => "cargo run --".to_owned(),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal, stderr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// When a step begins to say that it is still going on.
@@ -27,12 +27,16 @@ pub(crate) struct Step {
     steps: Steps,
     /// What a program that works for this step said last.
     note: Mutex<String>,
+    /// When the step has to say next that it is still going on.
+    due: Mutex<Instant>,
 }
 
 impl Steps {
     /// Begins the step that `title` names, as in "building the functions".
     pub(crate) fn begin(self, title: &'static str) -> Step {
-        Step { title, started: Instant::now(), steps: self, note: Mutex::default() }
+        let started = Instant::now();
+        let due = Mutex::new(started + PATIENCE);
+        Step { title, started, steps: self, note: Mutex::default(), due }
     }
 
     /// Shows something that is done.
@@ -51,7 +55,7 @@ impl Step {
 
     /// Takes what a program says as the latest news.
     pub(crate) fn note(&self, line: &str) {
-        line.trim().clone_into(&mut self.note.lock().unwrap_or_else(PoisonError::into_inner));
+        line.trim().clone_into(&mut locked(&self.note));
     }
 
     /// Waits for `work`, showing how long that takes.
@@ -60,16 +64,16 @@ impl Step {
             return work.await;
         }
         let on_terminal = stderr().is_terminal();
-        let period = if on_terminal { Duration::from_secs(1) } else { Duration::from_secs(15) };
-        let begin = tokio::time::Instant::now() + PATIENCE.saturating_sub(self.started.elapsed());
-        let mut ticks = tokio::time::interval_at(begin, period);
+        let period = Duration::from_secs(if on_terminal { 1 } else { 15 });
         let mut work = std::pin::pin!(work);
         let mut shown = false;
         let result = loop {
+            let due = *locked(&self.due);
             tokio::select! {
                 result = &mut work => break result,
-                _ = ticks.tick() => self.show(on_terminal),
+                () = tokio::time::sleep_until(due.into()) => self.show(on_terminal),
             }
+            *locked(&self.due) = due + period;
             shown = on_terminal;
         };
         if shown {
@@ -89,7 +93,7 @@ impl Step {
     }
 
     fn show(&self, on_terminal: bool) {
-        let note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = locked(&self.note);
         let line = format!("  … {} ({} s) {note}", self.title, self.started.elapsed().as_secs());
         // Longer than a terminal's usual width, it would not be overwritten by the next.
         let line: String = line.trim_end().chars().take(79).collect();
@@ -99,4 +103,8 @@ impl Step {
             eprintln!("{line}");
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

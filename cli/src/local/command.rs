@@ -1,6 +1,7 @@
 //! `docintell local`: the stack, a receiver, two documents on their way, and then whatever is tried.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
@@ -124,13 +125,15 @@ fn alone(path: &std::path::Path) -> Result<File> {
 }
 
 fn expect_free(port: u16, whose: &str, option: &str) -> Result<()> {
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(_) => Ok(()),
-        Err(error) => bail!(
-            "port {port} on 127.0.0.1, meant for {whose}, cannot be used ({error}): stop what uses \
-             it, or choose another port with {option}"
-        ),
-    }
+    let why = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => "is taken".to_owned(),
+        Err(error) => format!("cannot be used ({error})"),
+    };
+    bail!(
+        "port {port} on 127.0.0.1, meant for {whose}, {why}: stop what uses it, or choose another \
+         with {option}"
+    )
 }
 
 /// `stack.json`, which is there for as long as this is.
