@@ -6,6 +6,7 @@
 
 mod support;
 
+mod api;
 mod control;
 mod events;
 mod faults;

@@ -1,0 +1,165 @@
+//! The API as a tenant uses it: each route's success, and each error of the reference.
+
+mod errors;
+mod races;
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::receiver::Receiver;
+use crate::support::tenant::Tenant;
+
+/// Names that resolve to nothing are accepted, so these need no network.
+const URL: &str = "https://hooks.invalid/docintel";
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    object.as_object().expect("it is an object").keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn create_answers_the_object_with_its_defaults_its_place_and_the_secret() {
+    let tenant = Tenant::new().await;
+    let answer = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
+
+    assert_eq!(answer.status, 201);
+    let id = answer.body["webhook_config_id"].as_str().expect("there is an id");
+    assert_eq!(answer.headers["location"], format!("/v1/webhooks/{id}"));
+    let secret = answer.body["signing_secret"].as_str().expect("there is a secret");
+    assert!(secret.starts_with("whsec_") && secret.len() == 46);
+    assert_eq!(answer.body["url"], URL);
+    assert_eq!(
+        answer.body["events"],
+        json!(["document.processing.completed", "document.processing.failed"])
+    );
+    assert_eq!(answer.body["is_active"], true);
+    assert_eq!(answer.body["retry_enabled"], true);
+    assert_eq!(answer.body["max_retries"], 5);
+    assert_eq!(answer.body["created_at"], answer.body["updated_at"]);
+}
+
+#[tokio::test]
+async fn get_shows_what_create_answered_but_for_the_secret() {
+    let tenant = Tenant::new().await;
+    let mut created = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
+    let path = created.headers["location"].to_str().expect("it is a path").to_owned();
+
+    let got = tenant.request(Method::GET, &path, None).await;
+    created.body.as_object_mut().expect("it is an object").remove("signing_secret");
+    assert_eq!((got.status, got.body), (200, created.body));
+}
+
+#[tokio::test]
+async fn list_gives_pages_in_the_order_of_creation() {
+    let tenant = Tenant::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(tenant.create(json!({"url": URL})).await.id);
+    }
+    let page = async |query: &str| {
+        let answer = tenant.request(Method::GET, &format!("/v1/webhooks{query}"), None).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(keys(&answer.body), BTreeSet::from(["webhooks", "total", "page", "per_page"]));
+        let listed: Vec<_> = answer.body["webhooks"].as_array().expect("a list").clone();
+        assert!(listed.iter().all(|it| it.get("signing_secret").is_none()));
+        let listed: Vec<_> = listed.iter().map(|it| it["webhook_config_id"].clone()).collect();
+        (
+            listed,
+            answer.body["total"].clone(),
+            answer.body["page"].clone(),
+            answer.body["per_page"].clone(),
+        )
+    };
+    assert_eq!(
+        page("").await,
+        (ids.iter().map(|id| json!(id)).collect(), json!(3), json!(1), json!(20))
+    );
+    assert_eq!(
+        page("?page=2&per_page=2").await,
+        (vec![json!(ids[2])], json!(3), json!(2), json!(2))
+    );
+    assert_eq!(page("?page=9").await, (vec![], json!(3), json!(9), json!(20)));
+}
+
+#[tokio::test]
+async fn update_changes_what_is_named_and_keeps_what_is_left_out_or_null() {
+    let tenant = Tenant::new().await;
+    let hook = tenant.create(json!({"url": URL, "max_retries": 3})).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    let before = tenant.request(Method::GET, &path, None).await.body;
+
+    let change =
+        json!({"events": ["document.processing.completed"], "is_active": false, "url": null});
+    let answer = tenant.request(Method::PATCH, &path, Some(change)).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["events"], json!(["document.processing.completed"]));
+    assert_eq!(answer.body["is_active"], false);
+    assert!(answer.body.get("signing_secret").is_none());
+    for kept in ["url", "max_retries", "retry_enabled", "created_at", "webhook_config_id"] {
+        assert_eq!(answer.body[kept], before[kept], "{kept}");
+    }
+    assert!(answer.body["updated_at"].as_str() > before["updated_at"].as_str());
+    assert_eq!(tenant.request(Method::GET, &path, None).await.body, answer.body);
+}
+
+#[tokio::test]
+async fn rotate_answers_the_object_with_another_secret() {
+    let tenant = Tenant::new().await;
+    let hook = tenant.create(json!({"url": URL})).await;
+    let path = format!("/v1/webhooks/{}/rotate", hook.id);
+    let answer = tenant.request(Method::POST, &path, None).await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["webhook_config_id"], json!(hook.id));
+    assert_eq!(answer.body["url"], URL);
+    let secret = answer.body["signing_secret"].as_str().expect("there is a secret");
+    assert!(secret.len() == 46 && secret != hook.secret);
+}
+
+#[tokio::test]
+async fn delete_answers_nothing_and_what_is_deleted_is_not_found() {
+    let tenant = Tenant::new().await;
+    let hook = tenant.create(json!({"url": URL})).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    let answer = tenant.request(Method::DELETE, &path, None).await;
+
+    assert_eq!((answer.status, answer.body), (204, Value::Null));
+    for (method, path, body) in [
+        (Method::GET, path.clone(), None),
+        (Method::DELETE, path.clone(), None),
+        (Method::PATCH, path.clone(), Some(json!({"is_active": true}))),
+        (Method::POST, format!("{path}/rotate"), None),
+    ] {
+        let answer = tenant.request(method.clone(), &path, body).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]),
+            (404, &json!("webhook_not_found")),
+            "{method}"
+        );
+    }
+    let list = tenant.request(Method::GET, "/v1/webhooks", None).await;
+    assert_eq!(list.body["total"], 0);
+}
+
+#[tokio::test]
+async fn a_strangers_webhook_is_not_found_and_not_listed() {
+    let (owner, stranger) = (Tenant::new().await, Tenant::new().await);
+    let receiver = Receiver::start().await;
+    let hook = owner.subscribe(&receiver).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    for (method, path, body) in [
+        (Method::GET, path.clone(), None),
+        (Method::PATCH, path.clone(), Some(json!({"is_active": false}))),
+        (Method::POST, format!("{path}/rotate"), None),
+        (Method::DELETE, path.clone(), None),
+    ] {
+        assert_eq!(stranger.request(method.clone(), &path, body).await.status, 404, "{method}");
+    }
+    let list = stranger.request(Method::GET, "/v1/webhooks", None).await;
+    assert_eq!(list.body["total"], 0);
+    let untouched = owner.request(Method::GET, &path, None).await;
+    assert_eq!((untouched.status, &untouched.body["is_active"]), (200, &json!(true)));
+    crate::support::job::upload(owner.id).await;
+    assert!(receiver.wait_for(1).await[0].is_signed_with(&hook.secret));
+}

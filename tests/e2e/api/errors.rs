@@ -1,0 +1,196 @@
+//! Every error of the reference, in its shape, and that it changes nothing.
+
+use std::time::Duration;
+
+use docintell::keys;
+use reqwest::Method;
+use serde_json::{Value, json};
+use webhooks::secret::KeyEnvironment;
+use webhooks::timestamp::Timestamp;
+
+use super::URL;
+use crate::support::tenant::{Answer, Tenant};
+use crate::support::world::World;
+
+fn assert_error(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, &answer.body["error"]), (status, &json!(code)), "{:?}", answer.body);
+    assert_eq!(super::keys(&answer.body), ["details", "error", "message"].into());
+    assert!(answer.body["message"].as_str().is_some_and(|text| text.ends_with('.')));
+    assert_eq!(answer.headers["content-type"], "application/json");
+}
+
+/// A create with this body and this `Content-Type`.
+async fn create_raw(tenant: &Tenant, content_type: Option<&str>, body: String) -> Answer {
+    let request = tenant.unsent(Method::POST, "/v1/webhooks").bearer_auth(&tenant.key).body(body);
+    let request = match content_type {
+        Some(content_type) => request.header("Content-Type", content_type),
+        None => request,
+    };
+    Tenant::send(request).await
+}
+
+#[tokio::test]
+async fn a_missing_or_wrong_key_is_401_on_every_route() {
+    let tenant = Tenant::new().await;
+    let id = tenant.create(json!({"url": URL})).await.id;
+    let unknown = format!("Bearer dk_test_{}", "a".repeat(43));
+    let basic = format!("Basic {}", tenant.key);
+    for (method, path) in [
+        (Method::POST, "/v1/webhooks".to_owned()),
+        (Method::GET, "/v1/webhooks".to_owned()),
+        (Method::GET, format!("/v1/webhooks/{id}")),
+        (Method::PATCH, format!("/v1/webhooks/{id}")),
+        (Method::DELETE, format!("/v1/webhooks/{id}")),
+        (Method::POST, format!("/v1/webhooks/{id}/rotate")),
+    ] {
+        let missing = Tenant::send(tenant.unsent(method.clone(), &path)).await;
+        assert_error(&missing, 401, "missing_api_key");
+        assert_eq!(missing.headers["www-authenticate"], "Bearer");
+        for header in ["Bearer", "Bearer nonsense", &unknown, &basic] {
+            let request = tenant.unsent(method.clone(), &path).header("Authorization", header);
+            let wrong = Tenant::send(request).await;
+            assert_error(&wrong, 401, "invalid_api_key");
+            assert_eq!(wrong.headers["www-authenticate"], "Bearer");
+        }
+    }
+    assert_eq!(tenant.request(Method::GET, &format!("/v1/webhooks/{id}"), None).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_revoked_key_and_an_expired_one_are_refused_at_once() {
+    let mut tenant = Tenant::new().await;
+    let world = World::get();
+    let store = keys::store(&world.aws(), &world.info().api_keys_table);
+    let soon = Timestamp::from_unix_millis(Timestamp::now().unix_millis() + 2_000);
+    let make = async |expires_at| {
+        keys::create(&store, tenant.id, "t", KeyEnvironment::Live, expires_at).await.expect("a key")
+    };
+    let (revoked, record) = make(None).await;
+    let (expiring, _) = make(Some(soon)).await;
+    let status =
+        async |tenant: &Tenant| tenant.request(Method::GET, "/v1/webhooks", None).await.status;
+
+    for key in [&revoked, &expiring] {
+        key.expose().clone_into(&mut tenant.key);
+        assert_eq!(status(&tenant).await, 200);
+    }
+    assert!(store.revoke(tenant.id, record.key_id).await.expect("the table answers"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for key in [&revoked, &expiring] {
+        key.expose().clone_into(&mut tenant.key);
+        let answer = tenant.request(Method::GET, "/v1/webhooks", None).await;
+        assert_error(&answer, 401, "invalid_api_key");
+    }
+}
+
+#[tokio::test]
+async fn unknown_routes_are_404_and_other_methods_405_with_allow() {
+    let tenant = Tenant::new().await;
+    for path in ["/", "/v1", "/v2/webhooks", "/v1/webhooks/", "/v1/webhooks/x/y", "/v1/webhook"] {
+        assert_error(&tenant.request(Method::GET, path, None).await, 404, "route_not_found");
+    }
+    for (method, path, allowed) in [
+        (Method::PUT, "/v1/webhooks", "GET,HEAD,POST"),
+        (Method::DELETE, "/v1/webhooks", "GET,HEAD,POST"),
+        (Method::POST, "/v1/webhooks/x", "DELETE,GET,HEAD,PATCH"),
+        (Method::GET, "/v1/webhooks/x/rotate", "POST"),
+    ] {
+        let answer = tenant.request(method, path, None).await;
+        assert_error(&answer, 405, "method_not_allowed");
+        let mut named: Vec<_> = answer.headers["allow"]
+            .to_str()
+            .expect("it is a list")
+            .split(',')
+            .map(str::trim)
+            .collect();
+        named.sort_unstable();
+        assert_eq!(named.join(","), allowed, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_uuid_is_the_id_of_no_webhook() {
+    let tenant = Tenant::new().await;
+    let random = tenant.id.to_string();
+    for id in ["x", "1", "%00", "%2e%2e", "a%2Fb", "550e8400e29b41d4a716446655440000", &random] {
+        let answer = tenant.request(Method::GET, &format!("/v1/webhooks/{id}"), None).await;
+        assert_eq!(answer.status, 404, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn page_parameters_that_cannot_be_read_are_400_and_named() {
+    let tenant = Tenant::new().await;
+    for (query, wrong) in [
+        ("page=0", "page"),
+        ("page=x", "page"),
+        ("per_page=0", "per_page"),
+        ("per_page=101", "per_page"),
+    ] {
+        let answer = tenant.request(Method::GET, &format!("/v1/webhooks?{query}"), None).await;
+        assert_error(&answer, 400, "invalid_parameter");
+        assert!(answer.body["details"][wrong].is_string(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
+    let tenant = Tenant::new().await;
+    let json_type = Some("application/json");
+    let valid = json!({"url": URL}).to_string();
+    let large = json!({"url": URL, "pad": "x".repeat(16 * 1024)}).to_string();
+    for (content_type, body, status, code) in [
+        (json_type, "{", 400, "invalid_json"),
+        (json_type, "", 400, "invalid_json"),
+        (json_type, "\u{0}", 400, "invalid_json"),
+        (json_type, "[]", 422, "validation_error"),
+        (json_type, "7", 422, "validation_error"),
+        (json_type, &large, 413, "body_too_large"),
+        (None, &valid, 415, "unsupported_media_type"),
+        (Some("text/plain"), &valid, 415, "unsupported_media_type"),
+        (Some("application/x-www-form-urlencoded"), "url=x", 415, "unsupported_media_type"),
+    ] {
+        let answer = create_raw(&tenant, content_type, body.to_owned()).await;
+        assert_error(&answer, status, code);
+    }
+    assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
+}
+
+#[tokio::test]
+async fn a_field_that_breaks_a_rule_is_422_named_and_changes_nothing() {
+    let tenant = Tenant::new().await;
+    let hook = tenant.create(json!({"url": URL})).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    let before = tenant.request(Method::GET, &path, None).await.body;
+    let long = format!("https://example.com/{}", "a".repeat(2048));
+    let cases: [(&str, Value); 16] = [
+        ("url", json!(7)),
+        ("url", json!("")),
+        ("url", json!("no url")),
+        ("url", json!("ftp://example.com/")),
+        ("url", json!("https://user:pw@example.com/")),
+        ("url", json!("https://example.com/#part")),
+        ("url", json!("https://10.0.0.1/")),
+        ("url", json!(long)),
+        ("events", json!([])),
+        ("events", json!(["document.deleted"])),
+        ("events", json!(["document.uploaded", "document.uploaded"])),
+        ("is_active", json!("yes")),
+        ("retry_enabled", json!(1)),
+        ("max_retries", json!(11)),
+        ("max_retries", json!(2.5)),
+        ("signing_secret", json!("whsec_mine")),
+    ];
+    for (field, value) in cases {
+        let change = json!({"is_active": false, field: value});
+        let answer = tenant.request(Method::PATCH, &path, Some(change)).await;
+        assert_error(&answer, 422, "validation_error");
+        assert_eq!(super::keys(&answer.body["details"]), [field].into(), "{value}");
+        let mut fields = json!({"url": URL});
+        fields[field] = value;
+        let answer = tenant.request(Method::POST, "/v1/webhooks", Some(fields)).await;
+        assert_error(&answer, 422, "validation_error");
+    }
+    assert_eq!(tenant.request(Method::GET, &path, None).await.body, before);
+    assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 1);
+}

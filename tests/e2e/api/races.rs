@@ -1,0 +1,137 @@
+//! Requests that meet: the limit holds, and no row, secret or field is lost.
+
+use std::sync::Arc;
+
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+use webhooks::delivery::DeliveryStatus;
+
+use super::URL;
+use crate::support::job;
+use crate::support::receiver::Receiver;
+use crate::support::tenant::Tenant;
+use crate::support::world::World;
+
+/// How many signing secrets of `tenant` Secrets Manager holds.
+async fn secrets_of(tenant: &Tenant) -> usize {
+    let filter = Filter::builder()
+        .key(FilterNameStringType::Name)
+        .values(format!("docintell-webhooks/{}/", tenant.id))
+        .build();
+    aws_sdk_secretsmanager::Client::new(&World::get().aws())
+        .list_secrets()
+        .filters(filter)
+        .max_results(100)
+        .send()
+        .await
+        .expect("the secrets can be listed")
+        .secret_list
+        .unwrap_or_default()
+        .len()
+}
+
+#[tokio::test]
+async fn the_limit_of_webhooks_holds_under_concurrent_creates_and_leaves_no_secret_behind() {
+    let tenant = Arc::new(Tenant::new().await);
+    for _ in 0..47 {
+        tenant.create(json!({"url": URL})).await;
+    }
+    let create =
+        async || tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
+    let answers = join_all((0..8).map(|_| create())).await;
+    let created = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(created, 3, "{:?}", answers.iter().map(|it| it.status).collect::<Vec<_>>());
+    let refused = answers.iter().find(|answer| answer.status != 201).expect("five were refused");
+    assert_eq!((refused.status, &refused.body["error"]), (409, &json!("webhook_limit_reached")));
+    assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 50);
+    assert_eq!(secrets_of(&tenant).await, 50);
+}
+
+#[tokio::test]
+async fn deleting_makes_room_under_the_limit() {
+    let tenant = Tenant::new().await;
+    for _ in 0..3 {
+        let hook = tenant.create(json!({"url": URL})).await;
+        let path = format!("/v1/webhooks/{}", hook.id);
+        assert_eq!(tenant.request(Method::DELETE, &path, None).await.status, 204);
+        assert_eq!(tenant.request(Method::DELETE, &path, None).await.status, 404);
+    }
+    assert_eq!(secrets_of(&tenant).await, 0);
+    for _ in 0..50 {
+        tenant.create(json!({"url": URL})).await;
+    }
+}
+
+#[tokio::test]
+async fn concurrent_updates_of_different_fields_all_hold() {
+    let tenant = Tenant::new().await;
+    let hook = tenant.create(json!({"url": URL})).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    let changes = [
+        json!({"is_active": false}),
+        json!({"max_retries": 9}),
+        json!({"retry_enabled": false}),
+        json!({"events": ["document.uploaded"]}),
+        json!({"url": "https://other.invalid/"}),
+    ];
+    let requests = changes.iter().map(|it| tenant.request(Method::PATCH, &path, Some(it.clone())));
+    let rotate = format!("{path}/rotate");
+    let rotation = tenant.request(Method::POST, &rotate, None);
+    let (answers, rotated) = tokio::join!(join_all(requests), rotation);
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(rotated.status, 200);
+
+    let after = tenant.request(Method::GET, &path, None).await.body;
+    for change in &changes {
+        for (field, value) in change.as_object().expect("it is an object") {
+            assert_eq!(&after[field], value, "{field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_concurrent_rotations_each_answered_secret_was_in_force_and_the_last_one_signs() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    let hook = tenant.subscribe(&receiver).await;
+    let path = format!("/v1/webhooks/{}/rotate", hook.id);
+    let answers = join_all((0..6).map(|_| tenant.request(Method::POST, &path, None))).await;
+    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)));
+    for lost in answers.iter().filter(|answer| answer.status == 409) {
+        assert_eq!(lost.body["error"], "secret_already_rotated");
+        assert!(lost.body.get("signing_secret").is_none());
+    }
+    let shown: Vec<_> =
+        answers.iter().filter_map(|answer| answer.body["signing_secret"].as_str()).collect();
+
+    job::upload(tenant.id).await;
+    let arrival = receiver.wait_for(1).await.remove(0);
+    assert!(shown.iter().any(|secret| arrival.is_signed_with(secret)));
+    tenant.delivery(&hook, DeliveryStatus::Delivered).await;
+}
+
+#[tokio::test]
+async fn updates_and_rotations_that_race_a_delete_leave_neither_row_nor_secret() {
+    let tenant = Tenant::new().await;
+    for _ in 0..5 {
+        let hook = tenant.create(json!({"url": URL})).await;
+        let path = format!("/v1/webhooks/{}", hook.id);
+        let rotate = format!("{path}/rotate");
+        let change = || tenant.request(Method::PATCH, &path, Some(json!({"max_retries": 1})));
+        let turn = || tenant.request(Method::POST, &rotate, None);
+        let (deleted, updates, rotations) = tokio::join!(
+            tenant.request(Method::DELETE, &path, None),
+            join_all((0..3).map(|_| change())),
+            join_all((0..3).map(|_| turn())),
+        );
+        assert_eq!(deleted.status, 204);
+        for answer in updates.iter().chain(&rotations) {
+            assert!(matches!(answer.status, 200 | 404 | 409), "{:?}", answer.body);
+        }
+        assert_eq!(tenant.request(Method::GET, &path, None).await.status, 404);
+    }
+    assert_eq!(secrets_of(&tenant).await, 0);
+    assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
+}
