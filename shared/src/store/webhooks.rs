@@ -27,6 +27,10 @@ type Item = HashMap<String, AttributeValue>;
 /// another partition, so that a Query for them never meets it.
 const COUNTER: &str = "count";
 
+/// How long a rotation may be under way before another may begin: a call to Secrets Manager and one to
+/// the table, with all their retries.
+const ROTATION_CLAIM_MILLIS: u64 = 6000;
+
 /// All webhooks.
 #[derive(Debug, Clone)]
 pub struct WebhookStore {
@@ -184,8 +188,29 @@ impl WebhookStore {
         self.set(tenant, id, attributes, "attribute_exists(webhook_config_id)", None).await
     }
 
-    /// Puts another secret in force, provided that `old` still is; `None` where it is not, or where
-    /// the webhook is gone.
+    /// Claims the next rotation of the webhook's secret for a few seconds; the answer is the webhook
+    /// as it is, or `None` where there is none or where another rotation has the claim.
+    ///
+    /// Secrets Manager may drop a version once two others have been put after it. Rotations that all
+    /// put theirs at the same time could so lose the one that [`Self::replace_secret_version`] lets win.
+    pub async fn claim_rotation(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let millis = |millis: u64| AttributeValue::N(millis.to_string());
+        let until = now.unix_millis() + ROTATION_CLAIM_MILLIS;
+        // Equal to what it would become: the SDK's own second try of a call that got no answer.
+        let free = "attribute_exists(webhook_config_id) \
+            AND (attribute_not_exists(#rotating_until) OR #rotating_until <= :now \
+            OR #rotating_until = :rotating_until)";
+        let now = (":now", millis(now.unix_millis()));
+        self.set(tenant, id, vec![("rotating_until", millis(until))], free, Some(now)).await
+    }
+
+    /// Puts another secret in force, provided that `old` still is, and ends the rotation; `None` where
+    /// it is not, or where the webhook is gone.
     pub async fn replace_secret_version(
         &self,
         tenant: TenantId,
@@ -197,8 +222,9 @@ impl WebhookStore {
         let attributes = vec![
             ("updated_at", encode(&now)?),
             ("secret_version", AttributeValue::S(new.to_owned())),
+            ("rotating_until", AttributeValue::N("0".to_owned())),
         ];
-        let old = AttributeValue::S(old.to_owned());
+        let old = (":old", AttributeValue::S(old.to_owned()));
         self.set(tenant, id, attributes, "secret_version = :old", Some(old)).await
     }
 
@@ -223,14 +249,14 @@ impl WebhookStore {
         }
     }
 
-    /// One `UpdateItem` that sets `attributes` if `condition` holds (`:old` in it is `old`).
+    /// One `UpdateItem` that sets `attributes` if `condition` holds, in which `operand` may stand.
     async fn set(
         &self,
         tenant: TenantId,
         id: WebhookId,
         attributes: Vec<(&'static str, AttributeValue)>,
         condition: &str,
-        old: Option<AttributeValue>,
+        operand: Option<(&'static str, AttributeValue)>,
     ) -> Result<Option<Webhook>, StoreError> {
         let assignments: Vec<String> =
             attributes.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
@@ -248,8 +274,8 @@ impl WebhookStore {
                 .expression_attribute_names(format!("#{name}"), name)
                 .expression_attribute_values(format!(":{name}"), value);
         }
-        if let Some(old) = old {
-            request = request.expression_attribute_values(":old", old);
+        if let Some((name, value)) = operand {
+            request = request.expression_attribute_values(name, value);
         }
         match request.send().await {
             Ok(answer) => answer.attributes.map(read).transpose(),
