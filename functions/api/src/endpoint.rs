@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
+use webhooks::resolve::{ResolveError, resolve, system};
 
 /// How long a name may take to resolve.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,12 +17,9 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// An address in the URL itself never gets here by way of DNS: [`EndpointPolicy::check_url`] judges it.
 pub async fn check_name(url: &EndpointUrl, policy: &EndpointPolicy) -> Result<(), EndpointRefusal> {
-    let url = url.as_url();
-    let (Some(name), Some(port)) = (url.domain(), url.port_or_known_default()) else {
-        return Ok(());
-    };
-    let Ok(Ok(mut addresses)) = timeout(LOOKUP_TIMEOUT, lookup_host((name, port))).await else {
-        return Ok(());
-    };
-    addresses.try_for_each(|address| policy.check_address(address.ip()))
+    let Some(name) = url.as_url().domain() else { return Ok(()) };
+    match timeout(LOOKUP_TIMEOUT, resolve(&system(), policy, name)).await {
+        Ok(Err(ResolveError::Refused(refusal))) => Err(refusal),
+        Ok(Ok(_) | Err(ResolveError::Unresolved(_))) | Err(_) => Ok(()),
+    }
 }

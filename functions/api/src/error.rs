@@ -51,8 +51,8 @@ pub enum ApiError {
     InvalidFields(Details),
     /// The tenant has as many webhooks as it may have.
     WebhookLimitReached(u32),
-    /// Another rotation of the same secret came first.
-    SecretAlreadyRotated,
+    /// Another rotation of the same secret came first, or is under way.
+    RotationConflict,
     /// A service that we depend on failed.
     Unavailable(Cause),
     /// We failed.
@@ -135,10 +135,10 @@ impl ApiError {
                 "webhook_limit_reached",
                 format!("You have {limit} webhooks, as many as you may have; delete one first."),
             ),
-            Self::SecretAlreadyRotated => (
+            Self::RotationConflict => (
                 StatusCode::CONFLICT,
-                "secret_already_rotated",
-                "Another request rotated this secret at the same time; use the one it was answered, or rotate again.".into(),
+                "rotation_conflict",
+                "Another request is rotating this secret; use its answer, or try again in a few seconds.".into(),
             ),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,

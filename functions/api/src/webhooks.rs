@@ -172,7 +172,10 @@ pub async fn rotate(
     PathId(id): PathId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    let old = find(&state, tenant, id).await?.secret_version;
+    let Some(claimed) = state.webhooks.claim_rotation(tenant, id, Timestamp::now()).await? else {
+        find(&state, tenant, id).await?;
+        return Err(ApiError::RotationConflict);
+    };
     let secret = SigningSecret::generate().map_err(ApiError::internal)?;
     let new = match state.secrets.put(tenant, id, &secret).await {
         Ok(version) => version,
@@ -183,6 +186,7 @@ pub async fn rotate(
         }
         Err(error) => return Err(error.into()),
     };
+    let old = claimed.secret_version;
     let replaced =
         state.webhooks.replace_secret_version(tenant, id, &old, &new, Timestamp::now()).await;
     let webhook = match replaced {
@@ -193,7 +197,7 @@ pub async fn rotate(
             let webhook = find(&state, tenant, id).await?;
             if webhook.secret_version != new {
                 unsettled?;
-                return Err(ApiError::SecretAlreadyRotated);
+                return Err(ApiError::RotationConflict);
             }
             webhook
         }
