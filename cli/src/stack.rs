@@ -1,6 +1,9 @@
-//! Where a stack's parts are, and which stack a command means: the one on this machine, or one on AWS.
+//! Where a local stack's parts are, for programs: the content of `target/local/stack.json`.
+//!
+//! The rule: the file holds a key, so only its owner may read it.
 
 mod deployed;
+mod target;
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -9,14 +12,15 @@ use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use clap::Args;
 use serde::{Deserialize, Serialize};
 use webhooks::id::TenantId;
 
 use crate::checkout;
+pub use target::StackArgs;
+pub(crate) use target::{Table, Target};
 
 /// What a program needs to talk to a stack on this machine: the content of `target/local/stack.json`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -125,83 +129,45 @@ fn private_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Which stack a command is about.
-#[derive(Debug, Clone, Args)]
-pub struct StackArgs {
-    /// A stack on AWS, by its CloudFormation name [default: the local stack]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub stack_name: Option<String>,
-}
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
 
-/// A table that commands work on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Table {
-    /// Job states.
-    Jobs,
-    /// Hashes of API keys.
-    ApiKeys,
-}
+    use super::*;
 
-impl Table {
-    const fn output(self) -> &'static str {
-        match self {
-            Self::Jobs => "JobsTable",
-            Self::ApiKeys => "ApiKeysTable",
+    fn info() -> StackInfo {
+        let url = || "http://127.0.0.1:1".to_owned();
+        let name = || "a".to_owned();
+        StackInfo {
+            api_url: url(),
+            api_key: "dk_test_hidden".to_owned(),
+            tenant_id: TenantId::random(),
+            aws_endpoint_url: url(),
+            region: name(),
+            jobs_table: name(),
+            webhooks_table: name(),
+            api_keys_table: name(),
+            deliveries_table: name(),
+            delivery_queue_url: url(),
+            dead_letter_queue_url: url(),
+            pipeline_faults_queue_url: url(),
         }
     }
 
-    const fn flag(self) -> &'static str {
-        match self {
-            Self::Jobs => "--jobs-table",
-            Self::ApiKeys => "--api-keys-table",
-        }
+    #[test]
+    fn only_its_owner_reads_the_file_even_where_another_was_before() {
+        let path = std::env::temp_dir().join(format!("{}.json", TenantId::random()));
+        fs::write(&path, "old").unwrap();
+        fs::write(path.with_extension("partial"), "left behind").unwrap();
+        info().save(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let read: StackInfo = serde_json::from_reader(File::open(&path).unwrap()).unwrap();
+        assert_eq!(read.api_key, "dk_test_hidden");
+        fs::remove_file(path).unwrap();
     }
-}
 
-/// A table and how to reach it.
-#[derive(Debug)]
-pub(crate) struct Target {
-    /// Endpoint, region and credentials.
-    pub(crate) config: SdkConfig,
-    /// The table's name.
-    pub(crate) table: String,
-    /// The local stack's own tenant; on AWS there is none.
-    pub(crate) tenant_id: Option<TenantId>,
-    /// The options that lead here, with a space before, to be repeated in a command.
-    pub(crate) options: String,
-}
-
-impl StackArgs {
-    /// The table of the stack that is meant; `named` goes straight to a table on AWS.
-    pub(crate) async fn find(&self, table: Table, named: Option<&str>) -> Result<Target> {
-        if let Some(name) = named {
-            let config = webhooks::aws::config().await;
-            if config.region().is_none() {
-                bail!("no AWS region is set: set AWS_REGION, or a region in your AWS profile");
-            }
-            let options = format!(" {} {name}", table.flag());
-            return Ok(Target { config, table: name.to_owned(), tenant_id: None, options });
-        }
-        if let Some(stack) = &self.stack_name {
-            let found = deployed::find(stack).await?;
-            let name = found.outputs.get(table.output()).cloned().with_context(|| {
-                format!(
-                    "stack {stack} has no output {}: name the table with {}",
-                    table.output(),
-                    table.flag()
-                )
-            })?;
-            let config = webhooks::aws::config().await;
-            let config = config.into_builder().region(Region::new(found.region)).build();
-            let options = format!(" --stack-name {stack}");
-            return Ok(Target { config, table: name, tenant_id: None, options });
-        }
-        let info = StackInfo::load()?;
-        let config = info.aws_config();
-        let table = match table {
-            Table::Jobs => info.jobs_table,
-            Table::ApiKeys => info.api_keys_table,
-        };
-        Ok(Target { config, table, tenant_id: Some(info.tenant_id), options: String::new() })
+    #[test]
+    fn debug_does_not_show_the_key() {
+        assert!(!format!("{:?}", info()).contains("hidden"));
     }
 }

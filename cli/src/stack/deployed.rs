@@ -11,11 +11,13 @@ use crate::local::python;
 use crate::steps::Steps;
 
 const SCRIPT: &str = r#"
-import json, sys
+import json, os, sys
 import boto3, botocore.exceptions
 
 try:
-    client = boto3.client("cloudformation")
+    # boto3 itself knows AWS_DEFAULT_REGION only; every other SDK knows this one.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    client = session.client("cloudformation")
     stack = client.describe_stacks(StackName=sys.argv[1])["Stacks"][0]
 except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
     sys.exit(str(error))
@@ -41,6 +43,6 @@ pub(super) async fn find(name: &str) -> Result<DeployedStack> {
         Command::new(python).args(["-I", "-c", SCRIPT, name]).stdin(Stdio::null()),
     )
     .await
-    .with_context(|| format!("stack {name} was not found on AWS"))?;
+    .with_context(|| format!("stack {name} cannot be found on AWS"))?;
     serde_json::from_str(&answer).context("the stack's outputs cannot be read")
 }
