@@ -82,3 +82,34 @@ impl Drop for Killed {
         drop(self.0.wait());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::Steps;
+
+    async fn sh(script: &str) -> Result<String> {
+        run(&Steps::Silent.begin("running a script"), Command::new("sh").args(["-c", script])).await
+    }
+
+    #[tokio::test]
+    async fn a_program_that_succeeds_gives_its_output_alone() {
+        assert_eq!(sh("echo out; echo err >&2").await.unwrap(), "out\n");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_is_quoted() {
+        let error = sh("echo it broke >&2; exit 3").await.unwrap_err().to_string();
+        assert_eq!(error, "running a script failed (exit status: 3):\nit broke");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_nobody_waits_for_is_killed() {
+        let mark = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
+        let script = format!("sleep 0.3; echo late > {}", mark.display());
+        let wait = std::time::Duration::from_millis(100);
+        assert!(tokio::time::timeout(wait, sh(&script)).await.is_err());
+        tokio::time::sleep(wait * 4).await;
+        assert!(!mark.exists());
+    }
+}

@@ -78,3 +78,17 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
         .find(|message| message.target.name == name && message.executable.is_some())
         .and_then(|message| message.executable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_told_from_the_library_of_its_name() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"api"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"api"},"executable":"/target/debug/api"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "api"), Some(PathBuf::from("/target/debug/api")));
+        assert_eq!(executable(messages, "sender"), None);
+    }
+}
