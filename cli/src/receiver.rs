@@ -75,7 +75,7 @@ impl Receiver {
     /// Where deliveries are to be posted.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/webhooks/docintell", self.address)
+        format!("http://{}/webhooks/docintel", self.address)
     }
 
     /// The secret that deliveries are verified with. Before there is one, none is verified.

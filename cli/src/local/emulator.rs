@@ -83,7 +83,7 @@ impl Emulator {
         let said = self.ended.wait_for(Option::is_some).await.ok().and_then(|said| said.clone());
         match said {
             Some(said) if !said.is_empty() => anyhow!(said),
-            _ => anyhow!("the AWS emulator ended without a word"),
+            _ => anyhow!("the AWS emulator was killed"),
         }
     }
 }
