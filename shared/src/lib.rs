@@ -6,8 +6,9 @@
 //! [`signature`]s, posts, and says in the log ([`store::deliveries`]) how it went; [`retry`] says when
 //! it tries again. What we cannot make sense of is a [`fault`].
 //!
-//! The modules from [`id`] to [`fault`] are pure. [`store`], [`secrets`] and [`queue`] talk to AWS, each
-//! through a concrete client; time and policy are always arguments.
+//! The modules from [`id`] to [`fault`] are pure, but for [`resolve`], which asks DNS. [`store`],
+//! [`secrets`] and [`queue`] talk to AWS, each through a concrete client; time and policy are always
+//! arguments.
 
 pub mod id;
 pub mod timestamp;
@@ -18,6 +19,7 @@ pub mod event;
 
 pub mod address;
 pub mod endpoint;
+pub mod resolve;
 pub mod retry;
 pub mod webhook;
 

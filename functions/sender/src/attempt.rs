@@ -10,11 +10,10 @@ use tokio::time::{Instant, timeout};
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
 use webhooks::event::first_chars;
+use webhooks::resolve::ResolveError;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
 use webhooks::timestamp::Timestamp;
-
-use crate::guard::ResolveError;
 
 /// What an attempt may take in all: DNS, connect, TLS, sending, headers, body.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,7 +4,6 @@
 //! connection, here, and one forbidden address in the answer refuses all of it. Literal addresses never
 //! reach a resolver; [`EndpointPolicy::check_url`] has judged them before.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +14,8 @@ use reqwest::redirect;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use webhooks::endpoint::{EndpointPolicy, EndpointRefusal};
+use webhooks::endpoint::EndpointPolicy;
+use webhooks::resolve::{Lookup, resolve};
 
 /// Short, because an execution environment that was frozen wakes up with connections that are dead.
 const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(5);
@@ -42,26 +42,16 @@ pub enum ClientError {
     Http(#[from] reqwest::Error),
 }
 
-/// Why a name leads nowhere; found in the causes of a failed request.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// An address in the answer may not be dialled.
-    #[error(transparent)]
-    Refused(#[from] EndpointRefusal),
-    /// There is no answer, or an empty one.
-    #[error("the name cannot be resolved")]
-    Unresolved(#[source] io::Error),
-}
-
 /// The one client of the process. No redirects, no proxy, no cookies, no compression, HTTP/1.1.
 pub fn client(
     policy: Arc<EndpointPolicy>,
+    lookup: Lookup,
     extra_ca_file: Option<&Path>,
 ) -> Result<reqwest::Client, ClientError> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls(extra_ca_file)?)
         .http1_only()
-        .dns_resolver(Arc::new(GuardedResolver(policy)))
+        .dns_resolver(Arc::new(GuardedResolver { policy, lookup }))
         .redirect(redirect::Policy::none())
         .no_proxy()
         .referer(false)
@@ -90,22 +80,74 @@ fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientError
     Ok(config)
 }
 
-/// Resolves names and lets only addresses through that may be dialled.
-#[derive(Debug)]
-struct GuardedResolver(Arc<EndpointPolicy>);
+/// Resolves names to addresses that may be dialled, or to none.
+struct GuardedResolver {
+    policy: Arc<EndpointPolicy>,
+    lookup: Lookup,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = Arc::clone(&self.0);
+        let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(ResolveError::Unresolved)?
-                .collect();
-            for address in &addresses {
-                policy.check_address(address.ip()).map_err(ResolveError::Refused)?;
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
+            let addresses = resolve(&lookup, &policy, name.as_str()).await?;
+            // The client puts the URL's port in place of the zero.
+            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt as _;
+    use tokio::net::TcpListener;
+    use webhooks::resolve::ResolveError;
+
+    use super::*;
+
+    /// A name server that gives each answer once, in order.
+    fn answers(list: &[&[&str]]) -> Lookup {
+        let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
+        let answers: Mutex<Vec<Vec<IpAddr>>> = Mutex::new(list.iter().rev().map(parse).collect());
+        Arc::new(move |_| {
+            let answer = answers.lock().unwrap().pop().unwrap_or_default();
+            async move { Ok(answer) }.boxed()
+        })
+    }
+
+    fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a ResolveError> {
+        std::iter::successors(Some(error), |error| error.source())
+            .find_map(|error| error.downcast_ref())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_was_public_when_it_was_checked_and_is_loopback_now_is_not_dialled() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("https://rebinding.example:{}/", listener.local_addr().unwrap().port());
+        let policy = Arc::new(EndpointPolicy::default());
+        let lookup = answers(&[&["1.1.1.1"], &["127.0.0.1"], &["1.1.1.1", "127.0.0.1"]]);
+        resolve(&lookup, &policy, "rebinding.example").await.unwrap();
+
+        let client = client(policy, lookup, None).unwrap();
+        for _ in 0..2 {
+            let error = client.post(&url).send().await.unwrap_err();
+            assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
+        }
+        assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
+    }
+
+    #[tokio::test]
+    async fn the_address_that_was_checked_is_the_one_that_is_dialled() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("https://allowed.example:{}/", listener.local_addr().unwrap().port());
+        let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let policy = Arc::new(EndpointPolicy { allowed_networks, ..EndpointPolicy::default() });
+        // A second look-up would find nothing.
+        let client = client(policy, answers(&[&["127.0.0.1"]]), None).unwrap();
+        tokio::spawn(client.post(&url).send());
+        listener.accept().await.unwrap();
     }
 }

@@ -33,6 +33,7 @@ use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::id::WebhookId;
 use webhooks::queue::Queue;
+use webhooks::resolve;
 use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
 use webhooks::store::{DeliveryLog, StoreError, WebhookStore};
@@ -85,7 +86,11 @@ impl Sender {
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
         let endpoints = Arc::new(config.endpoints);
         Ok(Self {
-            http: guard::client(Arc::clone(&endpoints), config.extra_ca_file.as_deref())?,
+            http: guard::client(
+                Arc::clone(&endpoints),
+                resolve::system(),
+                config.extra_ca_file.as_deref(),
+            )?,
             endpoints,
             webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table),
             secrets: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
