@@ -51,7 +51,7 @@ async fn a_message_that_is_no_delivery_is_parked_with_its_reason() {
 }
 
 #[tokio::test]
-async fn no_log_line_of_the_run_shows_a_secret_a_key_or_a_document() {
+async fn no_log_table_queue_or_error_of_the_run_shows_a_secret_or_a_key_and_no_log_a_document() {
     let world = World::get();
     let tenant = Tenant::new().await;
     let good = Receiver::start().await;
@@ -77,6 +77,11 @@ async fn no_log_line_of_the_run_shows_a_secret_a_key_or_a_document() {
     assert!(secrets.len() >= 3, "a key and two secrets at the least");
     for secret in secrets.iter().chain([&words]) {
         assert!(!logs.contains(secret.as_str()), "a secret is in the log");
+    }
+    let stored = world.stored().await;
+    assert!(stored.contains(&hooks[0].id), "the webhook is in a table");
+    for secret in &secrets {
+        assert!(!stored.contains(secret.as_str()), "a secret is in a table or a queue");
     }
     for arrival in good.arrivals() {
         assert!(

@@ -88,6 +88,10 @@ impl Tenant {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.expect("the answer is text");
+        if status >= 400 {
+            let leaked = World::get().secrets().iter().any(|secret| text.contains(secret));
+            assert!(!leaked, "an error's body shows a secret or a key");
+        }
         let body: Value = match text.as_str() {
             "" => Value::Null,
             text => serde_json::from_str(text).unwrap_or_else(|_| panic!("not JSON: {text}")),

@@ -78,6 +78,25 @@ impl World {
         self.secrets.lock().expect("no test panics here").clone()
     }
 
+    /// All that is in the tables now, and all that has been parked so far.
+    pub async fn stored(&self) -> String {
+        let client = aws_sdk_dynamodb::Client::new(&self.aws());
+        let info = self.info();
+        let mut stored = String::new();
+        for table in
+            [&info.jobs_table, &info.webhooks_table, &info.api_keys_table, &info.deliveries_table]
+        {
+            let mut items = client.scan().table_name(table).into_paginator().items().send();
+            while let Some(item) = items.next().await {
+                stored.push_str(&format!("{:?}\n", item.expect("the table can be read")));
+            }
+        }
+        for parked in [&self.dead_letters, &self.faults] {
+            stored.push_str(&format!("{:?}\n", parked.lock().expect("no test panics here")));
+        }
+        stored
+    }
+
     /// All that the functions and the emulator have logged so far.
     pub fn logs(&self) -> String {
         [self.stack.functions_log(), self.stack.emulator_log()]
