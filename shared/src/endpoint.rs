@@ -127,7 +127,10 @@ impl EndpointPolicy {
 
     /// Judges an address that a name resolved to.
     pub fn check_address(&self, address: IpAddr) -> Result<(), EndpointRefusal> {
-        if address::is_public(address) || self.is_allowed(address) {
+        // To dial "no address" is to dial this machine: no network that is allowed can mean that, and
+        // protected sockets are not known by it.
+        let is_this_machine = address.to_canonical().is_unspecified();
+        if address::is_public(address) || (self.is_allowed(address) && !is_this_machine) {
             Ok(())
         } else {
             Err(EndpointRefusal::Address)
@@ -181,6 +184,21 @@ mod tests {
         assert_eq!(judge(&policy, "http://127.0.0.1:9002/"), Ok(()));
         assert_eq!(judge(&policy, "http://localhost:9002/"), Ok(()));
         for text in ["http://127.0.0.1:9001/", "http://2130706433:9001/", "http://localhost:9001/"]
+        {
+            assert_eq!(judge(&policy, text), Err(EndpointRefusal::Address), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_unspecified_address_stays_refused_when_everything_is_allowed() {
+        let policy = EndpointPolicy {
+            allow_http: true,
+            allowed_networks: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
+            protected: vec!["127.0.0.1:9001".parse().unwrap()],
+        };
+        assert_eq!(judge(&policy, "http://127.0.0.1:9002/"), Ok(()));
+        for text in
+            ["http://0.0.0.0:9001/", "http://0:9001/", "http://[::]:9001/", "http://[::ffff:0:0]/"]
         {
             assert_eq!(judge(&policy, text), Err(EndpointRefusal::Address), "{text}");
         }
