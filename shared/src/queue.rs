@@ -100,7 +100,7 @@ impl Queue {
             let backoff = Duration::from_millis(100) * 2_u32.pow(sends - 1);
             let all_settled =
                 results.iter().all(|result| !matches!(result, Err(SendError::Unavailable(_))));
-            if all_settled || Instant::now() + backoff >= give_up_at {
+            if all_settled || sends == MAX_SENDS || Instant::now() + backoff >= give_up_at {
                 break;
             }
             sleep(backoff).await;
