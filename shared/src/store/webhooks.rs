@@ -2,6 +2,8 @@
 //!
 //! The rule: every write is conditional on what it assumes, and names only the attributes it means.
 
+mod row;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
@@ -9,17 +11,15 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, TransactWriteItem, Update,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::sleep;
 
 use super::transaction::transact;
 use super::{MAX_BATCH_CALLS, StoreError, backoff};
 use crate::aws::AwsError;
-use crate::endpoint::EndpointUrl;
 use crate::id::{TenantId, WebhookId};
-use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
-use crate::webhook::{EventSet, Webhook, WebhookChanges};
+use crate::webhook::{Webhook, WebhookChanges};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -58,7 +58,7 @@ impl WebhookStore {
 
     /// Writes a new webhook, unless its tenant has `limit` of them; also under concurrent creates.
     pub async fn create(&self, webhook: &Webhook, limit: u32) -> Result<(), CreateError> {
-        let row = serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)?;
+        let row = row::write(webhook)?;
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(row))
@@ -99,7 +99,7 @@ impl WebhookStore {
             .await
             .map_err(AwsError::of("GetItem"))?
             .item
-            .map(read)
+            .map(row::read)
             .transpose()
     }
 
@@ -121,7 +121,7 @@ impl WebhookStore {
         while let Some(page) = pages.next().await {
             rows.extend(page.map_err(AwsError::of("Query"))?.items.unwrap_or_default());
         }
-        Ok(rows.into_iter().map(read).collect())
+        Ok(rows.into_iter().map(row::read).collect())
     }
 
     /// The current state of up to 100 webhooks; those that do not exist are left out.
@@ -152,7 +152,7 @@ impl WebhookStore {
                 .map_err(AwsError::of("BatchGetItem"))?;
             for row in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                 let Some(id) = sort_key(&row).and_then(|id| id.parse().ok()) else { continue };
-                found.insert(id, read(row));
+                found.insert(id, row::read(row));
             }
             open = answer
                 .unprocessed_keys
@@ -278,7 +278,7 @@ impl WebhookStore {
             request = request.expression_attribute_values(name, value);
         }
         match request.send().await {
-            Ok(answer) => answer.attributes.map(read).transpose(),
+            Ok(answer) => answer.attributes.map(row::read).transpose(),
             Err(error)
                 if error
                     .as_service_error()
@@ -317,68 +317,4 @@ fn sort_key(row: &Item) -> Option<&String> {
 
 fn encode<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
     serde_dynamo::to_attribute_value(value).map_err(StoreError::Encode)
-}
-
-fn read(item: Item) -> Result<Webhook, StoreError> {
-    let key = sort_key(&item).cloned().unwrap_or_default();
-    serde_dynamo::from_item::<_, Row>(item)
-        .map(Webhook::from)
-        .map_err(|source| StoreError::CorruptRow { key, source })
-}
-
-/// A row as it is stored.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    tenant_id: TenantId,
-    webhook_config_id: WebhookId,
-    #[serde(serialize_with = "write_url", deserialize_with = "read_url")]
-    url: EndpointUrl,
-    events: EventSet,
-    is_active: bool,
-    retry_enabled: bool,
-    max_retries: u8,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    secret_version: String,
-}
-
-fn write_url<S: serde::Serializer>(url: &EndpointUrl, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(url.as_str())
-}
-
-fn read_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<EndpointUrl, D::Error> {
-    EndpointUrl::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
-
-impl From<&Webhook> for Row {
-    fn from(webhook: &Webhook) -> Self {
-        Self {
-            tenant_id: webhook.tenant_id,
-            webhook_config_id: webhook.id,
-            url: webhook.url.clone(),
-            events: webhook.events.clone(),
-            is_active: webhook.is_active,
-            retry_enabled: webhook.retry.enabled,
-            max_retries: webhook.retry.max_retries,
-            created_at: webhook.created_at,
-            updated_at: webhook.updated_at,
-            secret_version: webhook.secret_version.clone(),
-        }
-    }
-}
-
-impl From<Row> for Webhook {
-    fn from(row: Row) -> Self {
-        Self {
-            tenant_id: row.tenant_id,
-            id: row.webhook_config_id,
-            url: row.url,
-            events: row.events,
-            is_active: row.is_active,
-            retry: RetryPolicy { enabled: row.retry_enabled, max_retries: row.max_retries },
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            secret_version: row.secret_version,
-        }
-    }
 }

@@ -1,0 +1,81 @@
+//! A webhook as an item of the table.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Item, sort_key};
+use crate::endpoint::EndpointUrl;
+use crate::id::{TenantId, WebhookId};
+use crate::retry::RetryPolicy;
+use crate::store::StoreError;
+use crate::timestamp::Timestamp;
+use crate::webhook::{EventSet, Webhook};
+
+/// Writes an item.
+pub(super) fn write(webhook: &Webhook) -> Result<Item, StoreError> {
+    serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
+}
+
+/// Reads an item; the error names its webhook.
+pub(super) fn read(item: Item) -> Result<Webhook, StoreError> {
+    let key = sort_key(&item).cloned().unwrap_or_default();
+    serde_dynamo::from_item::<_, Row>(item)
+        .map(Webhook::from)
+        .map_err(|source| StoreError::CorruptRow { key, source })
+}
+
+/// A row as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    tenant_id: TenantId,
+    webhook_config_id: WebhookId,
+    #[serde(serialize_with = "write_url", deserialize_with = "read_url")]
+    url: EndpointUrl,
+    events: EventSet,
+    is_active: bool,
+    retry_enabled: bool,
+    max_retries: u8,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    secret_version: String,
+}
+
+fn write_url<S: Serializer>(url: &EndpointUrl, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(url.as_str())
+}
+
+fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EndpointUrl, D::Error> {
+    EndpointUrl::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+impl From<&Webhook> for Row {
+    fn from(webhook: &Webhook) -> Self {
+        Self {
+            tenant_id: webhook.tenant_id,
+            webhook_config_id: webhook.id,
+            url: webhook.url.clone(),
+            events: webhook.events.clone(),
+            is_active: webhook.is_active,
+            retry_enabled: webhook.retry.enabled,
+            max_retries: webhook.retry.max_retries,
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+            secret_version: webhook.secret_version.clone(),
+        }
+    }
+}
+
+impl From<Row> for Webhook {
+    fn from(row: Row) -> Self {
+        Self {
+            tenant_id: row.tenant_id,
+            id: row.webhook_config_id,
+            url: row.url,
+            events: row.events,
+            is_active: row.is_active,
+            retry: RetryPolicy { enabled: row.retry_enabled, max_retries: row.max_retries },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            secret_version: row.secret_version,
+        }
+    }
+}
