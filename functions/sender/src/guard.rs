@@ -42,12 +42,21 @@ pub enum ClientError {
     Http(#[from] reqwest::Error),
 }
 
-/// The one client of the process. No redirects, no proxy, no cookies, no compression, HTTP/1.1.
+/// The one client of the process.
 pub fn client(
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
     extra_ca_file: Option<&Path>,
 ) -> Result<reqwest::Client, ClientError> {
+    Ok(builder(policy, lookup, extra_ca_file)?.build()?)
+}
+
+/// How the client is made: no redirects, no proxy, no cookies, no compression, HTTP/1.1.
+pub fn builder(
+    policy: Arc<EndpointPolicy>,
+    lookup: Lookup,
+    extra_ca_file: Option<&Path>,
+) -> Result<reqwest::ClientBuilder, ClientError> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls(extra_ca_file)?)
         .http1_only()
@@ -58,16 +67,21 @@ pub fn client(
         // The queue retries, where it is counted; the client must not do so unseen.
         .retry(reqwest::retry::never())
         .pool_idle_timeout(IDLE_CONNECTION_LIFE)
-        .user_agent(USER_AGENT)
-        .build()?)
+        .user_agent(USER_AGENT))
 }
 
-fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientError> {
+/// Trusts the public certificate authorities, and those in PEM in `extra_ca_file`.
+pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = extra_ca_file {
         let unreadable = |source| ClientError::ExtraCa { path: path.to_owned(), source };
+        let public = roots.len();
         for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
             roots.add(certificate.map_err(unreadable)?)?;
+        }
+        // A file without any would pass unnoticed until every delivery fails.
+        if roots.len() == public {
+            return Err(unreadable(pem::Error::NoItemsFound));
         }
     }
     let mut config = rustls::ClientConfig::builder_with_provider(
