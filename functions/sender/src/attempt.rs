@@ -154,6 +154,23 @@ async fn read_capped(mut response: Response) -> Result<Vec<u8>, reqwest::Error> 
     Ok(body)
 }
 
+/// The error that the layers of TLS and HTTP have put into others; `source` leaves these out.
+fn innermost(error: &io::Error) -> &io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(inner) => innermost(inner),
+        None => error,
+    }
+}
+
+impl From<&io::Error> for AttemptError {
+    fn from(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(tls) => Self::Tls(tls.to_string()),
+            None => Self::Connection(error.kind().to_string()),
+        }
+    }
+}
+
 /// Tells by types, never by texts, what a failed request failed of.
 impl From<reqwest::Error> for AttemptError {
     fn from(error: reqwest::Error) -> Self {
@@ -164,12 +181,8 @@ impl From<reqwest::Error> for AttemptError {
                 Some(ResolveError::Unresolved(_)) => return Self::Unresolved,
                 None => {}
             }
-            if let Some(error) = error.downcast_ref::<io::Error>() {
-                let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-                return match tls {
-                    Some(tls) => Self::Tls(tls.to_string()),
-                    None => Self::Connection(error.kind().to_string()),
-                };
+            if let Some(found) = error.downcast_ref::<io::Error>() {
+                return Self::from(innermost(found));
             }
             cause = error.source();
         }
