@@ -1,1 +1,14 @@
-//! Bootstraps hosted by the test itself.
+//! Bootstraps hosted by the test itself: faults that an emulator cannot be made to produce.
+//!
+//! [`runtime_api`] runs a function's real binary, [`fake_aws`] is all of the AWS it knows, and
+//! [`receiver`] the endpoint that it posts to. The tests say by [`fixtures`] what a function is given.
+
+mod attributes;
+mod certificates;
+mod fake_aws;
+mod fixtures;
+mod receiver;
+mod runtime_api;
+
+mod fanout;
+mod sender;

@@ -1,0 +1,309 @@
+//! Fanout when the queue or the table fails it, and when a record makes no sense.
+
+use serde_json::{Value, json};
+use webhooks::delivery::DeliveryMessage;
+
+use super::fake_aws::{DELIVERIES, FAULTS, FakeAws, Queued, Reply, sent_but};
+use super::fixtures::{
+    TENANT, failures, id_of, job_change, job_change_with, rows, sequence_number, webhook,
+    webhook_with,
+};
+use super::runtime_api::Hosted;
+
+const URL: &str = "https://example.com/webhooks/docintell";
+const OTHER_TENANT: &str = "770e8400-e29b-41d4-a716-000000000009";
+
+/// An account with one webhook, and the function in front of it.
+async fn one_webhook() -> (FakeAws, Hosted) {
+    let aws = FakeAws::with_rows(rows([&webhook(URL)])).await;
+    let fanout = Hosted::start("fanout", &aws.environment()).await;
+    (aws, fanout)
+}
+
+/// Ten uploads, records 0 to 9.
+fn ten() -> Vec<Value> {
+    (0..10).map(|number| job_change(number, "queued")).collect()
+}
+
+/// What the function answers to a batch of these records.
+async fn dispatch(fanout: &Hosted, records: &[Value]) -> Value {
+    fanout.invoke(json!({"Records": records})).await.expect("the batch as a whole succeeds")
+}
+
+/// How the text of a message about record `number` is known.
+fn document(number: usize) -> String {
+    format!("660e8400-e29b-41d4-a716-{number:012}")
+}
+
+/// The numbers of the records that a queue has messages about.
+fn documents(messages: &[Queued]) -> Vec<usize> {
+    (0..100)
+        .filter(|&it| messages.iter().any(|queued| queued.body.contains(&document(it))))
+        .collect()
+}
+
+/// The record or message that a fault holds, and the reason.
+fn fault(queued: &Queued) -> (String, String) {
+    let body: Value = serde_json::from_str(&queued.body).expect("a fault is JSON");
+    assert_eq!(body["source"], "fanout");
+    assert_eq!(queued.attributes["source"], "fanout");
+    assert_eq!(body["reason"], queued.attributes["reason"].as_str());
+    let field = |name: &str| body[name].as_str().expect("it is text").to_owned();
+    (field("record"), field("reason"))
+}
+
+#[tokio::test]
+async fn entries_that_the_queue_fails_once_are_sent_again_and_nothing_is_reported() {
+    let (aws, fanout) = one_webhook().await;
+    aws.on("SendMessageBatch", |input, before| {
+        let is_refused = |body: &str| body.contains(&document(3)) || body.contains(&document(7));
+        (before == 0).then(|| Reply::Body(sent_but(input, false, is_refused)))
+    });
+    let answer = dispatch(&fanout, &ten()).await;
+    assert_eq!(failures(&answer), [""; 0]);
+    assert_eq!(aws.queued(DELIVERIES).len(), 10);
+    let sizes: Vec<_> = entries_per_call(&aws);
+    assert_eq!(sizes, [10, 2]);
+}
+
+fn entries_per_call(aws: &FakeAws) -> Vec<usize> {
+    let entries = |input: &Value| input["Entries"].as_array().map_or(0, Vec::len);
+    aws.calls_of("SendMessageBatch").iter().map(|call| entries(&call.input)).collect()
+}
+
+#[tokio::test]
+async fn entries_that_always_fail_report_the_lowest_record_and_those_before_it_are_queued() {
+    let (aws, fanout) = one_webhook().await;
+    aws.on("SendMessageBatch", |input, _| {
+        let is_refused = |body: &str| body.contains(&document(4)) || body.contains(&document(7));
+        Some(Reply::Body(sent_but(input, false, is_refused)))
+    });
+    let answer = dispatch(&fanout, &ten()).await;
+    assert_eq!(failures(&answer), [sequence_number(4)]);
+    assert_eq!(documents(&aws.queued(DELIVERIES))[..4], [0, 1, 2, 3]);
+    assert_eq!(aws.queued(FAULTS).len(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_whole_is_reported_from_its_first_record() {
+    for reply in [Reply::Broken, Reply::Refused("RequestThrottled")] {
+        let (aws, fanout) = one_webhook().await;
+        aws.always("SendMessageBatch", reply);
+        let answer = dispatch(&fanout, &ten()).await;
+        assert_eq!(failures(&answer), [sequence_number(0)]);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_the_queue_calls_wrong_is_parked_with_its_body_and_acknowledged() {
+    let (aws, fanout) = one_webhook().await;
+    aws.on("SendMessageBatch", |input, _| {
+        let is_refused = |body: &str| body.contains(&document(5));
+        (input["QueueUrl"] == DELIVERIES).then(|| Reply::Body(sent_but(input, true, is_refused)))
+    });
+    let answer = dispatch(&fanout, &ten()).await;
+    assert_eq!(failures(&answer), [""; 0]);
+    assert_eq!(aws.queued(DELIVERIES).len(), 9);
+    let (record, reason) = fault(&aws.queued(FAULTS)[0]);
+    let parked: DeliveryMessage = serde_json::from_str(&record).expect("it is the whole message");
+    assert!(parked.body.get().contains(&document(5)));
+    assert!(reason.contains("the queue refused the message: InvalidMessageContents"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_poison_record_among_ten_good_ones_is_parked_with_its_reason_and_the_others_are_queued() {
+    let poisons = [
+        (job_change_with(10, "completed", json!({"document_id": null})), "`document_id`"),
+        (job_change_with(10, "queued", json!({"tenant_id": "acme"})), "not a UUID"),
+        (job_change_with(10, "completed", json!({"ir_version": "x".repeat(70_000)})), "65536"),
+        (json!({"eventID": "1", "dynamodb": {"SequenceNumber": "10"}}), "not a DynamoDB stream"),
+    ];
+    for (poison, reason) in poisons {
+        let (aws, fanout) = one_webhook().await;
+        let mut records = ten();
+        records.insert(5, poison.clone());
+        let answer = dispatch(&fanout, &records).await;
+        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(documents(&aws.queued(DELIVERIES)), (0..10).collect::<Vec<_>>());
+        let (record, said) = fault(&aws.queued(FAULTS)[0]);
+        assert_eq!(serde_json::from_str::<Value>(&record).expect("it is whole"), poison);
+        assert!(said.contains(reason), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_poison_record_that_cannot_be_parked_is_reported() {
+    let (aws, fanout) = one_webhook().await;
+    aws.break_queue("SendMessageBatch", FAULTS);
+    let mut records = ten();
+    records.insert(5, job_change_with(77, "queued", json!({"tenant_id": "acme"})));
+    let answer = dispatch(&fanout, &records).await;
+    assert_eq!(failures(&answer), [sequence_number(77)]);
+}
+
+#[tokio::test]
+async fn webhooks_that_cannot_be_read_are_reported_from_their_tenants_first_record_on() {
+    for reply in [Reply::Broken, Reply::Refused("ProvisionedThroughputExceededException")] {
+        let (aws, fanout) = one_webhook().await;
+        aws.on("Query", move |input, _| {
+            let tenant = &input["ExpressionAttributeValues"][":tenant"]["S"];
+            (tenant == OTHER_TENANT).then(|| reply.clone())
+        });
+        let mut records = ten();
+        records[6] = job_change_with(6, "queued", json!({"tenant_id": OTHER_TENANT}));
+        let answer = dispatch(&fanout, &records).await;
+        assert_eq!(failures(&answer), [sequence_number(6)]);
+        assert_eq!(documents(&aws.queued(DELIVERIES)), [0, 1, 2, 3, 4, 5]);
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_read_twice_makes_the_same_messages_byte_for_byte() {
+    let aws = FakeAws::with_rows(rows([&webhook(URL), &webhook(URL)])).await;
+    for _ in 0..2 {
+        let fanout = Hosted::start("fanout", &aws.environment()).await;
+        dispatch(&fanout, &ten()).await;
+    }
+    let bodies: Vec<_> = aws.queued(DELIVERIES).into_iter().map(|queued| queued.body).collect();
+    assert_eq!((bodies.len(), &bodies[..20]), (40, &bodies[20..]));
+}
+
+#[tokio::test]
+async fn each_events_body_is_the_guides_json() {
+    const UPLOADED: &str = r#"{"event":"document.uploaded","timestamp":"2025-12-03T10:30:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002","status":"queued"}}"#;
+    const COMPLETED: &str = r#"{"event":"document.processing.completed","timestamp":"2025-12-03T10:30:47Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002","status":"completed","processing_time_seconds":45.2,"page_count":12,"ir_version":"v001"}}"#;
+    const FAILED: &str = r#"{"event":"document.processing.failed","timestamp":"2025-12-03T10:31:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002","status":"failed","error_message":"File is corrupted or password protected"}}"#;
+    let completed = json!({
+        "updated_at": "2025-12-03T10:30:47Z",
+        "processing_time_seconds": 45.2,
+        "page_count": 12,
+        "ir_version": "v001",
+    });
+    let failed = json!({
+        "updated_at": "2025-12-03T10:31:00Z",
+        "error_message": "File is corrupted or password protected",
+    });
+    let (aws, fanout) = one_webhook().await;
+    let records = [
+        job_change(446_655_440_001, "queued"),
+        job_change(446_655_440_001, "pending"),
+        job_change_with(446_655_440_001, "completed", completed),
+        job_change_with(446_655_440_001, "failed", failed),
+    ];
+    dispatch(&fanout, &records).await;
+    let queued = aws.queued(DELIVERIES);
+    let read = |queued: &Queued| serde_json::from_str::<DeliveryMessage>(&queued.body);
+    let messages: Vec<_> = queued.iter().map(|it| read(it).expect("it is a message")).collect();
+    let bodies: Vec<_> = messages.iter().map(|message| message.body.get()).collect();
+    assert_eq!(bodies, [UPLOADED, UPLOADED, COMPLETED, FAILED]);
+}
+
+#[tokio::test]
+async fn only_active_subscribed_webhooks_of_the_tenant_get_a_message_and_each_in_its_group() {
+    let wanted = [webhook(URL), webhook_with(URL, json!({"events": ["document.uploaded"]}))];
+    let others = [
+        webhook_with(URL, json!({"is_active": false})),
+        webhook_with(URL, json!({"events": ["document.processing.failed"]})),
+        webhook_with(URL, json!({"tenant_id": OTHER_TENANT})),
+    ];
+    let aws = FakeAws::with_rows(rows(wanted.iter().chain(&others))).await;
+    let fanout = Hosted::start("fanout", &aws.environment()).await;
+    dispatch(&fanout, &[job_change(0, "queued")]).await;
+    let queued = aws.queued(DELIVERIES);
+    let groups: Vec<_> = queued.iter().map(|it| it.group.as_deref()).collect();
+    assert_eq!(groups, [Some(id_of(&wanted[0])), Some(id_of(&wanted[1]))]);
+    for (queued, webhook) in queued.iter().zip(&wanted) {
+        let message: DeliveryMessage = serde_json::from_str(&queued.body).expect("a message");
+        assert_eq!(message.webhook_config_id.to_string(), id_of(webhook));
+        assert_eq!(message.tenant_id.to_string(), TENANT);
+    }
+}
+
+#[tokio::test]
+async fn a_corrupt_webhook_costs_only_itself() {
+    for corruption in [
+        json!({"url": "not a URL"}),
+        json!({"events": ["document.shredded"]}),
+        json!({"max_retries": "five"}),
+        json!({"secret_version": null}),
+    ] {
+        let webhooks = [webhook(URL), webhook_with(URL, corruption), webhook(URL)];
+        let aws = FakeAws::with_rows(rows(&webhooks)).await;
+        let fanout = Hosted::start("fanout", &aws.environment()).await;
+        let answer = dispatch(&fanout, &[job_change(0, "queued")]).await;
+        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(aws.queued(DELIVERIES).len(), 2);
+        let (record, reason) = fault(&aws.queued(FAULTS)[0]);
+        assert!(record.contains(&document(0)), "{record}");
+        assert!(reason.contains(id_of(&webhooks[1])), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn messages_are_sent_ten_at_a_time_and_the_webhooks_are_read_once() {
+    let webhooks: Vec<_> = (0..3).map(|_| webhook(URL)).collect();
+    let aws = FakeAws::with_rows(rows(&webhooks)).await;
+    let fanout = Hosted::start("fanout", &aws.environment()).await;
+    dispatch(&fanout, &ten()).await;
+    assert_eq!(entries_per_call(&aws), [10, 10, 10]);
+    assert_eq!(aws.calls_of("Query").len(), 1);
+    assert_eq!(aws.calls_of("Query")[0].input["ConsistentRead"], true);
+}
+
+#[tokio::test]
+async fn a_tenants_webhooks_are_read_page_by_page() {
+    let (first, second) = (webhook(URL), webhook(URL));
+    let pages = [rows([&first]), rows([&second])];
+    let (aws, fanout) = one_webhook().await;
+    aws.on("Query", move |input, _| {
+        let is_second = input["ExclusiveStartKey"].is_object();
+        let mut page = json!({"Items": pages[usize::from(is_second)], "Count": 1});
+        if !is_second {
+            page["LastEvaluatedKey"] = json!({"tenant_id": {"S": TENANT}});
+        }
+        Some(Reply::Body(page))
+    });
+    dispatch(&fanout, &[job_change(0, "queued")]).await;
+    let queued = aws.queued(DELIVERIES);
+    let groups: Vec<_> = queued.iter().map(|it| it.group.as_deref()).collect();
+    assert_eq!(groups, [Some(id_of(&first)), Some(id_of(&second))]);
+}
+
+#[tokio::test]
+async fn a_batch_without_events_asks_aws_for_nothing() {
+    let (aws, fanout) = one_webhook().await;
+    for records in [vec![], vec![job_change(0, "processing"), job_change(1, "archived")]] {
+        let answer = dispatch(&fanout, &records).await;
+        assert_eq!(failures(&answer), [""; 0]);
+    }
+    assert_eq!(aws.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_batch_fails_as_a_whole() {
+    let (aws, fanout) = one_webhook().await;
+    let error = fanout.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
+    assert_eq!(error["errorMessage"], "the payload is not a batch of stream records");
+    assert_eq!(aws.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn with_too_little_time_left_nothing_is_begun_and_all_is_reported() {
+    let (aws, fanout) = one_webhook().await;
+    let time = std::time::Duration::from_secs(3);
+    let answer = fanout.invoke_within(time, json!({"Records": ten()})).await.expect("an answer");
+    assert_eq!(failures(&answer), [sequence_number(0)]);
+    assert_eq!(aws.queued(DELIVERIES).len(), 0);
+}
+
+#[tokio::test]
+async fn a_bootstrap_without_its_configuration_says_which_variable_is_missing_and_ends() {
+    for function in ["fanout", "sender"] {
+        let aws = FakeAws::with_rows([]).await;
+        let mut environment = aws.environment();
+        environment.retain(|(name, _)| *name != "DELIVERY_QUEUE_URL");
+        let mut hosted = Hosted::start(function, &environment).await;
+        let log = hosted.ended().await;
+        assert!(log.contains("DELIVERY_QUEUE_URL"), "{log}");
+    }
+}

@@ -1,0 +1,76 @@
+//! The sender when AWS fails it and when endpoints misbehave.
+
+mod blocked;
+mod endpoints;
+mod hostile;
+mod log;
+mod posts;
+mod retries;
+mod tls;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use webhooks::delivery::DeliveryMessage;
+
+use super::fake_aws::{FakeAws, Queued};
+use super::fixtures::{SECRET, SECRET_VERSION, failures, first_receives, rows};
+use super::runtime_api::Hosted;
+
+/// A sender that may post to this machine over http, with an account that has these webhooks.
+async fn sender(webhooks: &[Value]) -> (FakeAws, Hosted) {
+    sender_with(webhooks, &[]).await
+}
+
+/// The same with other values for some variables of its environment.
+async fn sender_with(
+    webhooks: &[Value],
+    environment: &[(&'static str, &str)],
+) -> (FakeAws, Hosted) {
+    let aws = FakeAws::with_rows(rows(webhooks)).await;
+    aws.keep_secret(SECRET_VERSION, SECRET);
+    let mut all = aws.environment();
+    let open = [
+        ("ALLOW_HTTP_ENDPOINTS", "true"),
+        ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+        ("EXTRA_CA_FILE", ""),
+    ];
+    let own = open.iter().chain(environment);
+    all.extend(own.map(|&(name, value)| (name, value.to_owned())));
+    let sender = Hosted::start("sender", &all).await;
+    (aws, sender)
+}
+
+/// The ids that the sender reports for a batch.
+async fn report(sender: &Hosted, batch: Value) -> Vec<String> {
+    let answer = sender.invoke(batch).await.expect("the batch as a whole succeeds");
+    failures(&answer).into_iter().map(str::to_owned).collect()
+}
+
+/// The ids that the sender reports for these messages, each received for the first time.
+async fn deliver(sender: &Hosted, messages: &[Value]) -> Vec<String> {
+    report(sender, first_receives(messages)).await
+}
+
+/// The delivery message that a queue has taken.
+fn delivery(queued: &Queued) -> DeliveryMessage {
+    serde_json::from_str(&queued.body).expect("it is a delivery message")
+}
+
+/// What each message's visibility was set to, in seconds, by receipt handle and in that order.
+fn visibilities(aws: &FakeAws) -> Vec<(String, u64)> {
+    let mut set: Vec<_> = aws
+        .calls_of("ChangeMessageVisibility")
+        .into_iter()
+        .map(|call| {
+            let handle = call.input["ReceiptHandle"].as_str().expect("it names the receive");
+            (handle.to_owned(), call.input["VisibilityTimeout"].as_u64().expect("it is a number"))
+        })
+        .collect();
+    set.sort();
+    set
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

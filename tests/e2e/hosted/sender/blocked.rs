@@ -1,0 +1,181 @@
+//! Faults of ours before the attempt: they cost the tenant no attempt and are never silent.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use webhooks::timestamp::Timestamp;
+
+use super::{deliver, delivery, report, sender, visibilities};
+use crate::hosted::fake_aws::{DELIVERIES, FAULTS, FakeAws, Reply};
+use crate::hosted::fixtures::{
+    BODY, batch, delivery_id, id_of, message, text, webhook, webhook_with,
+};
+use crate::hosted::receiver::{Receiver, status};
+
+/// A fault, and the word by which the log knows it.
+struct Fault {
+    happens: fn(&FakeAws),
+    row: Value,
+    time_limit: Duration,
+    word: &'static str,
+}
+
+fn faults() -> Vec<Fault> {
+    let time_limit = Duration::from_secs(20);
+    let fault = |word, happens| Fault { happens, row: json!({}), time_limit, word };
+    vec![
+        fault("the webhooks cannot be read", |aws| aws.always("BatchGetItem", Reply::Broken)),
+        fault("the webhooks cannot be read", |aws| {
+            aws.always("BatchGetItem", Reply::Refused("ProvisionedThroughputExceededException"));
+        }),
+        fault("the webhooks cannot be read", |aws| aws.always("BatchGetItem", Reply::Late)),
+        fault("unprocessed", |aws| {
+            aws.on("BatchGetItem", |input, _| {
+                let keys = json!({"Responses": {}, "UnprocessedKeys": input["RequestItems"]});
+                Some(Reply::Body(keys))
+            });
+        }),
+        fault("the secret cannot be read", |aws| aws.always("GetSecretValue", Reply::Broken)),
+        fault("the secret cannot be read", |aws| {
+            aws.always("GetSecretValue", Reply::Refused("ResourceNotFoundException"));
+        }),
+        fault("the secret cannot be read", |aws| {
+            aws.always("GetSecretValue", Reply::Body(json!({"SecretString": "no JSON"})));
+        }),
+        Fault {
+            row: json!({"max_retries": "five"}),
+            ..fault("the webhook cannot be read", |_| {})
+        },
+        Fault {
+            time_limit: Duration::from_secs(12),
+            ..fault("too little of the invocation's time is left", |_| {})
+        },
+    ]
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_attempt() {
+    let mut tests = JoinSet::new();
+    for fault in faults() {
+        tests.spawn(async move {
+            let receiver = Receiver::start(status(200)).await;
+            let hook = webhook_with(&receiver.url(), fault.row);
+            let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+            (fault.happens)(&aws);
+            let mut message = message(&hook, 1);
+            message["attempts_before"] = json!(5);
+            let text = text(&message);
+            let third = batch([(text.as_str(), 3)]);
+            let before = Timestamp::now();
+            let answer = sender.invoke_within(fault.time_limit, third).await;
+            assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "{}", fault.word);
+
+            let copy = &aws.queued(DELIVERIES)[0];
+            let carried = delivery(copy);
+            let since = carried.blocked_since.expect("it says since when");
+            assert!(since >= before && since <= Timestamp::now());
+            assert_eq!((copy.delay, copy.group.as_deref()), (Some(30), Some(id_of(&hook))));
+            assert_eq!((carried.attempts_before, carried.body.get()), (7, BODY));
+            assert_eq!(carried.delivery_id.to_string(), delivery_id(1));
+            assert_eq!((receiver.connections(), aws.logged().len()), (0, 0));
+            let log = sender.finish().await;
+            assert!(log.contains(fault.word), "{log}");
+        });
+    }
+    tests.join_all().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_be_sent_leaves_the_message_hidden_for_a_minute_and_reported() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.always("BatchGetItem", Reply::Broken);
+    aws.always("SendMessage", Reply::Broken);
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+    assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 60)]);
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_held_up_for_12_hours_is_set_aside_for_the_operator() {
+    let hour = 3_600_000;
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.always("GetSecretValue", Reply::Broken);
+    let blocked_for = |number, hours: u64| {
+        let since = Timestamp::from_unix_millis(Timestamp::now().unix_millis() - hours * hour);
+        let mut message = message(&hook, number);
+        message["blocked_since"] = json!(since);
+        (message, since)
+    };
+    let ((still, since), (over, _)) = (blocked_for(1, 11), blocked_for(2, 13));
+    assert_eq!(deliver(&sender, &[still, over.clone()]).await, [""; 0]);
+    let copies = aws.queued(DELIVERIES);
+    assert_eq!((copies.len(), delivery(&copies[0]).blocked_since), (1, Some(since)));
+
+    let faults = aws.queued(FAULTS);
+    let fault: Value = serde_json::from_str(&faults[0].body).expect("a fault is JSON");
+    let record = fault["record"].as_str().expect("it is text");
+    let record: Value = serde_json::from_str(record).expect("it is the message");
+    assert_eq!((faults.len(), &fault["source"]), (1, &json!("sender")));
+    assert_eq!(record["delivery_id"], over["delivery_id"]);
+    assert!(faults[0].attributes["reason"].starts_with("the secret cannot be read"));
+    assert_eq!((aws.logged().len(), &aws.logged()[0]["status"]), (1, &json!("failed")));
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_attempt_forgets_that_the_delivery_was_held_up() {
+    let receiver = Receiver::start(status(500)).await;
+    let hook = webhook_with(&receiver.url(), json!({"max_retries": 10}));
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let mut message = message(&hook, 1);
+    message["blocked_since"] = json!("2025-12-03T10:30:47Z");
+    let text = text(&message);
+    assert_eq!(report(&sender, batch([(text.as_str(), 5)])).await, [""; 0]);
+    let copy = delivery(&aws.queued(DELIVERIES)[0]);
+    assert_eq!((copy.attempts_before, copy.blocked_since), (5, None));
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_holds_up_only_its_own_webhook() {
+    let receiver = Receiver::start(status(200)).await;
+    let bad = webhook_with(&receiver.url(), json!({"secret_version": "unknown"}));
+    let good = webhook(&receiver.url());
+    let (aws, sender) = sender(&[bad.clone(), good.clone()]).await;
+    assert_eq!(deliver(&sender, &[message(&bad, 1), message(&good, 2)]).await, [""; 0]);
+    assert_eq!(aws.queued(DELIVERIES).len(), 1);
+    assert_eq!(receiver.arrivals()[0].header("X-DocIntell-Delivery"), delivery_id(2));
+
+    aws.keep_secret("unknown", crate::hosted::fixtures::SECRET);
+    assert_eq!(deliver(&sender, &[message(&bad, 1)]).await, [""; 0]);
+    assert_eq!(receiver.arrivals().len(), 2, "a failed read is not remembered");
+}
+
+#[tokio::test]
+async fn keys_that_dynamodb_leaves_unprocessed_are_read_again() {
+    let receiver = Receiver::start(status(200)).await;
+    let hooks = [webhook(&receiver.url()), webhook(&receiver.url())];
+    let (aws, sender) = sender(&hooks).await;
+    let answered = crate::hosted::fixtures::rows(&hooks[..1]);
+    let second = id_of(&hooks[1]).to_owned();
+    aws.on("BatchGetItem", move |input, before| {
+        let keys = input["RequestItems"]["WebhookConfigs"]["Keys"].as_array().into_iter().flatten();
+        let left: Vec<_> = keys.filter(|key| key["webhook_config_id"]["S"] == second).collect();
+        (before == 0).then(|| {
+            Reply::Body(json!({
+                "Responses": {"WebhookConfigs": answered},
+                "UnprocessedKeys": {"WebhookConfigs": {"Keys": left, "ConsistentRead": true}},
+            }))
+        })
+    });
+    assert_eq!(deliver(&sender, &[message(&hooks[0], 1), message(&hooks[1], 2)]).await, [""; 0]);
+    let reads = aws.calls_of("BatchGetItem");
+    let again = &reads[1].input["RequestItems"]["WebhookConfigs"];
+    assert_eq!((reads.len(), again["Keys"].as_array().map(Vec::len)), (2, Some(1)));
+    assert_eq!(again["ConsistentRead"], true);
+    assert_eq!(receiver.arrivals().len(), 2);
+}

@@ -1,0 +1,167 @@
+//! Which endpoints are called at all. The prize is the Lambda Runtime API: it must never hear of us.
+
+use serde_json::{Value, json};
+
+use super::{deliver, sender, sender_with, visibilities};
+use crate::hosted::fake_aws::{DEAD_LETTERS, FakeAws};
+use crate::hosted::fixtures::{message, rows, webhook};
+use crate::hosted::receiver::{Receiver, answer, status};
+use crate::hosted::runtime_api::Hosted;
+
+const REFUSED: &str = "the endpoint's address is not allowed";
+
+/// Delivers to each of these URLs; asserts that each was refused for good at its only attempt.
+async fn assert_refused(aws: &FakeAws, sender: &Hosted, urls: &[String], reason: &str) {
+    let hooks: Vec<_> = urls.iter().map(|url| webhook(url)).collect();
+    aws.replace_rows(rows(&hooks));
+    let messages: Vec<_> = hooks.iter().zip(1..).map(|(hook, at)| message(hook, at)).collect();
+    for batch in messages.chunks(10) {
+        assert_eq!(deliver(sender, batch).await, [""; 0], "none is retried");
+    }
+    let parked = aws.queued(DEAD_LETTERS);
+    assert_eq!(parked.len(), urls.len());
+    for attributes in parked.iter().map(|it| &it.attributes) {
+        assert_eq!((attributes["reason"].as_str(), attributes["attempts"].as_str()), (reason, "1"));
+        assert!(!attributes.contains_key("status_code"));
+    }
+    let logged = aws.logged();
+    assert!(logged.iter().all(|row| row["status"] == "failed" && row["reason"] == reason));
+}
+
+/// Every way that we know to write a socket of this machine.
+fn spellings(port: u16) -> Vec<String> {
+    [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "127.1",
+        "127.0.0.1.",
+        "2130706433",
+        "0x7f.1",
+        "0x7f000001",
+        "0177.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "0.0.0.0",
+        "0",
+        "[::]",
+    ]
+    .map(|host| format!("http://{host}:{port}/2018-06-01/runtime/invocation/next"))
+    .into()
+}
+
+#[tokio::test]
+async fn the_runtime_api_is_not_called_however_its_address_is_written_and_whatever_is_allowed() {
+    for networks in ["127.0.0.0/8,::1/128", "0.0.0.0/0,::/0"] {
+        let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
+        let urls = spellings(sender.address().port());
+        assert_refused(&aws, &sender, &urls, REFUSED).await;
+        sender.assert_nobody_else_called();
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_the_runtime_api_is_not_followed() {
+    for code in [301, 302, 303, 307, 308] {
+        let (aws, sender) = sender(&[]).await;
+        let location = format!("http://{}/2018-06-01/runtime/invocation/next", sender.address());
+        let refresh = format!("0; url={location}");
+        let headers = [("Location", location.as_str()), ("Refresh", refresh.as_str())];
+        let receiver = Receiver::start(answer(code, &headers, b"")).await;
+        let hook = webhook(&receiver.url());
+        aws.replace_rows(rows([&hook]));
+        assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+        assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
+        sender.assert_nobody_else_called();
+    }
+}
+
+#[tokio::test]
+async fn what_else_lambda_names_is_out_of_reach_too() {
+    let (metadata, tracing) =
+        (Receiver::start(status(200)).await, Receiver::start(status(200)).await);
+    let (first, second) = (metadata.address().to_string(), tracing.address().to_string());
+    let environment =
+        [("AWS_LAMBDA_METADATA_API", first.as_str()), ("AWS_XRAY_DAEMON_ADDRESS", second.as_str())];
+    let (aws, sender) = sender_with(&[], &environment).await;
+    let ports = [metadata.address().port(), tracing.address().port()];
+    assert_refused(&aws, &sender, &ports.map(spellings).concat(), REFUSED).await;
+    assert_eq!((metadata.connections(), tracing.connections()), (0, 0));
+}
+
+#[tokio::test]
+async fn without_an_allowed_network_nothing_private_is_called() {
+    let bystander = Receiver::start(status(200)).await;
+    let closed = [("ALLOW_HTTP_ENDPOINTS", "false"), ("ALLOWED_NETWORKS", "")];
+    let (aws, sender) = sender_with(&[], &closed).await;
+    let mut urls: Vec<String> = spellings(bystander.address().port());
+    // Whether this has an address at all depends on the machine.
+    urls.retain(|url| !url.contains("localhost."));
+    urls.extend(
+        [
+            "[64:ff9b::7f00:1]",
+            "10.0.0.1",
+            "169.254.169.254",
+            "169.254.100.1:9001",
+            "192.168.1.1",
+            "[fd00::1]",
+            "[::1]",
+        ]
+        .map(|host| format!("http://{host}/latest/meta-data")),
+    );
+    let urls: Vec<_> = urls.iter().map(|url| url.replace("http://", "https://")).collect();
+    assert_refused(&aws, &sender, &urls, REFUSED).await;
+    assert_eq!(bystander.connections(), 0);
+}
+
+#[tokio::test]
+async fn by_default_only_https_on_its_own_port_or_an_unprivileged_one_is_called() {
+    let closed = [("ALLOW_HTTP_ENDPOINTS", "false"), ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128")];
+    let bystander = Receiver::start(status(200)).await;
+    for (url, reason) in [
+        (bystander.url(), "the URL must start with https://"),
+        (
+            "https://127.0.0.1:25/".to_owned(),
+            "the URL's port must be 443 or between 1024 and 65535",
+        ),
+    ] {
+        let (aws, sender) = sender_with(&[], &closed).await;
+        assert_refused(&aws, &sender, &[url], reason).await;
+    }
+    assert_eq!(bystander.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_name_inside_an_allowed_network_is_called() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&format!("http://localhost:{}/", receiver.address().port()));
+    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
+    assert_eq!(receiver.arrivals().len(), 1);
+}
+
+#[tokio::test]
+async fn a_proxy_that_the_environment_names_is_not_used() {
+    let proxy = Receiver::start(status(502)).await;
+    let url = format!("http://{}", proxy.address());
+    let environment = [("HTTP_PROXY", url.as_str()), ("http_proxy", &url), ("ALL_PROXY", &url)];
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (_aws, sender) = sender_with(std::slice::from_ref(&hook), &environment).await;
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
+    assert_eq!((proxy.connections(), receiver.arrivals().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_url_that_changes_between_two_attempts_is_judged_again() {
+    let receiver = Receiver::start(status(500)).await;
+    let mut hook: Value = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+    hook["url"] = json!(format!("http://{}/", sender.address()));
+    aws.replace_rows(rows([&hook]));
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
+    assert_eq!(aws.queued(DEAD_LETTERS)[0].attributes["reason"], REFUSED);
+    sender.assert_nobody_else_called();
+}

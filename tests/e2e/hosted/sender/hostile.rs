@@ -1,0 +1,211 @@
+//! Receivers that do what they can to cost us time, memory or a wrong verdict.
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::{deliver, ms, sender, visibilities};
+use crate::hosted::fixtures::{delivery_id, message, rows, webhook};
+use crate::hosted::receiver::{Act, Receiver, after, answer, status};
+
+const TIMEOUT: &str = "no complete answer within 10 s";
+const PROTOCOL: &str = "the answer is not valid HTTP or is incomplete";
+const CUT_SHORT: &str = "the connection failed: unexpected end of file";
+/// What the sender's memory may grow by while it is mistreated, in KiB; a Lambda has 256 MiB.
+const MEMORY: u64 = 8 * 1024;
+/// What a receiver can send into the kernel's buffers before it notices that nobody reads, in bytes.
+const UNREAD: u64 = 20 * 1024 * 1024;
+
+/// A way to misbehave, and what it comes to: an error, or nothing where it counts as success.
+struct Case {
+    way: &'static str,
+    script: Vec<Act>,
+    error: Option<&'static str>,
+    millis: RangeInclusive<u64>,
+}
+
+fn case(way: &'static str, script: Vec<Act>, error: impl Into<Option<&'static str>>) -> Case {
+    Case { way, script, error: error.into(), millis: 0..=5000 }
+}
+
+fn slow(way: &'static str, script: Vec<Act>, error: impl Into<Option<&'static str>>) -> Case {
+    Case { millis: 9500..=11_500, ..case(way, script, error) }
+}
+
+/// These bytes.
+fn send(text: &str) -> Act {
+    Act::Send(text.as_bytes().to_vec())
+}
+
+/// These bytes again and again, so many milliseconds apart.
+fn repeat(text: &str, pause: u64) -> Act {
+    Act::Repeat(text.as_bytes().to_vec(), ms(pause))
+}
+
+/// A head that announces a body.
+fn head(more: &str) -> Act {
+    send(&format!("HTTP/1.1 200 OK\r\n{more}\r\n\r\n"))
+}
+
+fn slow_cases() -> Vec<Case> {
+    let early_hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(50);
+    vec![
+        slow("says nothing", vec![Act::Wait(ms(30_000))], TIMEOUT),
+        slow("drips its head", vec![send("HTTP/1.1 200 OK\r\nX: "), repeat("x", 1000)], TIMEOUT),
+        slow("drips its body", vec![head("Content-Length: 50"), repeat("x", 1000)], TIMEOUT),
+        slow(
+            "drips its chunks",
+            vec![head("Transfer-Encoding: chunked"), repeat("1\r\nx\r\n", 1000)],
+            TIMEOUT,
+        ),
+        slow("never ends its early hints", vec![repeat(&early_hints, 20)], TIMEOUT),
+        slow("is just in time", after(ms(9500), status(200)), None),
+        slow("is just too late", after(ms(10_500), status(200)), TIMEOUT),
+        case("is quick and good", status(200), None),
+        case("is quick and bad", status(500), "the endpoint answered 500"),
+    ]
+}
+
+fn quick_cases() -> Vec<Case> {
+    let block = "x".repeat(64 * 1024);
+    let chunk = format!("10000\r\n{block}\r\n");
+    let headers = "X-Header: value\r\n".repeat(10_000);
+    // The beginning of a gzip stream of zeros; each zero byte after it stands for 1,032 more.
+    let bomb = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff\xec\xc1\x01\x01\0\0\0\x80\x90\xfe\xaf\xee\x08\x0a";
+    let bomb = [&bomb[..], &[0; 12_000]].concat();
+    let zip = [("Content-Encoding", "gzip")];
+    let early_hints = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    vec![
+        case("sends 200 MB", vec![head("Content-Length: 200000000"), repeat(&block, 0)], None),
+        case("never ends", vec![head("Transfer-Encoding: chunked"), repeat(&chunk, 0)], None),
+        case(
+            "hangs up once the cap is reached",
+            vec![head("Content-Length: 20000"), send(&block[..16 * 1024]), Act::HangUp],
+            None,
+        ),
+        case("sends gzip of zeros", answer(200, &zip, &bomb), None),
+        case(
+            "sends gzip of zeros with a 500",
+            answer(500, &zip, &bomb),
+            "the endpoint answered 500",
+        ),
+        case(
+            "sends 10,000 headers",
+            vec![send(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n")), Act::HangUp],
+            PROTOCOL,
+        ),
+        case(
+            "never ends its head",
+            vec![send("HTTP/1.1 200 OK\r\nX: "), repeat(&block, 0)],
+            PROTOCOL,
+        ),
+        case("hangs up at once", vec![Act::HangUp], PROTOCOL),
+        case(
+            "hangs up amid its body",
+            vec![head("Content-Length: 100"), send("half"), Act::HangUp],
+            CUT_SHORT,
+        ),
+        case(
+            "hangs up amid its chunks",
+            vec![head("Transfer-Encoding: chunked"), send("4\r\nhalf\r\n"), Act::HangUp],
+            CUT_SHORT,
+        ),
+        case(
+            "contradicts itself about its length",
+            vec![head("Content-Length: 3\r\nContent-Length: 4"), send("four")],
+            PROTOCOL,
+        ),
+        case(
+            "speaks another protocol",
+            vec![send("SSH-2.0-OpenSSH_9.9\r\n"), Act::HangUp],
+            PROTOCOL,
+        ),
+        case(
+            "switches protocols",
+            vec![send("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")],
+            "the endpoint answered 101",
+        ),
+        case("speaks HTTP/1.0", vec![send("HTTP/1.0 200 OK\r\n\r\nall of it"), Act::HangUp], None),
+        case(
+            "gives a 204 a body",
+            vec![send("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello")],
+            None,
+        ),
+        case("sends a storm of early hints first", vec![send(&early_hints), send(ok)], None),
+    ]
+}
+
+/// Delivers to a receiver of each kind, ten in a batch and so many times, and looks at every outcome.
+async fn mistreat(cases: Vec<Case>, rounds: usize) {
+    let mut receivers = Vec::new();
+    for case in &cases {
+        receivers.push(Receiver::start(case.script.clone()).await);
+    }
+    let hooks: Vec<Value> = receivers.iter().map(|receiver| webhook(&receiver.url())).collect();
+    let good = Receiver::start(status(200)).await;
+    let first = webhook(&good.url());
+    let (aws, sender) = sender(std::slice::from_ref(&first)).await;
+    deliver(&sender, &[message(&first, 0)]).await;
+    aws.replace_rows(rows(&hooks));
+    let before = sender.memory_kib("VmRSS");
+
+    for round in 1..=rounds {
+        let numbers = round * 100..;
+        let messages: Vec<_> =
+            hooks.iter().zip(numbers).map(|(hook, number)| message(hook, number)).collect();
+        for (cases, messages) in cases.chunks(10).zip(messages.chunks(10)) {
+            let failing = cases.iter().filter(|case| case.error.is_some()).count();
+            assert_eq!(deliver(&sender, messages).await.len(), failing, "{:?}", aws.logged());
+        }
+        for (case, number) in cases.iter().zip(round * 100..) {
+            let logged = aws.logged();
+            let row = logged.iter().find(|row| row["delivery_id"] == delivery_id(number));
+            let row = row.expect("it is logged");
+            let attempt = &row["attempts"][0];
+            let millis = attempt["duration_ms"].as_u64().expect("it is a number");
+            assert_eq!(attempt["error"].as_str(), case.error, "{}: {attempt}", case.way);
+            assert!(case.millis.contains(&millis), "{}: {attempt}", case.way);
+            let status = if case.error.is_some() { "pending" } else { "delivered" };
+            assert_eq!(row["status"], status, "{}", case.way);
+        }
+    }
+    let peak = sender.memory_kib("VmHWM");
+    assert!(peak < before + MEMORY, "from {before} to {peak} KiB");
+    assert!(receivers.iter().all(|receiver| receiver.bytes_sent() < UNREAD));
+    sender.assert_nobody_else_called();
+}
+
+#[tokio::test]
+async fn a_slow_receiver_costs_one_attempt_of_ten_seconds_and_delays_no_other() {
+    mistreat(slow_cases(), 1).await;
+}
+
+#[tokio::test]
+async fn a_hostile_answer_costs_one_attempt_at_most_and_no_memory_the_second_time_too() {
+    mistreat(quick_cases(), 2).await;
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_not_expanded() {
+    let zip = [("Content-Encoding", "gzip")];
+    let receiver = Receiver::start(answer(500, &zip, b"\x1f\x8b\x08\0\0\0\0\0\x02\xff")).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    deliver(&sender, &[message(&hook, 1)]).await;
+    let kept = aws.logged()[0]["attempts"][0]["response_body"].clone();
+    assert_eq!(kept, "\u{1f}\u{fffd}\u{8}\0\0\0\0\0\u{2}\u{fffd}");
+}
+
+#[tokio::test]
+async fn a_listener_that_never_answers_a_tls_hello_costs_ten_seconds() {
+    // The kernel completes connections that nobody accepts.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let hook = webhook(&format!("https://{address}/"));
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+    assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
+    assert_eq!(aws.logged()[0]["attempts"][0]["error"], TIMEOUT);
+}

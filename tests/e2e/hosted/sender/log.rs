@@ -1,0 +1,141 @@
+//! The delivery log: it describes what happened, and its own trouble never makes anything happen.
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use webhooks::timestamp::Timestamp;
+
+use super::{deliver, report, sender, visibilities};
+use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Reply};
+use crate::hosted::fixtures::{BODY, TENANT, batch, delivery_id, id_of, message, text, webhook};
+use crate::hosted::receiver::{Receiver, answer, status};
+
+const COMPLAINT: &str = "cannot write the delivery log";
+
+/// Ways in which a delivery cannot be written down.
+fn troubles() -> [fn(&FakeAws); 4] {
+    [
+        |aws| aws.always("BatchWriteItem", Reply::Broken),
+        |aws| aws.always("BatchWriteItem", Reply::Refused("ResourceNotFoundException")),
+        |aws| aws.always("BatchWriteItem", Reply::Late),
+        |aws| {
+            aws.on("BatchWriteItem", |input, _| {
+                Some(Reply::Body(json!({"UnprocessedItems": input["RequestItems"]})))
+            });
+        },
+    ]
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_logged_is_acknowledged_and_not_posted_again() {
+    let mut tests = JoinSet::new();
+    for trouble in troubles() {
+        tests.spawn(async move {
+            let receiver = Receiver::start(status(200)).await;
+            let hook = webhook(&receiver.url());
+            let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+            trouble(&aws);
+            let messages = [message(&hook, 1), message(&hook, 2)];
+            assert_eq!(deliver(&sender, &messages).await, [""; 0]);
+            assert_eq!(receiver.arrivals().len(), 2);
+            let queued = [DELIVERIES, DEAD_LETTERS, FAULTS].map(|url| aws.queued(url).len());
+            assert_eq!((queued, visibilities(&aws).len()), ([0, 0, 0], 0));
+            let log = sender.finish().await;
+            assert_eq!(log.matches(COMPLAINT).count(), 1, "{log}");
+        });
+    }
+    tests.join_all().await;
+}
+
+#[tokio::test]
+async fn a_failure_that_cannot_be_logged_is_retried_as_any_other() {
+    let receiver = Receiver::start(status(500)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.always("UpdateItem", Reply::Broken);
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+    assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
+    assert_eq!(receiver.arrivals().len(), 1);
+    let log = sender.finish().await;
+    assert_eq!(log.matches(COMPLAINT).count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn rows_that_dynamodb_leaves_unprocessed_are_written_again_and_no_others() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.on("BatchWriteItem", |input, before| {
+        let left = json!({"Deliveries": [input["RequestItems"]["Deliveries"][1]]});
+        (before == 0).then(|| Reply::Body(json!({"UnprocessedItems": left})))
+    });
+    deliver(&sender, &[message(&hook, 1), message(&hook, 2), message(&hook, 3)]).await;
+    let logged: Vec<Value> = aws.logged().iter().map(|row| row["delivery_id"].clone()).collect();
+    assert_eq!(logged, [1, 2, 3, 2].map(delivery_id));
+}
+
+#[tokio::test]
+async fn a_row_that_has_the_attempt_already_is_left_alone_without_a_complaint() {
+    let receiver = Receiver::start(status(500)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.always("UpdateItem", Reply::Refused("ConditionalCheckFailedException"));
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+    assert_eq!(aws.calls_of("UpdateItem").len(), 1);
+    let log = sender.finish().await;
+    assert!(!log.contains(COMPLAINT), "{log}");
+}
+
+#[tokio::test]
+async fn a_success_at_once_is_one_row_whole_and_small() {
+    let receiver = Receiver::start(answer(202, &[], b"thank you")).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    deliver(&sender, &[message(&hook, 1)]).await;
+    let mut row = aws.logged().remove(0);
+    let now = Timestamp::now();
+    assert!(row.to_string().len() < 1024, "{row}");
+    let ttl = row["ttl"].as_i64().expect("it is a number") - now.unix_seconds();
+    assert!((30 * 86_400 - 10..=30 * 86_400).contains(&ttl), "{ttl}");
+    for changing in ["ttl", "completed_at"] {
+        assert!(!row[changing].take().is_null(), "{changing} is set");
+    }
+    for changing in ["at", "duration_ms"] {
+        assert!(!row["attempts"][0][changing].take().is_null(), "{changing} is set");
+    }
+    let expected = json!({
+        "webhook_config_id": id_of(&hook),
+        "delivery_id": delivery_id(1),
+        "tenant_id": TENANT,
+        "event": "document.processing.completed",
+        "event_id": "019ae3c0-0000-7000-9000-000000000001",
+        "body": BODY,
+        "status": "delivered",
+        "attempts": [{"number": 1, "at": null, "duration_ms": null, "status_code": 202}],
+        "last_attempt": 1,
+        "created_at": "2025-12-03T10:26:42.304Z",
+        "completed_at": null,
+        "ttl": null,
+    });
+    assert_eq!(row, expected);
+}
+
+#[tokio::test]
+async fn a_success_at_a_later_attempt_is_added_to_its_row() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let text = text(&message(&hook, 1));
+    assert_eq!(report(&sender, batch([(text.as_str(), 3)])).await, [""; 0]);
+    let row = &aws.logged()[0];
+    assert_eq!((&row["status"], &row["attempts"][0]["number"]), (&json!("delivered"), &json!(3)));
+    assert_eq!((aws.calls_of("UpdateItem").len(), aws.calls_of("BatchWriteItem").len()), (1, 0));
+}
+
+#[tokio::test]
+async fn of_a_failed_attempts_answer_500_characters_are_kept() {
+    let receiver = Receiver::start(answer(500, &[], "é".repeat(600).as_bytes())).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    deliver(&sender, &[message(&hook, 1)]).await;
+    assert_eq!(aws.logged()[0]["attempts"][0]["response_body"], "é".repeat(500));
+}

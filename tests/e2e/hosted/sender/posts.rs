@@ -1,0 +1,261 @@
+//! What is posted, and what it takes.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
+use tokio::sync::Barrier;
+use webhooks::secret::SigningSecret;
+use webhooks::signature;
+
+use super::{deliver, report, sender};
+use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS};
+use crate::hosted::fixtures::{
+    BODY, SECRET, batch, delivery_id, id_of, message, rows, text, webhook, webhook_with,
+};
+use crate::hosted::receiver::{Act, Arrival, Receiver, answer, status};
+use crate::hosted::runtime_api::{ACCOUNT, REQUEST_ID_PREFIX};
+
+fn is_signed_with(arrival: &Arrival, secret: &str) -> bool {
+    let headers: HeaderMap = arrival
+        .headers
+        .iter()
+        .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")))
+        .collect();
+    let standard = standardwebhooks::Webhook::new(secret).expect("the secret has its form");
+    let guide = SigningSecret::parse(secret).expect("the secret has its form");
+    signature::guide_matches(&guide, &arrival.body, arrival.header("X-DocIntell-Signature"))
+        && standard.verify(&arrival.body, &headers).is_ok()
+}
+
+#[tokio::test]
+async fn a_delivery_has_exactly_these_headers_and_the_bytes_that_were_queued() {
+    let receiver = Receiver::start(answer(200, &[("Set-Cookie", "a=b")], b"{}")).await;
+    let hook = webhook(&receiver.url());
+    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is later").as_secs();
+    for number in 1..=2 {
+        assert_eq!(deliver(&sender, &[message(&hook, number)]).await, [""; 0]);
+    }
+    let arrivals = receiver.arrivals();
+    for (arrival, number) in arrivals.iter().zip(1..) {
+        let mut headers = arrival.headers.clone();
+        headers.sort();
+        let sent_at: u64 = arrival.header("webhook-timestamp").parse().expect("it is a number");
+        assert!((now..now + 10).contains(&sent_at), "{sent_at}");
+        assert!(is_signed_with(arrival, SECRET));
+        let expected = [
+            ("accept", "*/*"),
+            ("content-length", &BODY.len().to_string()),
+            ("content-type", "application/json"),
+            ("host", &receiver.address().to_string()),
+            ("user-agent", concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"))),
+            ("webhook-id", &format!("019ae3c0-0000-7000-9000-{number:012}")),
+            ("webhook-signature", arrival.header("webhook-signature")),
+            ("webhook-timestamp", &sent_at.to_string()),
+            ("x-docintell-delivery", &delivery_id(number)),
+            ("x-docintell-event", "document.processing.completed"),
+            ("x-docintell-signature", arrival.header("x-docintell-signature")),
+            ("x-docintell-timestamp", "1764757847"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(headers, expected);
+        assert_eq!(arrival.request_line, "POST /webhooks/docintell HTTP/1.1");
+        assert_eq!(arrival.body, BODY.as_bytes());
+    }
+    let posted = format!("{arrivals:?}");
+    assert_eq!(arrivals.len(), 2);
+    assert!(!posted.contains(ACCOUNT) && !posted.contains(REQUEST_ID_PREFIX), "{posted}");
+}
+
+#[tokio::test]
+async fn a_batch_of_ten_that_succeeds_costs_one_read_one_write_and_each_secret_once_in_a_life() {
+    let receiver = Receiver::start(status(204)).await;
+    let hooks = [webhook(&receiver.url()), webhook(&receiver.url())];
+    let (aws, sender) = sender(&hooks).await;
+    let messages: Vec<_> = (0..10).map(|number| message(&hooks[number % 2], number)).collect();
+    let operations = |aws: &crate::hosted::fake_aws::FakeAws| {
+        aws.calls().into_iter().map(|call| call.operation).collect::<Vec<_>>()
+    };
+    assert_eq!(deliver(&sender, &messages).await, [""; 0]);
+    let first = ["BatchGetItem", "GetSecretValue", "GetSecretValue", "BatchWriteItem"];
+    assert_eq!(operations(&aws), first);
+    assert_eq!(deliver(&sender, &messages).await, [""; 0]);
+    assert_eq!(operations(&aws)[4..], ["BatchGetItem", "BatchWriteItem"]);
+
+    let read = &aws.calls_of("BatchGetItem")[0].input["RequestItems"]["WebhookConfigs"];
+    assert_eq!(
+        (&read["ConsistentRead"], read["Keys"].as_array().map(Vec::len)),
+        (&json!(true), Some(2))
+    );
+    assert_eq!(receiver.arrivals().len(), 20);
+    assert!(aws.logged().iter().all(|row| row["status"] == "delivered"));
+}
+
+#[tokio::test]
+async fn ten_posts_are_in_flight_together() {
+    let all_ten = Arc::new(Barrier::new(10));
+    let script = [vec![Act::Meet(all_ten)], status(200)].concat();
+    let receiver = Receiver::start(script).await;
+    let hook = webhook(&receiver.url());
+    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let messages: Vec<_> = (0..10).map(|number| message(&hook, number)).collect();
+    assert_eq!(deliver(&sender, &messages).await, [""; 0]);
+    assert_eq!(receiver.arrivals().len(), 10);
+}
+
+#[tokio::test]
+async fn a_new_secret_version_signs_the_next_delivery() {
+    const NEW: &str = "whsec_YW5vdGhlciB0aGlydHkgYnl0ZXMgZm9yIGEgdGVz";
+    let receiver = Receiver::start(status(200)).await;
+    let mut hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    deliver(&sender, &[message(&hook, 1)]).await;
+    hook["secret_version"] = json!("next");
+    aws.keep_secret("next", NEW);
+    aws.replace_rows(rows([&hook]));
+    deliver(&sender, &[message(&hook, 2)]).await;
+    let arrivals = receiver.arrivals();
+    assert!(is_signed_with(&arrivals[0], SECRET) && !is_signed_with(&arrivals[0], NEW));
+    assert!(is_signed_with(&arrivals[1], NEW) && !is_signed_with(&arrivals[1], SECRET));
+    let asked = &aws.calls_of("GetSecretValue")[1].input;
+    let name = format!(
+        "docintell-webhooks/{}/{}",
+        hook["tenant_id"].as_str().expect("it has one"),
+        id_of(&hook)
+    );
+    assert_eq!((&asked["VersionId"], &asked["SecretId"]), (&json!("next"), &json!(name)));
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_switched_off_or_gone_cancels_what_is_queued() {
+    let receiver = Receiver::start(status(200)).await;
+    let off = webhook_with(&receiver.url(), json!({"is_active": false}));
+    let gone = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&off)).await;
+    assert_eq!(deliver(&sender, &[message(&off, 1), message(&gone, 2)]).await, [""; 0]);
+    let mut logged: Vec<_> = aws.logged();
+    logged.sort_by_key(|row| row["delivery_id"].to_string());
+    let told = |row: &Value| (row["status"].clone(), row["reason"].clone());
+    assert_eq!(told(&logged[0]), (json!("cancelled"), json!("the webhook is switched off")));
+    assert_eq!(told(&logged[1]), (json!("cancelled"), json!("the webhook was deleted")));
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn another_tenants_message_does_not_reach_a_webhook() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let mut message = message(&hook, 1);
+    message["tenant_id"] = json!("770e8400-e29b-41d4-a716-000000000009");
+    assert_eq!(deliver(&sender, &[message]).await, [""; 0]);
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_in_a_batch_twice_is_logged_without_a_key_twice() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let twice = [message(&hook, 1), message(&hook, 1), message(&hook, 2)];
+    assert_eq!(deliver(&sender, &twice).await, [""; 0]);
+    let writes = aws.calls_of("BatchWriteItem");
+    let puts = writes[0].input["RequestItems"]["Deliveries"].as_array().map(Vec::len);
+    assert_eq!((writes.len(), puts, aws.calls_of("UpdateItem").len()), (1, Some(2), 1));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_parked_with_its_text_and_costs_nobody_else() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let newer = text(&message(&hook, 1)).replace(r#""v":1"#, r#""v":2"#);
+    let unreadable = ["", "no JSON", "{}", newer.as_str()];
+    let good = text(&message(&hook, 2));
+    let all = unreadable.iter().copied().chain([good.as_str()]).map(|text| (text, 1));
+    assert_eq!(report(&sender, batch(all)).await, [""; 0]);
+    let parked = aws.queued(FAULTS);
+    let bodies: Vec<Value> =
+        parked.iter().map(|it| serde_json::from_str(&it.body).expect("a fault is JSON")).collect();
+    let mut records: Vec<_> =
+        bodies.iter().map(|it| it["record"].as_str().expect("text")).collect();
+    records.sort_unstable();
+    let mut expected = unreadable;
+    expected.sort_unstable();
+    assert_eq!(records, expected);
+    assert!(bodies.iter().all(|it| it["source"] == "sender"));
+    let reasons = bodies.iter().map(|it| it["reason"].as_str().expect("text"));
+    assert!(reasons.clone().all(|it| it.starts_with("not a delivery message: ")));
+    assert_eq!(receiver.arrivals().len(), 1);
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_batch_fails_as_a_whole() {
+    let (aws, sender) = sender(&[]).await;
+    let error = sender.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
+    assert_eq!(error["errorMessage"], "the payload is not a batch of queue messages");
+    assert_eq!(report(&sender, json!({"Records": []})).await, [""; 0]);
+    assert_eq!(aws.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_breaks_after_the_request_costs_an_attempt_and_no_second_post() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    deliver(&sender, &[message(&hook, 1)]).await;
+    receiver.now(vec![Act::HangUp]);
+    assert_eq!(deliver(&sender, &[message(&hook, 2)]).await, ["m0"]);
+    assert_eq!((receiver.connections(), receiver.arrivals().len()), (1, 2));
+    assert_eq!(aws.logged()[1]["status"], "pending");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
+    let script = [status(200), vec![Act::HangUp]].concat();
+    let receiver = Receiver::start(script).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    for number in 1..=3 {
+        assert_eq!(deliver(&sender, &[message(&hook, number)]).await, [""; 0]);
+    }
+    assert_eq!((receiver.connections(), receiver.arrivals().len()), (3, 3));
+    assert_eq!(aws.logged().len(), 3);
+}
+
+#[tokio::test]
+async fn no_secret_and_no_payload_is_in_the_log_or_on_a_queue_whatever_happens() {
+    let good = Receiver::start(status(200)).await;
+    let bad = Receiver::start(answer(500, &[], b"answer of the endpoint")).await;
+    let hooks = [
+        webhook(&good.url()),
+        webhook(&format!("{}?token=in-the-query", bad.url())),
+        webhook_with(&bad.url(), json!({"secret_version": "malformed"})),
+        webhook_with(&bad.url(), json!({"retry_enabled": false})),
+        webhook_with("http://10.0.0.1/token-in-the-path", json!({})),
+    ];
+    let environment = [("AWS_LAMBDA_LOG_LEVEL", "DEBUG")];
+    let (aws, sender) = super::sender_with(&hooks, &environment).await;
+    aws.keep_secret("malformed", "whsec_malformed!");
+    let messages: Vec<_> = (0..5).map(|at| message(&hooks[at], at)).collect();
+    deliver(&sender, &messages).await;
+    let queues = [DELIVERIES, DEAD_LETTERS, FAULTS].map(|url| aws.queued(url));
+    let (queues, log) = (format!("{queues:?} {:?}", aws.logged()), sender.finish().await);
+    assert!(log.contains("an attempt failed"), "{log}");
+    for secret in [
+        SECRET,
+        &SECRET[6..],
+        "whsec_",
+        "aws-secret-access-key-of-the-test",
+        "aws-session-token-of-the-test",
+        "in-the-query",
+    ] {
+        assert!(!log.contains(secret), "the log shows {secret}:\n{log}");
+        assert!(!queues.contains(secret), "a queue shows {secret}: {queues}");
+    }
+    for payload in ["1.50", "answer of the endpoint", "token-in-the-path"] {
+        assert!(!log.contains(payload), "the log shows {payload}:\n{log}");
+    }
+}

@@ -1,0 +1,180 @@
+//! What follows a failed attempt, and when.
+
+use serde_json::json;
+
+use super::{deliver, delivery, ms, report, sender, visibilities};
+use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, Reply};
+use crate::hosted::fixtures::{
+    BODY, TENANT, batch, delivery_id, id_of, message, text, webhook, webhook_with,
+};
+use crate::hosted::receiver::{Receiver, after, answer, status};
+
+#[tokio::test]
+async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_reported() {
+    let receiver = Receiver::start(status(500)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let texts: Vec<_> = (1..=5).map(|number| text(&message(&hook, number))).collect();
+    let reported = report(&sender, batch(texts.iter().map(String::as_str).zip(1..))).await;
+    assert_eq!(reported, ["m0", "m1", "m2", "m3", "m4"]);
+    let expected =
+        [("handle-0", 1), ("handle-1", 2), ("handle-2", 4), ("handle-3", 8), ("handle-4", 0)];
+    assert_eq!(visibilities(&aws), expected.map(|(handle, it)| (handle.to_owned(), it)));
+    for row in aws.logged() {
+        let attempt = &row["attempts"][0];
+        let is_last = attempt["number"] == 5;
+        assert_eq!(row["status"], if is_last { "failed" } else { "pending" });
+        assert_eq!(attempt["error"], "the endpoint answered 500");
+    }
+    assert_eq!(aws.queued(DEAD_LETTERS).len() + aws.queued(DELIVERIES).len(), 0);
+}
+
+#[tokio::test]
+async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
+    let receiver = Receiver::start(status(503)).await;
+    let hook = webhook_with(&receiver.url(), json!({"max_retries": 7}));
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let fifth = text(&message(&hook, 1));
+    assert_eq!(report(&sender, batch([(fifth.as_str(), 5)])).await, [""; 0]);
+    let copy = &aws.queued(DELIVERIES)[0];
+    let carried = delivery(copy);
+    assert_eq!((copy.delay, copy.group.as_deref()), (Some(16), Some(id_of(&hook))));
+    assert_eq!((carried.attempts_before, carried.blocked_since), (5, None));
+    assert_eq!((carried.delivery_id.to_string(), carried.body.get()), (delivery_id(1), BODY));
+
+    let sixth = copy.body.as_str();
+    assert_eq!(report(&sender, batch([(sixth, 1)])).await, ["m0"]);
+    assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 32)]);
+    assert_eq!(report(&sender, batch([(sixth, 2)])).await, [""; 0]);
+    assert_eq!(aws.queued(DEAD_LETTERS)[0].attributes["attempts"], "7");
+}
+
+#[tokio::test]
+async fn the_last_attempt_of_a_webhook_with_fewer_is_parked_with_the_reason() {
+    let receiver = Receiver::start(answer(500, &[], b"out of order")).await;
+    for (policy, receive) in [
+        (json!({"retry_enabled": false}), 1),
+        (json!({"max_retries": 0}), 1),
+        (json!({"max_retries": 1}), 1),
+        (json!({"max_retries": 3}), 3),
+    ] {
+        let hook = webhook_with(&receiver.url(), policy);
+        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let text = text(&message(&hook, 1));
+        assert_eq!(report(&sender, batch([(text.as_str(), receive)])).await, [""; 0]);
+        let parked = &aws.queued(DEAD_LETTERS)[0];
+        let (delivery_id, attempts) = (delivery_id(1), receive.to_string());
+        let expected = [
+            ("reason", "the endpoint answered 500"),
+            ("status_code", "500"),
+            ("attempts", attempts.as_str()),
+            ("delivery_id", delivery_id.as_str()),
+            ("event_id", "019ae3c0-0000-7000-9000-000000000001"),
+            ("event", "document.processing.completed"),
+            ("webhook_config_id", id_of(&hook)),
+            ("tenant_id", TENANT),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(parked.attributes, expected);
+        assert_eq!(
+            (delivery(parked).body.get(), parked.group.as_deref()),
+            (BODY, Some(id_of(&hook)))
+        );
+        assert_eq!(aws.logged()[0]["status"], "failed");
+        assert_eq!(aws.logged()[0]["attempts"][0]["response_body"], "out of order");
+    }
+}
+
+#[tokio::test]
+async fn a_client_error_is_parked_at_once() {
+    for code in [400, 401, 404, 410, 422, 429, 499] {
+        let receiver = Receiver::start(status(code)).await;
+        let hook = webhook(&receiver.url());
+        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
+        let attributes = &aws.queued(DEAD_LETTERS)[0].attributes;
+        assert_eq!(attributes["reason"], format!("the endpoint answered {code}"));
+        assert_eq!(
+            (attributes["status_code"].as_str(), attributes["attempts"].as_str()),
+            (code.to_string().as_str(), "1")
+        );
+        assert_eq!(aws.logged()[0]["status"], "failed");
+        assert_eq!(
+            (receiver.arrivals().len(), aws.calls_of("ChangeMessageVisibility").len()),
+            (1, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_is_retried() {
+    let elsewhere = Receiver::start(status(200)).await;
+    let location = elsewhere.url();
+    for code in [300, 301, 302, 303, 304, 307, 308] {
+        let receiver = Receiver::start(answer(code, &[("Location", &location)], b"")).await;
+        let hook = webhook(&receiver.url());
+        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"], "{code}");
+        assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
+        assert_eq!(aws.logged()[0]["attempts"][0]["status_code"], code);
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_reached_is_retried_and_the_log_says_why() {
+    let closed = Receiver::start(vec![]).await;
+    let nobody = closed.url();
+    drop(closed);
+    // A label of more than 63 characters has no address anywhere.
+    let nowhere = format!("http://{}.example/", "a".repeat(64));
+    for (url, error) in [
+        (nobody.as_str(), "the connection failed: connection refused"),
+        (nowhere.as_str(), "the host name cannot be resolved"),
+    ] {
+        let hook = webhook(url);
+        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+        assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
+        assert_eq!(aws.logged()[0]["attempts"][0]["error"], error);
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_hidden_as_soon_as_its_attempt_has_failed_though_another_post_still_waits() {
+    let failing = Receiver::start(status(500)).await;
+    let slow = Receiver::start(after(ms(2000), status(200))).await;
+    let hooks = [webhook(&failing.url()), webhook(&slow.url())];
+    let (aws, sender) = sender(&hooks).await;
+    assert_eq!(deliver(&sender, &[message(&hooks[0], 1), message(&hooks[1], 2)]).await, ["m0"]);
+    let failed_at = failing.arrivals()[0].at;
+    let hidden_at = aws.calls_of("ChangeMessageVisibility")[0].at;
+    let logged_at = aws.calls_of("BatchWriteItem")[0].at;
+    assert!(hidden_at - failed_at < ms(1000), "{:?}", hidden_at - failed_at);
+    assert!(logged_at - slow.arrivals()[0].at >= ms(2000), "the slow one was waited for");
+}
+
+#[tokio::test]
+async fn one_failing_webhook_does_not_disturb_the_others_of_its_batch() {
+    let (good, bad) = (Receiver::start(status(200)).await, Receiver::start(status(500)).await);
+    let hooks = [webhook(&good.url()), webhook(&bad.url())];
+    let (aws, sender) = sender(&hooks).await;
+    let messages: Vec<_> = (0..10).map(|number| message(&hooks[number % 2], number)).collect();
+    assert_eq!(deliver(&sender, &messages).await, ["m1", "m3", "m5", "m7", "m9"]);
+    assert_eq!(visibilities(&aws).len(), 5);
+    let delivered = aws.logged().iter().filter(|row| row["status"] == "delivered").count();
+    assert_eq!((good.arrivals().len(), delivered), (5, 5));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_moved_on_is_hidden_for_a_minute_and_reported() {
+    let receiver = Receiver::start(status(400)).await;
+    let hook = webhook(&receiver.url());
+    for (operation, hidden) in [("SendMessage", 1), ("ChangeMessageVisibility", 3)] {
+        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        aws.always("SendMessage", Reply::Broken);
+        aws.always(operation, Reply::Broken);
+        assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+        assert_eq!(visibilities(&aws), vec![("handle-0".to_owned(), 60); hidden]);
+    }
+}
