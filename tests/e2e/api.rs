@@ -1,6 +1,7 @@
 //! The API as a tenant uses it: each route's success, and each error of the reference.
 
 mod errors;
+mod fuzz;
 mod races;
 
 use std::collections::BTreeSet;

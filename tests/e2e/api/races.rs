@@ -15,7 +15,7 @@ use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
 /// How many signing secrets of `tenant` Secrets Manager holds.
-async fn secrets_of(tenant: &Tenant) -> usize {
+pub async fn secrets_of(tenant: &Tenant) -> usize {
     let filter = Filter::builder()
         .key(FilterNameStringType::Name)
         .values(format!("docintell-webhooks/{}/", tenant.id))

@@ -82,19 +82,19 @@ impl World {
     pub async fn stored(&self) -> String {
         let client = aws_sdk_dynamodb::Client::new(&self.aws());
         let info = self.info();
-        let mut stored = String::new();
+        let mut stored = Vec::new();
         for table in
             [&info.jobs_table, &info.webhooks_table, &info.api_keys_table, &info.deliveries_table]
         {
             let mut items = client.scan().table_name(table).into_paginator().items().send();
             while let Some(item) = items.next().await {
-                stored.push_str(&format!("{:?}\n", item.expect("the table can be read")));
+                stored.push(format!("{:?}", item.expect("the table can be read")));
             }
         }
         for parked in [&self.dead_letters, &self.faults] {
-            stored.push_str(&format!("{:?}\n", parked.lock().expect("no test panics here")));
+            stored.push(format!("{:?}", parked.lock().expect("no test panics here")));
         }
-        stored
+        stored.concat()
     }
 
     /// All that the functions and the emulator have logged so far.

@@ -1,0 +1,147 @@
+//! Whatever a client sends: no 5xx, always our shape, and never half a webhook.
+//!
+//! The requests are random but the same in every run; a failure names the request.
+
+use futures_util::{StreamExt as _, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::races::secrets_of;
+use crate::support::tenant::Tenant;
+
+const REQUESTS: u64 = 400;
+
+/// `SplitMix64`, by Sebastiano Vigna: enough chance for a test, and repeatable.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from(mixed >> 33).expect("31 bits fit")
+    }
+
+    fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.roll() % choices.len()].clone()
+    }
+}
+
+/// A value of any kind: right, wrong, nested, huge.
+fn value(dice: &mut Dice) -> Value {
+    match dice.roll() % 14 {
+        0 => Value::Null,
+        1 => json!(dice.roll().is_multiple_of(2)),
+        2 => json!(dice.roll() % 13),
+        3 => json!(-1.5e300),
+        4 => json!(u64::MAX),
+        5 => json!("https://hooks.invalid/a"),
+        6 => json!("https://127.0.0.1:1/"),
+        7 => json!("\u{0}\u{1f}\"\\\u{202e}é𝄞"),
+        8 => json!("x".repeat(dice.roll() % 3000)),
+        9 => json!(["document.uploaded", "document.processing.failed"]),
+        10 => json!(["document.uploaded", null, 7]),
+        11 => json!({"S": "whsec_", "$ne": null}),
+        12 => json!([[[[[[[[[[[[]]]]]]]]]]]]),
+        _ => json!(vec!["document.uploaded"; dice.roll() % 40]),
+    }
+}
+
+fn body(dice: &mut Dice) -> String {
+    let names =
+        ["url", "events", "is_active", "retry_enabled", "max_retries", "tenant_id", "", "\u{0}"];
+    let mut fields = serde_json::Map::new();
+    for _ in 0..dice.roll() % 7 {
+        fields.insert(dice.pick(&names).to_owned(), value(dice));
+    }
+    if dice.roll().is_multiple_of(3) {
+        fields.insert("url".to_owned(), json!("https://hooks.invalid/b"));
+    }
+    let text = Value::Object(fields).to_string();
+    match dice.roll() % 10 {
+        0 => text.chars().take(dice.roll() % 40).collect(),
+        1 => value(dice).to_string(),
+        2 => "[".repeat(5000),
+        3 | 4 => {
+            json!({"url": "https://hooks.invalid/c", "max_retries": dice.roll() % 12}).to_string()
+        }
+        _ => text,
+    }
+}
+
+fn path(dice: &mut Dice, id: &str) -> String {
+    let tail = dice.pick(&[
+        "",
+        "",
+        "",
+        "/rotate",
+        "/",
+        "/x",
+        "?page=-1",
+        "?per_page=%00",
+        "?page=1&page=2",
+        "/%2e%2e",
+    ]);
+    match dice.roll() % 6 {
+        0 | 1 => format!("/v1/webhooks{tail}"),
+        2 | 3 => format!("/v1/webhooks/{id}{tail}"),
+        4 => format!(
+            "/v1/webhooks/{}{tail}",
+            dice.pick(&["x", "%00", "%ff%fe", "é", "..", "%2F", "0"])
+        ),
+        _ => dice.pick(&["/", "//", "/v1", "/%", "/v1/webhooks%2f", "/favicon.ico"]).to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn no_request_makes_a_5xx_or_half_a_webhook() {
+    let tenant = Tenant::new().await;
+    let kept = tenant.create(json!({"url": super::URL})).await;
+    let methods = [
+        Method::GET,
+        Method::POST,
+        Method::POST,
+        Method::PATCH,
+        Method::PUT,
+        Method::DELETE,
+        Method::HEAD,
+    ];
+    let types = [
+        "application/json",
+        "application/json",
+        "application/json; charset=latin1",
+        "text/plain",
+        "a/b/c",
+    ];
+    stream::iter(0..REQUESTS)
+        .for_each_concurrent(6, async |seed| {
+            let mut dice = Dice(seed);
+            let method = dice.pick(&methods);
+            let path = path(&mut dice, &kept.id);
+            // The one webhook that must be left in the end.
+            let method = if method == Method::DELETE { Method::GET } else { method };
+            let mut request =
+                tenant.unsent(method, &path).header("Content-Type", dice.pick(&types));
+            if !dice.roll().is_multiple_of(20) {
+                request = request.bearer_auth(&tenant.key);
+            }
+            let answer = Tenant::send(request.body(body(&mut dice))).await;
+            assert!(
+                answer.status < 500,
+                "request {seed} to {path}: {} {:?}",
+                answer.status,
+                answer.body
+            );
+            if answer.status >= 400 && !answer.body.is_null() {
+                assert!(answer.body["error"].is_string(), "request {seed}: {:?}", answer.body);
+            }
+        })
+        .await;
+
+    let list = tenant.request(Method::GET, "/v1/webhooks?per_page=100", None).await;
+    let webhooks = list.body["webhooks"].as_array().expect("it is a list");
+    assert!(webhooks.iter().any(|it| it["webhook_config_id"] == json!(kept.id)));
+    assert!(webhooks.len() > 1, "some of the random webhooks were valid");
+    assert_eq!(secrets_of(&tenant).await, webhooks.len());
+}
