@@ -1,0 +1,205 @@
+//! What the functions may do, as the template says it and as `docs/OPERATIONS.md` tells people.
+//!
+//! The rule: the two say the same, action by action, and some things no function may ever do. How the
+//! template protects what is kept is in [`data`].
+
+mod data;
+mod operations;
+mod template;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use operations::Table;
+use template::{Template, one_or_many};
+
+/// One function may do one thing to one resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Permission {
+    function: String,
+    action: String,
+    resource: String,
+}
+
+impl Permission {
+    fn new(function: &str, action: &str, resource: String) -> Self {
+        Self { function: function.to_owned(), action: action.to_owned(), resource }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} on {}", self.function, self.action, self.resource)
+    }
+}
+
+#[test]
+fn operations_tells_every_permission_and_no_other() {
+    let (granted, told) = (granted(), told());
+    let without = |all: &BTreeSet<Permission>, others: &BTreeSet<Permission>| -> Vec<String> {
+        all.difference(others).map(Permission::to_string).collect()
+    };
+    assert_eq!(without(&granted, &told), [""; 0], "granted and not in docs/OPERATIONS.md");
+    assert_eq!(without(&told, &granted), [""; 0], "in docs/OPERATIONS.md and not granted");
+    assert!(granted.len() > 20, "the template was not understood: {granted:?}");
+}
+
+#[test]
+fn only_listing_streams_is_allowed_on_everything() {
+    for permission in granted() {
+        assert!(!permission.action.contains(['*', '?']), "{permission}");
+        let named = match permission.resource.as_str() {
+            "*" => permission.action == "dynamodb:ListStreams",
+            // Everything under the prefix, which only the secrets of webhooks have.
+            "secret:${Prefix}/*" => permission.action.starts_with("secretsmanager:"),
+            other => !other.contains(['*', '?']),
+        };
+        assert!(named, "{permission}");
+    }
+}
+
+#[test]
+fn fanout_has_nothing_to_do_with_secrets() {
+    assert_eq!(
+        services_of("fanout"),
+        BTreeSet::from(["dynamodb", "logs", "sqs"].map(str::to_owned))
+    );
+}
+
+#[test]
+fn the_api_cannot_read_a_secret_back() {
+    let secrets = actions("api", "secret:${Prefix}/*");
+    let writes = ["CreateSecret", "DeleteSecret", "PutSecretValue"];
+    assert_eq!(secrets, writes.map(|name| format!("secretsmanager:{name}")).into());
+}
+
+#[test]
+fn the_sender_only_reads_webhooks_and_secrets() {
+    assert_eq!(actions("sender", "WebhooksTable"), ["dynamodb:BatchGetItem".to_owned()].into());
+    let secrets = ["secretsmanager:GetSecretValue".to_owned()];
+    assert_eq!(actions("sender", "secret:${Prefix}/*"), secrets.into());
+}
+
+#[test]
+fn a_function_reaches_the_secrets_under_its_own_prefix_only() {
+    let template = Template::read();
+    for (name, function, role) in functions(&template) {
+        let resources = statements(role).flat_map(|it| one_or_many(&it["Resource"]));
+        for resource in resources.filter(|it| it.get("Fn::Sub").is_some()) {
+            let used = &function["Environment"]["Variables"]["SECRETS_PREFIX"];
+            assert_eq!(resource["Fn::Sub"][1], json!({"Prefix": used}), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_role_is_one_functions_and_all_that_it_has() {
+    let template = Template::read();
+    let lambda = json!([{
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }]);
+    let mut roles = BTreeSet::new();
+    for (name, function, role) in functions(&template) {
+        assert!(roles.insert(function["Role"].to_string()), "{name} shares its role");
+        // With a role of its own, SAM would drop these silently.
+        assert!(function.get("Policies").is_none(), "{name}");
+        assert_eq!(keys(role), ["AssumeRolePolicyDocument", "Policies"], "{name}");
+        assert_eq!(role["AssumeRolePolicyDocument"]["Statement"], lambda, "{name}");
+        for statement in statements(role) {
+            assert_eq!(statement["Effect"], "Allow", "{name}");
+            assert_eq!(keys(statement), ["Action", "Effect", "Resource", "Sid"], "{name}");
+        }
+    }
+    // Nothing else grants a role anything.
+    let iam = template.resources().filter(|(_, kind, _)| kind.starts_with("AWS::IAM::"));
+    assert_eq!(iam.count(), roles.len());
+}
+
+/// What the template's roles allow.
+fn granted() -> BTreeSet<Permission> {
+    let template = Template::read();
+    let mut granted = BTreeSet::new();
+    for (function, _, role) in functions(&template) {
+        for statement in statements(role) {
+            for resource in one_or_many(&statement["Resource"]).iter().flat_map(names) {
+                for action in one_or_many(&statement["Action"]) {
+                    let action = action.as_str().expect("an action is a string");
+                    granted.insert(Permission::new(function, action, resource.clone()));
+                }
+            }
+        }
+    }
+    granted
+}
+
+/// What the page for operators says.
+fn told() -> BTreeSet<Permission> {
+    let mut told = BTreeSet::new();
+    for row in Table::read("function").rows {
+        let [function, actions, resources, why] = row.as_slice() else { panic!("{row:?}") };
+        assert!(!why.text.is_empty(), "{row:?} gives no reason");
+        for resource in &resources.code {
+            for action in &actions.code {
+                let permission = Permission::new(&function.text, action, resource.clone());
+                assert!(told.insert(permission.clone()), "{permission} is there twice");
+            }
+        }
+    }
+    told
+}
+
+fn actions(function: &str, resource: &str) -> BTreeSet<String> {
+    let of_it = |it: &Permission| it.function == function && it.resource == resource;
+    granted().into_iter().filter(of_it).map(|it| it.action).collect()
+}
+
+fn services_of(function: &str) -> BTreeSet<String> {
+    let service = |action: &str| action.split(':').next().map(str::to_owned);
+    let of_it = granted().into_iter().filter(|it| it.function == function);
+    of_it.filter_map(|it| service(&it.action)).collect()
+}
+
+/// Each function: the name of its binary, its properties and its role's.
+fn functions(template: &Template) -> impl Iterator<Item = (&str, &Value, &Value)> {
+    template.of_type("AWS::Serverless::Function").map(|(name, resource)| {
+        let function = &resource["Properties"];
+        let role = function["Role"]["Fn::GetAtt"].as_str().expect("the role is the template's");
+        let role = role.strip_suffix(".Arn").expect("a role is given by its ARN");
+        let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
+        (binary.unwrap_or(name), function, &template.resource(role)["Properties"])
+    })
+}
+
+fn statements(role: &Value) -> impl Iterator<Item = &Value> {
+    let policies = role["Policies"].as_array().expect("a role has policies");
+    policies.iter().flat_map(|policy| {
+        policy["PolicyDocument"]["Statement"].as_array().expect("a policy has statements")
+    })
+}
+
+/// What a statement's resource is called on the page for operators; with a condition, it is either.
+fn names(resource: &Value) -> Vec<String> {
+    if let Some(name) = resource.as_str().or(resource["Ref"].as_str()) {
+        return vec![name.to_owned()];
+    }
+    if let Some(attribute) = resource["Fn::GetAtt"].as_str() {
+        return vec![attribute.strip_suffix(".Arn").unwrap_or(attribute).to_owned()];
+    }
+    if let Some([_condition, one, other]) = resource["Fn::If"].as_array().map(Vec::as_slice) {
+        return [names(one), names(other)].concat();
+    }
+    let here = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:";
+    let arn = resource["Fn::Sub"][0].as_str().expect("a resource in one of the known forms");
+    vec![arn.strip_prefix(here).expect("a secret of this account").to_owned()]
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> =
+        value.as_object().expect("an object").keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}

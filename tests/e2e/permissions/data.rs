@@ -1,0 +1,98 @@
+//! How the template protects what is kept.
+//!
+//! The rule: it holds for every resource of a type, so that a new one cannot be forgotten.
+
+use serde_json::json;
+
+use super::operations::Table;
+use super::template::{Template, one_or_many};
+
+#[test]
+fn every_table_is_encrypted_and_can_be_restored() {
+    let template = Template::read();
+    assert_eq!(template.of_type("AWS::DynamoDB::Table").count(), 4);
+    for (name, table) in template.of_type("AWS::DynamoDB::Table") {
+        let properties = &table["Properties"];
+        assert_eq!(properties["SSESpecification"], json!({"SSEEnabled": true}), "{name}");
+        let recovery = &properties["PointInTimeRecoverySpecification"];
+        assert_eq!(recovery, &json!({"PointInTimeRecoveryEnabled": true}), "{name}");
+    }
+}
+
+#[test]
+fn every_queue_is_encrypted_and_refuses_plain_http() {
+    let template = Template::read();
+    assert_eq!(template.of_type("AWS::SQS::Queue").count(), 3);
+    for (name, queue) in template.of_type("AWS::SQS::Queue") {
+        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{name}");
+        let policy = json!({
+            "Queues": [{"Ref": name}],
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Sid": "RefusePlainHttp",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "sqs:*",
+                    "Resource": {"Fn::GetAtt": format!("{name}.Arn")},
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }],
+            },
+        });
+        let mut policies = template.of_type("AWS::SQS::QueuePolicy");
+        assert!(policies.any(|(_, it)| it["Properties"] == policy), "{name} takes plain HTTP");
+    }
+    // And no further policy lets anyone in.
+    assert_eq!(template.of_type("AWS::SQS::QueuePolicy").count(), 3);
+}
+
+#[test]
+fn every_topic_is_encrypted_with_a_key_that_alarms_may_use() {
+    let template = Template::read();
+    assert_eq!(template.of_type("AWS::SNS::Topic").count(), 2);
+    for (name, topic) in template.of_type("AWS::SNS::Topic") {
+        assert_eq!(
+            topic["Properties"]["KmsMasterKeyId"],
+            json!({"Ref": "AlarmTopicsKey"}),
+            "{name}"
+        );
+    }
+    let key = &template.resource("AlarmTopicsKey")["Properties"];
+    assert_eq!(key["EnableKeyRotation"], true);
+    let statements = one_or_many(&key["KeyPolicy"]["Statement"]);
+    let alarms = json!({"Service": "cloudwatch.amazonaws.com"});
+    let may = statements.iter().find(|it| it["Principal"] == alarms).expect("alarms use the key");
+    assert_eq!(may["Effect"], "Allow");
+    assert_eq!(may["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey*"]));
+}
+
+#[test]
+fn tables_and_queues_outlive_the_stack() {
+    let template = Template::read();
+    for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue"] {
+        for (name, resource) in template.of_type(kind) {
+            assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
+            assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{name}");
+        }
+    }
+}
+
+#[test]
+fn operations_tells_everything_that_keeps_data() {
+    let template = Template::read();
+    let kinds =
+        ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::Logs::LogGroup"];
+    let mut kept: Vec<&str> = kinds.iter().flat_map(|kind| template.names_of_type(kind)).collect();
+    // The functions make the secrets; the template knows their prefix only.
+    kept.push("${Prefix}/");
+    kept.sort_unstable();
+    assert_eq!(Table::read("where").subjects(), kept);
+}
+
+#[test]
+fn operations_tells_every_alarm() {
+    let template = Template::read();
+    let mut alarms = template.names_of_type("AWS::CloudWatch::Alarm");
+    alarms.sort_unstable();
+    assert_eq!(Table::read("alarm").subjects(), alarms);
+}

@@ -1,0 +1,48 @@
+//! The tables of `docs/OPERATIONS.md`.
+//!
+//! The rule: a table is found by its first heading, and every one of its rows counts.
+
+const PAGE: &str = include_str!("../../../docs/OPERATIONS.md");
+
+/// A table without its headings.
+pub struct Table {
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// What stands between two bars.
+#[derive(Debug)]
+pub struct Cell {
+    pub text: String,
+    /// The parts in code style.
+    pub code: Vec<String>,
+}
+
+impl Table {
+    /// The table whose first column is headed `heading`.
+    pub fn read(heading: &str) -> Self {
+        let head = format!("| {heading} |");
+        let mut lines = PAGE.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
+        assert!(lines.next().is_some_and(|line| line.starts_with("|---")), "no table {head}");
+        let rows = lines.take_while(|line| line.starts_with('|')).map(cells).collect();
+        Self { rows }
+    }
+
+    /// All that stands in code style in the first column, sorted.
+    pub fn subjects(&self) -> Vec<&str> {
+        let mut subjects: Vec<&str> =
+            self.rows.iter().flat_map(|row| &row[0].code).map(String::as_str).collect();
+        subjects.sort_unstable();
+        subjects
+    }
+}
+
+fn cells(line: &str) -> Vec<Cell> {
+    line.trim_matches('|')
+        .split('|')
+        .map(|cell| Cell {
+            text: cell.trim().to_owned(),
+            // Between an odd and an even backtick.
+            code: cell.split('`').skip(1).step_by(2).map(str::to_owned).collect(),
+        })
+        .collect()
+}
