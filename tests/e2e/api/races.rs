@@ -100,7 +100,7 @@ async fn of_concurrent_rotations_each_answered_secret_was_in_force_and_the_last_
     let answers = join_all((0..6).map(|_| tenant.request(Method::POST, &path, None))).await;
     assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)));
     for lost in answers.iter().filter(|answer| answer.status == 409) {
-        assert_eq!(lost.body["error"], "secret_already_rotated");
+        assert_eq!(lost.body["error"], "rotation_conflict");
         assert!(lost.body.get("signing_secret").is_none());
     }
     let shown: Vec<_> =
