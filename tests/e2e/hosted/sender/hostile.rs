@@ -13,7 +13,7 @@ const TIMEOUT: &str = "no complete answer within 10 s";
 const PROTOCOL: &str = "the answer is not valid HTTP or is incomplete";
 const CUT_SHORT: &str = "the connection failed: unexpected end of file";
 /// What the sender's memory may grow by while it is mistreated, in KiB; a Lambda has 256 MiB.
-const MEMORY: u64 = 8 * 1024;
+const MEMORY: u64 = 4 * 1024;
 /// What a receiver can send into the kernel's buffers before it notices that nobody reads, in bytes.
 const UNREAD: u64 = 20 * 1024 * 1024;
 
