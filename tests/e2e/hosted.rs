@@ -8,7 +8,8 @@ mod certificates;
 mod fake_aws;
 mod fixtures;
 mod receiver;
-mod runtime_api;
+pub mod runtime_api;
 
+mod api;
 mod fanout;
 mod sender;

@@ -12,5 +12,6 @@ mod events;
 mod faults;
 mod permissions;
 mod retries;
+mod samples;
 
 mod hosted;

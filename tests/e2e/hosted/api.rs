@@ -1,0 +1,124 @@
+//! The api function when AWS fails it, and what it lets nobody register.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::attributes::item;
+use super::fake_aws::{FakeAws, Reply};
+use super::fixtures::TENANT;
+use super::runtime_api::Hosted;
+
+const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
+
+/// The function under the strictest endpoint policy, with an account that knows [`KEY`].
+async fn api() -> (FakeAws, Hosted) {
+    let aws = FakeAws::with_rows([]).await;
+    aws.on("GetItem", |input, _| {
+        let hash = hex::encode(Sha256::digest(KEY));
+        let record = json!({
+            "key_hash": hash,
+            "tenant_id": TENANT,
+            "key_id": "550e8400-e29b-41d4-a716-446655440009",
+            "name": "sample",
+            "key_suffix": "-abc",
+            "environment": "test",
+            "status": "active",
+            "created_at": "2025-12-01T00:00:00Z",
+        });
+        let is_known = input["Key"]["key_hash"]["S"] == hash;
+        Some(Reply::Body(if is_known { json!({"Item": item(&record)}) } else { json!({}) }))
+    });
+    aws.always("CreateSecret", Reply::Body(json!({"VersionId": "v1"})));
+    aws.always("DeleteSecret", Reply::Body(json!({})));
+    aws.always("TransactWriteItems", Reply::Body(json!({})));
+    let mut environment = aws.environment();
+    environment.extend(
+        [
+            ("API_KEYS_TABLE", "ApiKeys"),
+            ("MAX_WEBHOOKS_PER_TENANT", "50"),
+            ("ALLOW_HTTP_ENDPOINTS", "false"),
+            ("ALLOWED_NETWORKS", ""),
+        ]
+        .map(|(name, value)| (name, value.to_owned())),
+    );
+    let api = Hosted::start("api", &environment).await;
+    (aws, api)
+}
+
+/// Status and body of the answer to a create of `url`.
+async fn create(api: &Hosted, url: &str) -> (u64, Value) {
+    let mut event: Value =
+        serde_json::from_str(include_str!("../../../events/api-create.json")).expect("it is JSON");
+    event["body"] = json!({"url": url}).to_string().into();
+    let answer = api.invoke(event).await.expect("the function answers");
+    let body = answer["body"].as_str().expect("there is a body");
+    let status = answer["statusCode"].as_u64().expect("there is a status");
+    (status, serde_json::from_str(body).expect("it is JSON"))
+}
+
+#[tokio::test]
+async fn a_dependency_that_fails_is_a_503_that_tells_nothing_of_it() {
+    for (operation, reply) in [
+        ("GetItem", Reply::Broken),
+        ("GetItem", Reply::Refused("AccessDeniedException")),
+        ("CreateSecret", Reply::Broken),
+        ("TransactWriteItems", Reply::Refused("AccessDeniedException")),
+    ] {
+        let (aws, api) = api().await;
+        aws.always(operation, reply);
+        let expected = json!({
+            "error": "service_unavailable",
+            "message": "The service cannot answer at the moment; try again shortly.",
+            "details": {},
+        });
+        assert_eq!(create(&api, "https://hooks.invalid/").await, (503, expected), "{operation}");
+        assert!(api.log().contains(operation), "the log says which call failed");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_a_500_that_tells_nothing_of_it() {
+    let (aws, api) = api().await;
+    aws.always("GetItem", Reply::Body(json!({"Item": {"key_hash": {"S": "no more than this"}}})));
+    let expected = json!({"error": "internal_error", "message": "Something went wrong on our side.", "details": {}});
+    assert_eq!(create(&api, "https://hooks.invalid/").await, (500, expected));
+}
+
+#[tokio::test]
+async fn a_secret_whose_row_cannot_be_written_is_removed_again() {
+    let (aws, api) = api().await;
+    aws.always("TransactWriteItems", Reply::Refused("ValidationException"));
+    create(&api, "https://hooks.invalid/").await;
+    let names = |operation, field: &str| {
+        aws.calls_of(operation)
+            .into_iter()
+            .map(|call| call.input[field].clone())
+            .collect::<Vec<_>>()
+    };
+    let created = names("CreateSecret", "Name");
+    assert_eq!(created.len(), 1);
+    assert_eq!(names("DeleteSecret", "SecretId"), created);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_may_not_be_called_is_refused_before_anything_is_written() {
+    let (aws, api) = api().await;
+    for url in [
+        // A name that resolves to loopback.
+        "https://localhost:8443/",
+        "https://127.0.0.1/",
+        "https://[::1]:8443/",
+        "https://169.254.169.254/latest/meta-data",
+    ] {
+        let (status, body) = create(&api, url).await;
+        let expected = json!({"url": "the endpoint's address is not allowed"});
+        assert_eq!((status, &body["details"]), (422, &expected), "{url}");
+    }
+    assert!(aws.calls_of("CreateSecret").is_empty());
+    assert_eq!(
+        create(&api, "https://hooks.invalid/").await.0,
+        201,
+        "a name without an answer may come"
+    );
+    api.assert_nobody_else_called();
+}

@@ -1,0 +1,129 @@
+//! The sample events do what they show, in the real bootstraps and on the deployed stack's tables.
+
+use std::collections::BTreeSet;
+
+use docintell::keys;
+use serde_json::{Value, json};
+use webhooks::delivery::DeliveryStatus;
+use webhooks::endpoint::EndpointUrl;
+use webhooks::id::{KeyId, TenantId, WebhookId};
+use webhooks::retry::RetryPolicy;
+use webhooks::secret::{ApiKey, KeyEnvironment, SigningSecret};
+use webhooks::secrets::SecretStore;
+use webhooks::store::WebhookStore;
+use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
+use webhooks::timestamp::Timestamp;
+use webhooks::webhook::{EventSet, Webhook};
+
+use crate::hosted::runtime_api::Hosted;
+use crate::support::receiver::Receiver;
+use crate::support::tenant::{Hook, Tenant};
+use crate::support::world::World;
+
+/// The guide's tenant and webhook, which the samples name.
+const TENANT: &str = "770e8400-e29b-41d4-a716-446655440002";
+const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
+const PREFIX: &str = "docintell-webhooks";
+
+/// The function of that name on the deployed stack's tables and queues.
+async fn host(function: &'static str) -> Hosted {
+    let info = World::get().info();
+    let environment = [
+        ("AWS_ENDPOINT_URL", info.aws_endpoint_url.as_str()),
+        ("AWS_REGION", &info.region),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("WEBHOOKS_TABLE", &info.webhooks_table),
+        ("API_KEYS_TABLE", &info.api_keys_table),
+        ("DELIVERIES_TABLE", &info.deliveries_table),
+        ("DELIVERY_QUEUE_URL", &info.delivery_queue_url),
+        ("DEAD_LETTER_QUEUE_URL", &info.dead_letter_queue_url),
+        ("PIPELINE_FAULTS_QUEUE_URL", &info.pipeline_faults_queue_url),
+        ("SECRETS_PREFIX", PREFIX),
+        ("MAX_WEBHOOKS_PER_TENANT", "50"),
+        ("DELIVERY_LOG_DAYS", "30"),
+        ("ALLOW_HTTP_ENDPOINTS", "true"),
+        ("ALLOWED_NETWORKS", "127.0.0.0/8"),
+    ];
+    Hosted::start(function, &environment.map(|(name, value)| (name, value.to_owned()))).await
+}
+
+fn sample(text: &str) -> Value {
+    serde_json::from_str(text).expect("a sample is JSON")
+}
+
+/// Puts in place what the API's samples speak of: their key and their webhook, under its own id.
+async fn set_the_scene(tenant: TenantId, id: WebhookId) {
+    let world = World::get();
+    let (aws, info) = (world.aws(), world.info());
+    let create = sample(include_str!("../../events/api-create.json"));
+    let header = create["headers"]["authorization"].as_str().expect("samples have a key");
+    let key = ApiKey::parse(header.trim_start_matches("Bearer ")).expect("it has the form of one");
+    let now = Timestamp::now();
+    let record = ApiKeyRecord {
+        key_hash: key.hash(),
+        tenant_id: tenant,
+        key_id: KeyId::random(),
+        name: "the samples'".to_owned(),
+        key_suffix: key.suffix().to_owned(),
+        environment: KeyEnvironment::Test,
+        status: KeyStatus::Active,
+        expires_at: None,
+        created_at: now,
+    };
+    keys::store(&aws, &info.api_keys_table).insert(&record).await.expect("the table answers");
+
+    let secret = SigningSecret::generate().expect("there are random bytes");
+    let secrets = SecretStore::new(aws_sdk_secretsmanager::Client::new(&aws), PREFIX.to_owned());
+    let secret_version = secrets.create(tenant, id, &secret).await.expect("it is stored");
+    let webhook = Webhook {
+        tenant_id: tenant,
+        id,
+        url: EndpointUrl::parse("https://yourapp.invalid/").expect("it is a URL"),
+        events: EventSet::default(),
+        is_active: true,
+        retry: RetryPolicy::default(),
+        created_at: now,
+        updated_at: now,
+        secret_version,
+    };
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let store = WebhookStore::new(dynamodb, info.webhooks_table.clone());
+    store.create(&webhook, 50).await.expect("the table answers");
+}
+
+#[tokio::test]
+async fn each_sample_event_is_answered_as_its_name_says() {
+    let (tenant, id) = (TENANT.parse().expect("a UUID"), WEBHOOK.parse().expect("a UUID"));
+    set_the_scene(tenant, id).await;
+
+    let api = host("api").await;
+    for (name, event, status) in [
+        ("create", include_str!("../../events/api-create.json"), 201),
+        ("list", include_str!("../../events/api-list.json"), 200),
+        ("get", include_str!("../../events/api-get.json"), 200),
+        ("update", include_str!("../../events/api-update.json"), 200),
+        ("rotate", include_str!("../../events/api-rotate.json"), 200),
+        ("delete", include_str!("../../events/api-delete.json"), 204),
+    ] {
+        let answer = api.invoke(sample(event)).await.expect("the function answers");
+        assert_eq!(answer["statusCode"], status, "{name}: {answer}");
+    }
+
+    // The sample delivery is to the webhook that has just been deleted.
+    let sender = host("sender").await;
+    let batch = sample(include_str!("../../events/queue-batch.json"));
+    assert_eq!(sender.invoke(batch).await, Ok(json!({"batchItemFailures": []})));
+    let owner = Tenant::with_id(tenant).await;
+    let hook = Hook { id: WEBHOOK.to_owned(), secret: String::new() };
+    owner.delivery(&hook, DeliveryStatus::Cancelled).await;
+
+    let receiver = Receiver::start().await;
+    owner.subscribe(&receiver).await;
+    let fanout = host("fanout").await;
+    let batch = sample(include_str!("../../events/stream-batch.json"));
+    assert_eq!(fanout.invoke(batch).await, Ok(json!({"batchItemFailures": []})));
+    let arrivals = receiver.wait_for(3).await;
+    let names: BTreeSet<_> = arrivals.iter().map(|it| it.header("X-DocIntell-Event")).collect();
+    assert_eq!(names.len(), 3, "one of each event");
+}
