@@ -2,8 +2,11 @@
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
+use std::time::{Duration, SystemTime};
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 /// The records of a batch, each still as it came, so that one that cannot be read spoils no other.
 #[derive(Debug, Deserialize)]
@@ -18,6 +21,14 @@ impl<'a> Batch<'a> {
     pub fn read(payload: &'a RawValue) -> Result<Self, serde_json::Error> {
         serde_json::from_str(payload.get())
     }
+}
+
+/// The moment by which work must be done to leave `margin` before an invocation's `deadline`; now, when
+/// there is no such time left.
+#[must_use]
+pub fn done_by(deadline: SystemTime, margin: Duration) -> Instant {
+    let time_left = deadline.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+    Instant::now() + time_left.saturating_sub(margin)
 }
 
 /// Which records of a batch failed. An answer that names none acknowledges the whole batch.

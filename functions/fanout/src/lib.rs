@@ -15,10 +15,9 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 use tracing::{info, warn};
 use webhooks::aws;
-use webhooks::batch::{Batch, BatchResponse};
+use webhooks::batch::{Batch, BatchResponse, done_by};
 use webhooks::fault::PipelineFault;
 
 use crate::config::Config;
@@ -57,9 +56,7 @@ impl Fanout {
         payload: &RawValue,
         deadline: SystemTime,
     ) -> Result<BatchResponse, FanoutError> {
-        let time_left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        let last_call_at =
-            Instant::now() + time_left.saturating_sub(aws::CALL_TIMEOUT + ANSWER_MARGIN);
+        let last_call_at = done_by(deadline, aws::CALL_TIMEOUT + ANSWER_MARGIN);
         let records = Batch::read(payload).map_err(FanoutError::NotABatch)?.records;
 
         let tasks = records.iter().map(|record| task(record)).collect();

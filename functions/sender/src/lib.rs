@@ -28,7 +28,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
 use webhooks::aws::{self, chain};
-use webhooks::batch::{Batch, BatchResponse};
+use webhooks::batch::{Batch, BatchResponse, done_by};
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::id::WebhookId;
@@ -109,8 +109,7 @@ impl Sender {
         payload: &RawValue,
         deadline: SystemTime,
     ) -> Result<BatchResponse, NotABatch> {
-        let time_left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        let ends_at = Instant::now() + time_left.saturating_sub(ANSWER_MARGIN);
+        let ends_at = done_by(deadline, ANSWER_MARGIN);
         let messages: Vec<Received> = Batch::read(payload)
             .and_then(|batch| batch.records.into_iter().map(Received::read).collect())
             .map_err(NotABatch)?;

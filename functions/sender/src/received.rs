@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 use webhooks::delivery::DeliveryMessage;
 
@@ -49,6 +50,8 @@ impl Received {
     /// Reads a record. The error is about the envelope, which is AWS's and not a sender's of messages.
     pub fn read(record: &RawValue) -> Result<Self, serde_json::Error> {
         let record: SqsRecord<'_> = serde_json::from_str(record.get())?;
+        let receive_count =
+            record.attributes.receive_count.parse().map_err(serde_json::Error::custom)?;
         let content = serde_json::from_str(&record.body).map_err(|error| Unreadable {
             text: record.body.clone().into_owned(),
             reason: format!("not a delivery message: {error}"),
@@ -56,7 +59,7 @@ impl Received {
         Ok(Self {
             message_id: record.message_id,
             receipt_handle: record.receipt_handle,
-            receive_count: record.attributes.receive_count.parse().unwrap_or(1),
+            receive_count,
             content,
         })
     }
