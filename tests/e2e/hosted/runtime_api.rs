@@ -211,9 +211,14 @@ fn bootstrap(function: &str) -> PathBuf {
             .args(["build", "--package", "api", "--package", "fanout", "--package", "sender"])
             .args((!cfg!(debug_assertions)).then_some("--release"))
             .stdin(Stdio::null());
-        // What cargo tells a program about its package makes build scripts run again in a nested build.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_")) {
-            cargo.env_remove(name);
+        // What cargo tells a program about its package makes build scripts run again in a nested build;
+        // where the target folder and the registry are must stay.
+        let of_this_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|it| of_this_package.iter().any(|own| it.starts_with(own)))
+            {
+                cargo.env_remove(&name);
+            }
         }
         let built = cargo.output().expect("cargo can be started");
         let said = String::from_utf8_lossy(&built.stderr);
