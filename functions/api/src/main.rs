@@ -1,16 +1,28 @@
 //! The api function: wires environment, AWS and routes together, and decides nothing.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use api::config::Config;
 use api::{AppState, gateway, router};
-use lambda_http::{Error, tracing};
+use lambda_http::Error;
+use tracing::error;
 use webhooks::secrets::SecretStore;
 use webhooks::store::{ApiKeyStore, WebhookStore};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+async fn main() -> ExitCode {
+    lambda_http::tracing::init_default_subscriber();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(error = %webhooks::aws::chain(&*error), "the function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = webhooks::aws::config().await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);

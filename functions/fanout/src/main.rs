@@ -1,14 +1,27 @@
 //! The fanout function's bootstrap: logs, configuration, clients, run.
 
+use std::process::ExitCode;
+
 use fanout::Fanout;
 use fanout::config::Config;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
+use tracing::error;
 use webhooks::aws;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     lambda_runtime::tracing::init_default_subscriber();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(error = %aws::chain(&*error), "the function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let fanout = Fanout::new(&aws::config().await, config);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {

@@ -304,6 +304,7 @@ async fn a_bootstrap_without_its_configuration_says_which_variable_is_missing_an
         environment.retain(|(name, _)| *name != "DELIVERY_QUEUE_URL");
         let mut hosted = Hosted::start(function, &environment).await;
         let log = hosted.ended().await;
-        assert!(log.contains("DELIVERY_QUEUE_URL"), "{log}");
+        let sentence = "environment variable DELIVERY_QUEUE_URL is not set";
+        assert!(log.contains(sentence), "{log}");
     }
 }
