@@ -58,10 +58,10 @@ pub enum AttemptError {
     /// TLS failed.
     #[error("TLS failed: {0}")]
     Tls(String),
-    /// No connection, or one that broke.
+    /// No connection, or one that broke, also in the middle of an answer.
     #[error("the connection failed: {0}")]
     Connection(String),
-    /// Something that is not HTTP, or an answer cut short.
+    /// Something that is not HTTP, or an end before there was an answer.
     #[error("the answer is not valid HTTP or is incomplete")]
     Protocol,
 }
@@ -77,41 +77,37 @@ pub async fn make(
 ) -> (Attempt, Answer) {
     let at = Timestamp::now();
     let begun = Instant::now();
+    let mut status = None;
     let exchange = async {
         policy.check_url(url)?;
         let response = request(client, url, message, secret, at).send().await?;
-        let status = response.status();
-        Ok((status, read_capped(response).await?))
+        // Told also when the body never ends.
+        status = Some(response.status());
+        Ok((response.status(), read_capped(response).await?))
     };
     let result = match timeout(ATTEMPT_TIMEOUT, exchange).await {
         Ok(result) => result,
         Err(_elapsed) => Err(AttemptError::Timeout),
     };
-    let mut attempt = Attempt {
+    let (answer, error, response_body) = match result {
+        Ok((status, _)) if status.is_success() => (Answer::Success, None, None),
+        Ok((status, body)) => {
+            let error = format!("the endpoint answered {}", status.as_u16());
+            let text = first_chars(&String::from_utf8_lossy(&body), MAX_LOGGED_RESPONSE).to_owned();
+            let answer =
+                if status.is_client_error() { Answer::ClientError } else { Answer::Failure };
+            (answer, Some(error), Some(text).filter(|text| !text.is_empty()))
+        }
+        Err(error @ AttemptError::Refused(_)) => (Answer::Refused, Some(error.to_string()), None),
+        Err(error) => (Answer::Failure, Some(error.to_string()), None),
+    };
+    let attempt = Attempt {
         number,
         at,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        status_code: None,
-        error: None,
-        response_body: None,
-    };
-    let answer = match result {
-        Ok((status, _)) if status.is_success() => {
-            attempt.status_code = Some(status.as_u16());
-            Answer::Success
-        }
-        Ok((status, body)) => {
-            attempt.status_code = Some(status.as_u16());
-            attempt.error = Some(format!("the endpoint answered {}", status.as_u16()));
-            let text = String::from_utf8_lossy(&body);
-            attempt.response_body =
-                Some(first_chars(&text, MAX_LOGGED_RESPONSE).to_owned()).filter(|t| !t.is_empty());
-            if status.is_client_error() { Answer::ClientError } else { Answer::Failure }
-        }
-        Err(error) => {
-            attempt.error = Some(error.to_string());
-            if let AttemptError::Refused(_) = error { Answer::Refused } else { Answer::Failure }
-        }
+        status_code: status.map(|status| status.as_u16()),
+        error,
+        response_body,
     };
     (attempt, answer)
 }
