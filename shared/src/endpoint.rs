@@ -138,8 +138,14 @@ impl EndpointPolicy {
     }
 
     fn check_socket(&self, socket: SocketAddr) -> Result<(), EndpointRefusal> {
-        let canonical = SocketAddr::new(socket.ip().to_canonical(), socket.port());
-        if self.protected.contains(&canonical) {
+        let address = socket.ip().to_canonical();
+        // Whatever listens on one loopback address may listen on all of them.
+        let is_protected = |protected: &SocketAddr| {
+            protected.port() == socket.port()
+                && (protected.ip() == address
+                    || protected.ip().is_loopback() && address.is_loopback())
+        };
+        if self.protected.iter().any(is_protected) {
             return Err(EndpointRefusal::Address);
         }
         self.check_address(socket.ip())
@@ -183,8 +189,12 @@ mod tests {
         };
         assert_eq!(judge(&policy, "http://127.0.0.1:9002/"), Ok(()));
         assert_eq!(judge(&policy, "http://localhost:9002/"), Ok(()));
-        for text in ["http://127.0.0.1:9001/", "http://2130706433:9001/", "http://localhost:9001/"]
-        {
+        for text in [
+            "http://127.0.0.1:9001/",
+            "http://127.9.9.9:9001/",
+            "http://2130706433:9001/",
+            "http://localhost:9001/",
+        ] {
             assert_eq!(judge(&policy, text), Err(EndpointRefusal::Address), "{text}");
         }
     }
