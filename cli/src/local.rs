@@ -2,7 +2,7 @@
 //!
 //! The rule: nothing outlives the [`Stack`], however its process ends.
 
-mod build;
+pub mod build;
 pub mod command;
 mod demo;
 mod deploy;

@@ -19,15 +19,15 @@ const PACKAGE_VARIABLES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BI
 
 /// A function that is built.
 #[derive(Debug)]
-pub(super) struct Binary {
+pub struct Binary {
     /// Its name, as the template gives it.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Where cargo says that it put it.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
 }
 
 /// Builds the functions, in the profile that this program was built in.
-pub(super) async fn functions(steps: Steps) -> Result<Vec<Binary>> {
+pub async fn functions(steps: Steps) -> Result<Vec<Binary>> {
     let step = steps.begin("building the functions");
     let mut cargo = Command::new(env::optional("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     cargo

@@ -7,14 +7,14 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -22,6 +22,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
+use docintell::local::Steps;
+use docintell::local::build::{self, Binary};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -77,7 +79,7 @@ impl Hosted {
     /// Starts the bootstrap of `function` with `environment` and what Lambda itself sets.
     pub async fn start(function: &'static str, environment: &[(&'static str, String)]) -> Self {
         let place = PLACES.acquire().await.expect("it is never closed");
-        let program = bootstrap(function);
+        let program = bootstrap(function).await;
         let connections = Arc::new(AtomicUsize::new(0));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
@@ -201,32 +203,14 @@ impl Drop for Hosted {
     }
 }
 
-/// Where cargo puts a function's binary, which is built first.
-fn bootstrap(function: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo
-            .current_dir(docintell::checkout::root())
-            .args(["build", "--package", "api", "--package", "fanout", "--package", "sender"])
-            .args((!cfg!(debug_assertions)).then_some("--release"))
-            .stdin(Stdio::null());
-        // What cargo tells a program about its package makes build scripts run again in a nested build;
-        // where the target folder and the registry are must stay.
-        let of_this_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|it| of_this_package.iter().any(|own| it.starts_with(own)))
-            {
-                cargo.env_remove(&name);
-            }
-        }
-        let built = cargo.output().expect("cargo can be started");
-        let said = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "the functions cannot be built:\n{said}");
-    });
-    // This program is in the profile's folder `deps`.
-    let this = std::env::current_exe().expect("this program has a path");
-    this.ancestors().nth(2).expect("it is in target/<profile>/deps").join(function)
+/// A function's binary, which is built first.
+async fn bootstrap(function: &str) -> &'static Path {
+    static BINARIES: tokio::sync::OnceCell<Vec<Binary>> = tokio::sync::OnceCell::const_new();
+    let built = BINARIES
+        .get_or_try_init(|| build::functions(Steps::Silent))
+        .await
+        .unwrap_or_else(|error| panic!("the functions cannot be built: {error:?}"));
+    &built.iter().find(|binary| binary.name == function).expect("it is a function's name").path
 }
 
 fn router(api: &Arc<RuntimeApi>) -> Router {
@@ -258,7 +242,7 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> (HeaderMap, Json<Value>) {
 
 async fn response(
     State(api): State<Arc<RuntimeApi>>,
-    Path(id): Path<String>,
+    axum::extract::Path(id): axum::extract::Path<String>,
     body: Bytes,
 ) -> StatusCode {
     api.answer(&id, Ok(serde_json::from_slice(&body).expect("an answer is JSON")))
@@ -266,7 +250,7 @@ async fn response(
 
 async fn error(
     State(api): State<Arc<RuntimeApi>>,
-    Path(id): Path<String>,
+    axum::extract::Path(id): axum::extract::Path<String>,
     body: Bytes,
 ) -> StatusCode {
     api.answer(&id, Err(serde_json::from_slice(&body).expect("an error is JSON")))
