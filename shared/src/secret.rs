@@ -143,6 +143,26 @@ impl fmt::Debug for ApiKey {
 mod tests {
     use super::*;
 
+    /// Does not compile when a type implements the trait: then both of these would fit.
+    macro_rules! assert_lacks {
+        ($kind:ty: $forbidden:path) => {
+            const _: fn() = || {
+                trait FitsTwice<A> {
+                    fn only_one_may_fit() {}
+                }
+                struct Forbidden;
+                impl<T: ?Sized> FitsTwice<()> for T {}
+                impl<T: ?Sized + $forbidden> FitsTwice<Forbidden> for T {}
+                let _ = <$kind as FitsTwice<_>>::only_one_may_fit;
+            };
+        };
+    }
+
+    assert_lacks!(SigningSecret: fmt::Display);
+    assert_lacks!(SigningSecret: Serialize);
+    assert_lacks!(ApiKey: fmt::Display);
+    assert_lacks!(ApiKey: Serialize);
+
     #[test]
     fn a_new_secret_is_whsec_and_40_characters_without_padding() {
         let secret = SigningSecret::generate().unwrap();
