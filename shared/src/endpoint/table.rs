@@ -1,7 +1,14 @@
 //! Every kind of URL that a stranger has tried, with its verdict under the default policy.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use url::Host;
+
 use super::EndpointRefusal::{self, Address, Fragment, Length, Malformed, Port, Scheme, UserInfo};
 use super::{EndpointPolicy, EndpointUrl};
+use crate::resolve::{Lookup, ResolveError, resolve};
 
 #[rustfmt::skip]
 const TABLE: &[(&str, Option<EndpointRefusal>)] = &[
@@ -155,4 +162,32 @@ fn every_url_of_the_table_gets_its_verdict() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The address in a URL of the table, if it has one.
+fn literal(text: &str) -> Option<IpAddr> {
+    match EndpointUrl::parse(text).ok()?.as_url().host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+#[tokio::test]
+async fn an_address_gets_the_same_verdict_whether_it_is_written_or_resolved() {
+    let policy = EndpointPolicy::default();
+    let judged = TABLE.iter().filter(|(_, verdict)| matches!(verdict, None | Some(Address)));
+    let mut addresses = 0;
+    for (text, written) in judged {
+        let Some(address) = literal(text) else { continue };
+        addresses += 1;
+        let lookup: Lookup = Arc::new(move |_| async move { Ok(vec![address]) }.boxed());
+        let resolved = match resolve(&lookup, &policy, "name.example").await {
+            Ok(_) => None,
+            Err(ResolveError::Refused(refusal)) => Some(refusal),
+            Err(ResolveError::Unresolved(error)) => panic!("{text}: {error}"),
+        };
+        assert_eq!(resolved, *written, "{text}");
+    }
+    assert!(addresses >= 80, "{addresses} addresses");
 }
