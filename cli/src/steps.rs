@@ -3,7 +3,7 @@
 //! The rule: nothing that takes over two seconds is silent.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write as _, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ impl Steps {
     /// Shows something that is done.
     pub(crate) fn done(self, text: impl Display) {
         if self == Self::Shown {
-            eprintln!("  ✓ {text}");
+            say(format_args!("  ✓ {text}\n"));
         }
     }
 }
@@ -77,7 +77,7 @@ impl Step {
             shown = on_terminal;
         };
         if shown {
-            eprint!("\r\x1b[2K");
+            say("\r\x1b[2K");
         }
         result
     }
@@ -98,11 +98,18 @@ impl Step {
         // Longer than a terminal's usual width, it would not be overwritten by the next.
         let line: String = line.trim_end().chars().take(79).collect();
         if on_terminal {
-            eprint!("\r\x1b[2K{line}");
+            say(format_args!("\r\x1b[2K{line}"));
         } else {
-            eprintln!("{line}");
+            say(format_args!("{line}\n"));
         }
     }
+}
+
+/// Straight to standard error: the print macros' text is kept back by the test harness, and who runs the
+/// tests waits as well.
+fn say(text: impl Display) {
+    // Nobody reads it any more; that is no reason for the work to fail.
+    write!(stderr(), "{text}").ok();
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

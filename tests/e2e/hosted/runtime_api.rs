@@ -207,7 +207,7 @@ impl Drop for Hosted {
 async fn bootstrap(function: &str) -> &'static Path {
     static BINARIES: tokio::sync::OnceCell<Vec<Binary>> = tokio::sync::OnceCell::const_new();
     let built = BINARIES
-        .get_or_try_init(|| build::functions(Steps::Silent))
+        .get_or_try_init(|| build::functions(Steps::Shown))
         .await
         .unwrap_or_else(|error| panic!("the functions cannot be built: {error:?}"));
     &built.iter().find(|binary| binary.name == function).expect("it is a function's name").path
