@@ -7,7 +7,7 @@ pub mod command;
 mod demo;
 mod deploy;
 mod emulator;
-pub(crate) mod python;
+pub mod python;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

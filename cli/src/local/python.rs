@@ -22,7 +22,7 @@ const NAMES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
 /// The path of the environment's Python. Its packages are those of `requirements.txt`.
-pub(crate) async fn ensure(steps: Steps) -> Result<PathBuf> {
+pub async fn ensure(steps: Steps) -> Result<PathBuf> {
     let requirements = checkout::script("requirements.txt");
     let text = fs::read(&requirements)
         .with_context(|| format!("{} cannot be read", requirements.display()))?;

@@ -2,20 +2,40 @@
 //!
 //! The rule: nothing is evaluated. A value here is what the template says, for any parameters.
 
+use std::process::{Command, Stdio};
 use std::slice;
+use std::sync::LazyLock;
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use serde_json::{Value, json};
+use docintell::checkout;
+use docintell::local::{Steps, python};
+use serde_json::Value;
+use tokio::runtime;
 
-const TEXT: &str = include_str!("../../../template.yaml");
+/// SAM's own reader, which the local stack deploys with.
+const READ: &str = "import json, sys; from samtranslator.yaml_helper import yaml_parse; \
+    print(json.dumps(yaml_parse(sys.stdin)))";
+
+static TEMPLATE: LazyLock<Value> = LazyLock::new(|| {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let python = runtime.expect("a runtime can be made").block_on(python::ensure(Steps::Shown));
+    let file = std::fs::File::open(checkout::template()).expect("the template can be opened");
+    let output = Command::new(python.expect("the Python environment can be made"))
+        .args(["-c", READ])
+        .stdin(file)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("Python can be started");
+    let mut template = serde_json::from_slice(&output.stdout).expect("template.yaml is YAML");
+    write_attributes_with_a_dot(&mut template);
+    template
+});
 
 /// The deployed architecture.
-pub struct Template(Value);
+pub struct Template(&'static Value);
 
 impl Template {
     pub fn read() -> Self {
-        let documents = Yaml::load_from_str(TEXT).expect("template.yaml is YAML");
-        Self(to_json(&documents[0]))
+        Self(&TEMPLATE)
     }
 
     /// A resource as the template has it: its properties, policies, metadata.
@@ -48,25 +68,21 @@ pub fn one_or_many(value: &Value) -> &[Value] {
     value.as_array().map_or(slice::from_ref(value), Vec::as_slice)
 }
 
-fn to_json(node: &Yaml) -> Value {
-    match node {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(value)) => json!(value),
-        Yaml::Value(Scalar::Integer(value)) => json!(value),
-        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.0),
-        Yaml::Value(Scalar::String(value)) => json!(value),
-        Yaml::Sequence(items) => items.iter().map(to_json).collect(),
-        Yaml::Mapping(pairs) => {
-            let key = |key: &Yaml| key.as_str().expect("a key is a string").to_owned();
-            Value::Object(pairs.iter().map(|(name, value)| (key(name), to_json(value))).collect())
+/// `["Table", "Arn"]`, as SAM reads `!GetAtt Table.Arn`, back to how the template has it.
+fn write_attributes_with_a_dot(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(write_attributes_with_a_dot),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value.as_array().filter(|_| name == "Fn::GetAtt") {
+                    Some(parts) => {
+                        let parts: Vec<_> = parts.iter().filter_map(Value::as_str).collect();
+                        *value = parts.join(".").into();
+                    }
+                    None => write_attributes_with_a_dot(value),
+                }
+            }
         }
-        Yaml::Tagged(tag, inner) => {
-            let name = match tag.suffix.as_str() {
-                "Ref" => "Ref".to_owned(),
-                function => format!("Fn::{function}"),
-            };
-            json!({name: to_json(inner)})
-        }
-        other => panic!("{other:?} is no value"),
+        _ => {}
     }
 }
