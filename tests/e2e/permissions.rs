@@ -5,7 +5,7 @@
 
 mod data;
 mod operations;
-mod template;
+pub mod template;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -16,6 +16,7 @@ use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{EventSet, Webhook};
 
 use crate::hosted::runtime_api::Hosted;
+use crate::permissions::template::Template;
 use crate::support::receiver::Receiver;
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::World;
@@ -126,4 +127,20 @@ async fn each_sample_event_is_answered_as_its_name_says() {
     let arrivals = receiver.wait_for(3).await;
     let names: BTreeSet<_> = arrivals.iter().map(|it| it.header("X-DocIntell-Event")).collect();
     assert_eq!(names.len(), 3, "one of each event");
+}
+
+#[test]
+fn the_environment_file_names_each_functions_variables_and_no_others() {
+    let file = sample(include_str!("../../events/env.json"));
+    let template = Template::read();
+    let names = |variables: &Value| -> BTreeSet<String> {
+        variables.as_object().expect("variables are an object").keys().cloned().collect()
+    };
+    let mut functions = BTreeSet::new();
+    for (function, resource) in template.of_type("AWS::Serverless::Function") {
+        let declared = &resource["Properties"]["Environment"]["Variables"];
+        assert_eq!(names(&file[function]), names(declared), "{function}");
+        functions.insert(function.to_owned());
+    }
+    assert_eq!(names(&file), functions);
 }
