@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
-use webhooks::resolve::{ResolveError, resolve, system};
+use webhooks::resolve::{Lookup, ResolveError, resolve, system};
 
 /// How long a name may take to resolve.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,9 +17,55 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// An address in the URL itself never gets here by way of DNS: [`EndpointPolicy::check_url`] judges it.
 pub async fn check_name(url: &EndpointUrl, policy: &EndpointPolicy) -> Result<(), EndpointRefusal> {
+    check_name_by(&system(), url, policy).await
+}
+
+async fn check_name_by(
+    lookup: &Lookup,
+    url: &EndpointUrl,
+    policy: &EndpointPolicy,
+) -> Result<(), EndpointRefusal> {
     let Some(name) = url.as_url().domain() else { return Ok(()) };
-    match timeout(LOOKUP_TIMEOUT, resolve(&system(), policy, name)).await {
+    match timeout(LOOKUP_TIMEOUT, resolve(lookup, policy, name)).await {
         Ok(Err(ResolveError::Refused(refusal))) => Err(refusal),
         Ok(Ok(_) | Err(ResolveError::Unresolved(_))) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+
+    async fn verdict(lookup: Lookup) -> Result<(), EndpointRefusal> {
+        let url = EndpointUrl::parse("https://name.example/").unwrap();
+        check_name_by(&lookup, &url, &EndpointPolicy::default()).await
+    }
+
+    fn answering(addresses: &[&str]) -> Lookup {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        Arc::new(move |_| {
+            let addresses = addresses.clone();
+            Box::pin(async move { Ok(addresses) })
+        })
+    }
+
+    #[tokio::test]
+    async fn a_name_with_any_forbidden_address_is_refused() {
+        assert_eq!(verdict(answering(&["1.1.1.1"])).await, Ok(()));
+        for addresses in [&["10.0.0.1"][..], &["1.1.1.1", "::1"], &["fe80::1", "1.1.1.1"]] {
+            assert_eq!(verdict(answering(addresses)).await, Err(EndpointRefusal::Address));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_without_an_answer_is_accepted_after_two_seconds() {
+        assert_eq!(verdict(answering(&[])).await, Ok(()));
+        let begun = Instant::now();
+        assert_eq!(verdict(Arc::new(|_| Box::pin(std::future::pending()))).await, Ok(()));
+        assert!(begun.elapsed() >= LOOKUP_TIMEOUT);
     }
 }

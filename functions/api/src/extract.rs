@@ -4,15 +4,28 @@ use std::error::Error as _;
 use std::iter;
 
 use axum::Json;
+use axum::body::HttpBody as _;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
 
 use webhooks::id::WebhookId;
 
+use crate::MAX_BODY_BYTES;
 use crate::error::ApiError;
+
+/// Refuses a body of more than [`MAX_BODY_BYTES`], also where none is read. Lambda has it whole by now, so
+/// its size is known.
+pub async fn refuse_large_bodies(request: Request, next: Next) -> Response {
+    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return ApiError::BodyTooLarge.into_response();
+    }
+    next.run(request).await
+}
 
 /// A body that is a JSON object. Its fields are judged one by one, by [`crate::fields`].
 #[derive(Debug)]
@@ -33,7 +46,6 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
 fn refusal(rejection: &JsonRejection) -> ApiError {
     match rejection.status() {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::UnsupportedMediaType,
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge,
         // The innermost error is the parser's own: line and column, and nothing of the body.
         _ => ApiError::MalformedBody(
             iter::successors(rejection.source(), |&error| error.source())

@@ -20,7 +20,6 @@ pub mod webhooks;
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
@@ -59,7 +58,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/v1/webhooks/{webhook_id}/rotate", post(webhooks::rotate))
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(extract::refuse_large_bodies))
         .layer(middleware::from_fn(request_log::log_request))
         .with_state(state)
 }

@@ -153,6 +153,9 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
         let answer = create_raw(&tenant, content_type, body.to_owned()).await;
         assert_error(&answer, status, code);
     }
+    // Also where no body is read.
+    let rotate = tenant.unsent(Method::POST, "/v1/webhooks/x/rotate").bearer_auth(&tenant.key);
+    assert_error(&Tenant::send(rotate.body(large)).await, 413, "body_too_large");
     assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
 }
 
