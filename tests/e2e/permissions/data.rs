@@ -69,7 +69,8 @@ fn every_topic_is_encrypted_with_a_key_that_alarms_may_use() {
 #[test]
 fn tables_and_queues_outlive_the_stack() {
     let template = Template::read();
-    for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue"] {
+    // A queue that stays without its policy would take plain HTTP.
+    for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"] {
         for (name, resource) in template.of_type(kind) {
             assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
             assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{name}");
