@@ -90,8 +90,12 @@ impl Queue {
         messages: &[OutgoingMessage],
         give_up_at: Instant,
     ) -> Vec<Result<(), SendError>> {
-        let mut results = vec![Err(SendError::Unavailable("not sent".to_owned())); messages.len()];
+        let mut results =
+            vec![Err(SendError::Unavailable("no time was left".to_owned())); messages.len()];
         for sends in 1..=MAX_SENDS {
+            if Instant::now() >= give_up_at {
+                break;
+            }
             let open: Vec<usize> = (0..messages.len())
                 .filter(|&at| matches!(results[at], Err(SendError::Unavailable(_))))
                 .collect();

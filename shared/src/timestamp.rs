@@ -10,21 +10,27 @@ use time::{OffsetDateTime, UtcOffset};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);
 
-/// A text that is not an RFC 3339 date and time.
+/// A text that is not an RFC 3339 date and time, or one that cannot be written so in UTC.
 #[derive(Debug, thiserror::Error)]
 #[error("not an RFC 3339 time; expected the form 2025-12-03T10:30:00Z")]
-pub struct InvalidTimestamp(#[source] time::error::Parse);
+pub struct InvalidTimestamp;
 
 impl Timestamp {
     /// The current time of the system's clock, cut to milliseconds.
     #[must_use]
     pub fn now() -> Self {
-        Self::from_offset(OffsetDateTime::now_utc())
+        Self::from_utc(OffsetDateTime::now_utc())
     }
 
     /// Reads RFC 3339 with any offset and any fraction.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
-        OffsetDateTime::parse(text, &Rfc3339).map(Self::from_offset).map_err(InvalidTimestamp)
+        OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .and_then(|time| time.checked_to_offset(UtcOffset::UTC))
+            // RFC 3339 has four digits for the year; an offset can lead out of them.
+            .filter(|time| (0..=9999).contains(&time.year()))
+            .map(Self::from_utc)
+            .ok_or(InvalidTimestamp)
     }
 
     /// The instant so many milliseconds after 1970-01-01T00:00:00Z; the epoch when out of range.
@@ -54,8 +60,7 @@ impl Timestamp {
         u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
     }
 
-    fn from_offset(time: OffsetDateTime) -> Self {
-        let utc = time.to_offset(UtcOffset::UTC);
+    fn from_utc(utc: OffsetDateTime) -> Self {
         let whole_millis = u32::from(utc.millisecond()) * 1_000_000;
         Self(utc.replace_nanosecond(whole_millis).unwrap_or(utc))
     }
@@ -92,7 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn a_date_without_a_time_is_refused() {
-        assert!(Timestamp::parse("2025-12-03").is_err());
+    fn what_is_no_time_or_leads_out_of_four_digit_years_is_refused() {
+        for text in
+            ["2025-12-03", "yesterday", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"]
+        {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
     }
 }

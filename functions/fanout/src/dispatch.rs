@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use aws_config::SdkConfig;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::error;
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
@@ -58,7 +58,7 @@ pub struct Dispatcher {
 }
 
 /// Every webhook of a tenant, or why they cannot be known.
-type Subscribers = Result<Vec<Result<Webhook, StoreError>>, StoreError>;
+type Subscribers = Result<Vec<Result<Webhook, StoreError>>, String>;
 
 /// The messages that follow from one record.
 #[derive(Default)]
@@ -84,7 +84,7 @@ impl Dispatcher {
     /// `last_call_at`.
     pub async fn dispatch(&self, tasks: Vec<Task>, last_call_at: Instant) -> Report {
         let mut report = Report::default();
-        let subscribers = self.subscribers(&tasks).await;
+        let subscribers = self.subscribers(&tasks, last_call_at).await;
         let mut wave: Vec<Plan> = Vec::new();
         let mut unplanned = None;
         for (record, task) in tasks.into_iter().enumerate() {
@@ -106,7 +106,11 @@ impl Dispatcher {
     }
 
     /// The webhooks of each tenant that has an event among `tasks`.
-    async fn subscribers(&self, tasks: &[Task]) -> HashMap<TenantId, Subscribers> {
+    async fn subscribers(
+        &self,
+        tasks: &[Task],
+        last_call_at: Instant,
+    ) -> HashMap<TenantId, Subscribers> {
         let tenants: BTreeSet<TenantId> = tasks
             .iter()
             .filter_map(|task| match task {
@@ -115,13 +119,17 @@ impl Dispatcher {
             })
             .collect();
         stream::iter(tenants)
-            .map(async |tenant| (tenant, self.webhooks.list(tenant).await))
-            .buffer_unordered(CONCURRENT_QUERIES)
-            .inspect(|(tenant, webhooks)| {
-                if let Err(error) = webhooks {
-                    error!(tenant.id = %tenant, error = %chain(error), "cannot read the tenant's webhooks");
+            .map(async |tenant| {
+                let list = timeout_at(last_call_at, self.webhooks.list(tenant)).await;
+                let webhooks = list
+                    .map_err(|_elapsed| "no time is left".to_owned())
+                    .and_then(|webhooks| webhooks.map_err(|error| chain(&error).to_string()));
+                if let Err(error) = &webhooks {
+                    error!(tenant.id = %tenant, error, "cannot read the tenant's webhooks");
                 }
+                (tenant, webhooks)
             })
+            .buffer_unordered(CONCURRENT_QUERIES)
             .collect()
             .await
     }

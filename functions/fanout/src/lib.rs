@@ -10,6 +10,7 @@ pub mod change;
 pub mod config;
 pub mod dispatch;
 
+use std::panic;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -59,7 +60,7 @@ impl Fanout {
         let last_call_at = done_by(deadline, aws::CALL_TIMEOUT + ANSWER_MARGIN);
         let records = Batch::read(payload).map_err(FanoutError::NotABatch)?.records;
 
-        let tasks = records.iter().map(|record| task(record)).collect();
+        let tasks = records.iter().map(|record| isolated_task(record)).collect();
         let report = self.dispatcher.dispatch(tasks, last_call_at).await;
         info!(
             records = records.len(),
@@ -90,6 +91,17 @@ fn task(record: &RawValue) -> Task {
             record: record.get().to_owned(),
         }),
     }
+}
+
+/// The same, with a bug that one record brings out costing that record alone.
+fn isolated_task(record: &RawValue) -> Task {
+    panic::catch_unwind(|| task(record)).unwrap_or_else(|_on_standard_error| {
+        Task::Park(PipelineFault {
+            source: "fanout",
+            reason: "an internal error: see the log".to_owned(),
+            record: record.get().to_owned(),
+        })
+    })
 }
 
 /// Read apart from the rest of the record, which may be what is wrong with it.
