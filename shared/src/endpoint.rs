@@ -152,14 +152,13 @@ impl EndpointPolicy {
     }
 
     fn is_allowed(&self, address: IpAddr) -> bool {
-        self.allowed_networks.iter().any(|net| net.contains(&address))
+        self.allowed_networks.iter().any(|net| net.contains(&address.to_canonical()))
     }
 
-    /// Matters only where a protected address could be reached at all.
+    /// Matters only where something that is not public can be reached at all.
     fn is_protected_port(&self, port: u16) -> bool {
-        self.protected
-            .iter()
-            .any(|socket| socket.port() == port && self.check_address(socket.ip()).is_ok())
+        !self.allowed_networks.is_empty()
+            && self.protected.iter().any(|socket| socket.port() == port)
     }
 }
 
