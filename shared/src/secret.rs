@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// A webhook's signing secret: `whsec_` and 30 random bytes in standard base64, 46 characters in all.
 ///
@@ -30,8 +30,9 @@ impl SigningSecret {
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; 30]);
         getrandom::fill(bytes.as_mut_slice())?;
+        let encoded = Zeroizing::new(STANDARD.encode(*bytes));
         Ok(Self {
-            text: Zeroizing::new(format!("{}{}", Self::PREFIX, STANDARD.encode(*bytes))),
+            text: Zeroizing::new([Self::PREFIX, &encoded].concat()),
             decoded: Zeroizing::new(bytes.to_vec()),
         })
     }
@@ -95,10 +96,8 @@ impl ApiKey {
     pub fn generate(environment: KeyEnvironment) -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice())?;
-        let mut encoded = URL_SAFE_NO_PAD.encode(*bytes);
-        let key = Self(Zeroizing::new(format!("{}{encoded}", environment.prefix())));
-        encoded.zeroize();
-        Ok(key)
+        let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
+        Ok(Self(Zeroizing::new([environment.prefix(), &encoded].concat())))
     }
 
     /// Reads a key in its public form.
