@@ -20,7 +20,7 @@ pub enum StoreError {
     /// A row does not hold what its table's rows hold.
     #[error("the row {key} cannot be read")]
     CorruptRow {
-        /// The row's sort key, or its partition key where there is none.
+        /// By which id the row is known: the webhook's, the delivery's, the API key's.
         key: String,
         /// Which attribute is wrong, and how.
         #[source]

@@ -5,7 +5,8 @@
 //!
 //! In the order of a delivery: [`received`] reads the message, this file looks up its webhook, [`secrets`]
 //! the key, [`attempt`] posts through [`guard`]'s client, [`step`] and [`verdict`] say what follows,
-//! [`settle`] tells the queues, and the log is written when the whole batch has ended.
+//! [`settle`] tells the queues, and then the log is told; of immediate successes when the batch has ended,
+//! all in one write.
 
 pub mod attempt;
 pub mod config;
@@ -75,7 +76,8 @@ type Webhooks = Result<HashMap<WebhookId, Result<Webhook, StoreError>>, String>;
 #[derive(Debug, Default)]
 struct Outcome {
     acknowledged: bool,
-    log: Option<LogLine>,
+    /// What the log is to say of a delivery that succeeded at once; of all others it has been told.
+    success: Option<LogLine>,
 }
 
 impl Sender {
@@ -115,22 +117,26 @@ impl Sender {
             .map_err(NotABatch)?;
 
         let webhooks = self.look_up(&messages).await;
-        let deliveries = messages.iter().map(|message| self.deliver(message, &webhooks, ends_at));
-        let outcomes = join_all(deliveries.map(isolate)).await;
+        let deliveries = messages.iter().map(|message| {
+            // The answer must be given in time, or what was delivered is delivered again.
+            timeout_at(ends_at, isolate(self.deliver(message, &webhooks, ends_at)))
+        });
+        let outcomes = join_all(deliveries).await;
 
         let mut response = BatchResponse::default();
-        let mut lines = Vec::new();
+        let mut successes = Vec::new();
         for (received, outcome) in messages.iter().zip(outcomes) {
-            // A message whose handling itself panicked comes back after the queue's visibility timeout.
-            let outcome = outcome.unwrap_or_default();
+            // A message whose handling itself panicked, or did not end, comes back after the queue's
+            // visibility timeout.
+            let outcome = outcome.unwrap_or_default().unwrap_or_default();
             if !outcome.acknowledged {
                 response.add_failure(received.message_id.clone());
             }
-            if let (Ok(message), Some(line)) = (&received.content, outcome.log) {
-                lines.push((message, line));
+            if let (Ok(message), Some(line)) = (&received.content, outcome.success) {
+                successes.push(line.entry(message));
             }
         }
-        self.write_log(lines, ends_at).await;
+        self.log_successes(successes, ends_at).await;
         Ok(response)
     }
 
@@ -149,13 +155,13 @@ impl Sender {
         }
     }
 
-    /// Does everything about one message but its log.
+    /// Does everything about one message, but for the log of an immediate success.
     async fn deliver(&self, received: &Received, webhooks: &Webhooks, ends_at: Instant) -> Outcome {
         let message = match &received.content {
             Ok(message) => message,
             Err(unreadable) => {
                 let acknowledged = self.queues.settle_unreadable(received, unreadable).await;
-                return Outcome { acknowledged, log: None };
+                return Outcome { acknowledged, success: None };
             }
         };
         let receive = Receive {
@@ -168,7 +174,18 @@ impl Sender {
             .unwrap_or_else(|| panicked(receive, message, webhooks));
         let verdict = Verdict::of(ending, receive, message);
         let acknowledged = self.queues.settle(received, message, verdict.step, verdict.why).await;
-        Outcome { acknowledged, log: verdict.log }
+        match verdict.log {
+            Some(line) if line.is_immediate_success() => {
+                Outcome { acknowledged, success: Some(line) }
+            }
+            Some(line) => {
+                // Now and not with the batch: the next attempt is made elsewhere, and may be logged
+                // before the slowest post of this batch has ended.
+                report(1, self.log.append(&line.entry(message)).await);
+                Outcome { acknowledged, success: None }
+            }
+            None => Outcome { acknowledged, success: None },
+        }
     }
 
     /// Makes the attempt, unless something forbids it.
@@ -183,10 +200,14 @@ impl Sender {
             Ok(webhook) => webhook,
             Err(ending) => return ending,
         };
-        let secret = match self.secrets.get(webhook).await {
-            Ok(secret) => secret,
-            Err(error) => {
+        // Those who wait for the same secret try one after the other when it cannot be read.
+        let secret = match timeout(aws::CALL_TIMEOUT, self.secrets.get(webhook)).await {
+            Ok(Ok(secret)) => secret,
+            Ok(Err(error)) => {
                 return Ending::Blocked(format!("the secret cannot be read: {}", chain(&error)));
+            }
+            Err(_elapsed) => {
+                return Ending::Blocked("the secret cannot be read in time".to_owned());
             }
         };
         // No attempt is begun whose outcome could not be told any more.
@@ -200,30 +221,21 @@ impl Sender {
         Ending::Attempted { attempt, answer, policy: webhook.retry }
     }
 
-    /// Writes what became of the batch: what succeeded at once in one call, the rest row by row.
-    async fn write_log(&self, lines: Vec<(&DeliveryMessage, LogLine)>, ends_at: Instant) {
-        let now = Timestamp::now();
+    /// Writes the rows of the deliveries that succeeded at once, in one call.
+    async fn log_successes(&self, entries: Vec<LogEntry<'_>>, ends_at: Instant) {
         let mut seen = HashSet::new();
-        let (whole, parts): (Vec<_>, Vec<_>) = lines
-            .into_iter()
-            .map(|(message, line)| LogEntry {
-                message,
-                status: line.status,
-                attempt: line.attempt,
-                reason: line.reason,
-                at: now,
-            })
-            // A delivery can be in a batch twice, and a batch write takes no key twice.
-            .partition(|entry| entry.is_first_and_last() && seen.insert(entry.message.delivery_id));
+        // A delivery can be in a batch twice, and a batch write takes no key twice.
+        let (whole, again): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| seen.insert(entry.message.delivery_id));
         let write = async {
             report(whole.len(), self.log.put_all(&whole).await);
-            for result in join_all(parts.iter().map(|entry| self.log.append(entry))).await {
+            for result in join_all(again.iter().map(|entry| self.log.append(entry))).await {
                 report(1, result);
             }
         };
         if timeout_at(ends_at, write).await.is_err() {
             error!(
-                deliveries = whole.len() + parts.len(),
+                deliveries = whole.len() + again.len(),
                 "no time was left to write the delivery log"
             );
         }
@@ -240,7 +252,10 @@ fn report(deliveries: usize, result: Result<(), StoreError>) {
 /// The message's webhook, if it may be posted to now.
 fn find<'a>(message: &DeliveryMessage, webhooks: &'a Webhooks) -> Result<&'a Webhook, Ending> {
     let webhooks = webhooks.as_ref().map_err(|error| Ending::Blocked(error.clone()))?;
-    match webhooks.get(&message.webhook_config_id) {
+    let webhook = webhooks.get(&message.webhook_config_id);
+    // Another tenant's webhook of that id, which another message of the batch is for, is not this one's.
+    let is_theirs = |webhook: &Webhook| webhook.tenant_id == message.tenant_id;
+    match webhook.filter(|webhook| webhook.as_ref().map_or(true, is_theirs)) {
         None => Err(Ending::Cancelled("the webhook was deleted")),
         Some(Err(error)) => {
             Err(Ending::Blocked(format!("the webhook cannot be read: {}", chain(error))))
@@ -273,7 +288,25 @@ async fn isolate<F: Future>(future: F) -> Option<F::Output> {
 
 #[cfg(test)]
 mod tests {
+    use webhooks::delivery::DeliveryStatus;
+
     use super::*;
+    use crate::step::Step;
+
+    #[test]
+    fn a_panic_is_an_attempt_that_failed_and_is_followed_by_the_next() {
+        let sample = include_str!("../../../events/queue-batch.json").trim().to_owned();
+        let payload = RawValue::from_string(sample).unwrap();
+        let message =
+            Received::read(Batch::read(&payload).unwrap().records[0]).unwrap().content.unwrap();
+        let receive = Receive { attempts_before: 0, count: 1, blocked_since: None };
+        let ending = panicked(receive, &message, &Ok(HashMap::new()));
+        let verdict = Verdict::of(ending, receive, &message);
+        assert_eq!(verdict.step, Step::RetryAfter(Duration::from_secs(1)));
+        let line = verdict.log.unwrap();
+        assert_eq!(line.status, DeliveryStatus::Pending);
+        assert_eq!(line.attempt.map(|attempt| attempt.number), Some(1));
+    }
 
     #[tokio::test]
     async fn a_panic_in_one_delivery_leaves_the_others_of_its_batch_alone() {

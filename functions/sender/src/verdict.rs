@@ -3,6 +3,7 @@
 use tracing::{debug, error, info, warn};
 use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
 use webhooks::retry::RetryPolicy;
+use webhooks::store::deliveries::LogEntry;
 use webhooks::timestamp::Timestamp;
 
 use crate::attempt::Answer;
@@ -47,6 +48,22 @@ pub struct LogLine {
     pub attempt: Option<Attempt>,
     /// Why the delivery ended without success.
     pub reason: Option<String>,
+}
+
+impl LogLine {
+    /// Whether this is all that there will ever be to say, so that it can be put without a read.
+    #[must_use]
+    pub fn is_immediate_success(&self) -> bool {
+        self.status == DeliveryStatus::Delivered
+            && self.attempt.as_ref().is_some_and(|attempt| attempt.number == 1)
+    }
+
+    /// The line as an entry about `message`, of now.
+    #[must_use]
+    pub fn entry(self, message: &DeliveryMessage) -> LogEntry<'_> {
+        let Self { status, attempt, reason } = self;
+        LogEntry { message, status, attempt, reason, at: Timestamp::now() }
+    }
 }
 
 impl Verdict {

@@ -49,13 +49,6 @@ pub struct LogEntry<'a> {
 }
 
 impl LogEntry<'_> {
-    /// Whether this is all that there will ever be to say: it can be put whole, without a read.
-    #[must_use]
-    pub fn is_first_and_last(&self) -> bool {
-        self.status == DeliveryStatus::Delivered
-            && self.attempt.as_ref().is_some_and(|attempt| attempt.number == 1)
-    }
-
     fn completed_at(&self) -> Option<Timestamp> {
         (self.status != DeliveryStatus::Pending).then_some(self.at)
     }
@@ -80,7 +73,7 @@ pub struct DeliveryRow {
     pub status: DeliveryStatus,
     /// The attempts so far, in order.
     pub attempts: Vec<Attempt>,
-    /// The highest attempt number in the row; writes only ever raise it.
+    /// The number of the attempt that was logged last.
     pub last_attempt: u32,
     /// Why the delivery ended without success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,8 +107,8 @@ impl DeliveryLog {
 
     /// Adds what happened at one receive to the delivery's row, making the row if there is none.
     ///
-    /// Does nothing, and succeeds, where the row says delivered or already has this attempt or a
-    /// later one.
+    /// Does nothing, and succeeds, where the row says delivered, and where it already has this failed
+    /// attempt or a later one.
     pub async fn append(&self, entry: &LogEntry<'_>) -> Result<(), StoreError> {
         let message = entry.message;
         let text = |value: &dyn ToString| AttributeValue::S(value.to_string());
@@ -141,9 +134,17 @@ impl DeliveryLog {
             (":number", AttributeValue::N(attempt_number(entry).to_string())),
         ]);
         let mut condition = "(attribute_not_exists(#status) OR #status <> :delivered)".to_owned();
+        let mut remove = "";
         let attempts = if let Some(attempt) = &entry.attempt {
-            condition
-                .push_str(" AND (attribute_not_exists(last_attempt) OR last_attempt < :number)");
+            // A success is told also when a message that was moved back from the dead-letter queue, and
+            // counts its attempts from 1 again, brings it.
+            if entry.status == DeliveryStatus::Delivered {
+                remove = " REMOVE reason";
+            } else {
+                condition.push_str(
+                    " AND (attribute_not_exists(last_attempt) OR last_attempt < :number)",
+                );
+            }
             set.push("last_attempt = :number");
             vec![serde_dynamo::to_attribute_value(attempt).map_err(StoreError::Encode)?]
         } else {
@@ -166,7 +167,7 @@ impl DeliveryLog {
             .table_name(&self.table)
             .key("webhook_config_id", text(&message.webhook_config_id))
             .key("delivery_id", text(&message.delivery_id))
-            .update_expression(format!("SET {}", set.join(", ")))
+            .update_expression(format!("SET {}{remove}", set.join(", ")))
             .condition_expression(condition)
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#event", "event")

@@ -12,6 +12,10 @@ const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
 
 /// The function under the strictest endpoint policy, with an account that knows [`KEY`].
 async fn api() -> (FakeAws, Hosted) {
+    api_logging("INFO").await
+}
+
+async fn api_logging(level: &str) -> (FakeAws, Hosted) {
     let aws = FakeAws::with_rows([]).await;
     aws.on("GetItem", |input, _| {
         let hash = hex::encode(Sha256::digest(KEY));
@@ -38,6 +42,7 @@ async fn api() -> (FakeAws, Hosted) {
             ("MAX_WEBHOOKS_PER_TENANT", "50"),
             ("ALLOW_HTTP_ENDPOINTS", "false"),
             ("ALLOWED_NETWORKS", ""),
+            ("AWS_LAMBDA_LOG_LEVEL", level),
         ]
         .map(|(name, value)| (name, value.to_owned())),
     );
@@ -121,4 +126,17 @@ async fn an_endpoint_that_may_not_be_called_is_refused_before_anything_is_writte
         "a name without an answer may come"
     );
     api.assert_nobody_else_called();
+}
+
+#[tokio::test]
+async fn not_even_the_debug_log_shows_a_key_or_a_secret() {
+    let (aws, api) = api_logging("DEBUG").await;
+    let (status, body) = create(&api, "https://hooks.invalid/").await;
+    assert_eq!(status, 201);
+    let secret = body["signing_secret"].as_str().expect("it is shown once").to_owned();
+    let stored = aws.calls_of("CreateSecret")[0].input["SecretString"].to_string();
+    assert!(stored.contains(&secret));
+    let log = api.finish().await;
+    assert!(log.contains("DEBUG"), "it is a debug log");
+    assert!(!log.contains(&secret) && !log.contains(KEY), "{log}");
 }

@@ -1,6 +1,6 @@
 //! Faults of ours before the attempt: they cost the tenant no attempt and are never silent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -84,6 +84,19 @@ async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_at
         });
     }
     tests.join_all().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_hangs_holds_up_a_whole_batch_no_longer_than_one_call() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.always("GetSecretValue", Reply::Late);
+    let messages: Vec<_> = (0..10).map(|number| message(&hook, number)).collect();
+    let begun = Instant::now();
+    assert_eq!(deliver(&sender, &messages).await, [""; 0]);
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!((aws.queued(DELIVERIES).len(), receiver.connections()), (10, 0));
 }
 
 #[tokio::test]

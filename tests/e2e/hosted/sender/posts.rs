@@ -148,10 +148,13 @@ async fn another_tenants_message_does_not_reach_a_webhook() {
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&receiver.url());
     let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
-    let mut message = message(&hook, 1);
-    message["tenant_id"] = json!("770e8400-e29b-41d4-a716-000000000009");
-    assert_eq!(deliver(&sender, &[message]).await, [""; 0]);
+    let mut foreign = message(&hook, 1);
+    foreign["tenant_id"] = json!("770e8400-e29b-41d4-a716-000000000009");
+    assert_eq!(deliver(&sender, &[foreign.clone()]).await, [""; 0]);
     assert_eq!(receiver.connections(), 0);
+    // Nor when the owner's own message has had the webhook looked up.
+    assert_eq!(deliver(&sender, &[message(&hook, 2), foreign]).await, [""; 0]);
+    assert_eq!(receiver.arrivals().len(), 1);
 }
 
 #[tokio::test]
