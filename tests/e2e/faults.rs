@@ -51,7 +51,7 @@ async fn a_message_that_is_no_delivery_is_parked_with_its_reason() {
 }
 
 #[tokio::test]
-async fn no_log_table_queue_or_error_of_the_run_shows_a_secret_or_a_key_and_no_log_a_document() {
+async fn no_log_table_parked_message_or_error_shows_a_secret_or_a_key_and_no_log_a_document() {
     let world = World::get();
     let tenant = Tenant::new().await;
     let good = Receiver::start().await;

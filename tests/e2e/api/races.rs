@@ -92,7 +92,7 @@ async fn concurrent_updates_of_different_fields_all_hold() {
 }
 
 #[tokio::test]
-async fn of_concurrent_rotations_each_answered_secret_was_in_force_and_the_last_one_signs() {
+async fn of_concurrent_rotations_one_that_was_answered_signs_and_the_losers_show_no_secret() {
     let tenant = Tenant::new().await;
     let receiver = Receiver::start().await;
     let hook = tenant.subscribe(&receiver).await;
