@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::id::{EventId, TenantId};
 use crate::job::{Job, JobStatus};
+use crate::text::first_chars;
 use crate::timestamp::Timestamp;
 
 /// The largest body that is delivered, in bytes.
@@ -165,12 +166,6 @@ impl<'a> Data<'a> {
             },
         }
     }
-}
-
-/// The first `count` characters of `text`, or all of it.
-#[must_use]
-pub fn first_chars(text: &str, count: usize) -> &str {
-    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::event::first_chars;
 use crate::queue::{MAX_BATCH_BYTES, OutgoingMessage};
+use crate::text::first_chars;
 
 /// A record that is set aside so that it does not block the ones behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

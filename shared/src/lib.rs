@@ -11,6 +11,7 @@
 //! arguments.
 
 pub mod id;
+pub mod text;
 pub mod timestamp;
 
 pub mod job;

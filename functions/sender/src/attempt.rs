@@ -9,10 +9,10 @@ use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout};
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
-use webhooks::event::first_chars;
 use webhooks::resolve::ResolveError;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
+use webhooks::text::first_chars;
 use webhooks::timestamp::Timestamp;
 
 /// What an attempt may take in all: DNS, connect, TLS, sending, headers, body.
