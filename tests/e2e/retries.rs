@@ -166,3 +166,23 @@ async fn a_failing_webhook_does_not_disturb_the_tenants_other_one() {
     bad.wait_for(6).await;
     assert_eq!(good.arrivals().len(), 3);
 }
+
+#[tokio::test]
+async fn a_dead_letter_that_is_moved_back_is_delivered_and_the_log_says_so() {
+    let tenant = Tenant::new().await;
+    let answers = [410, 500, 200];
+    let receiver = Receiver::answering(move |n| answers[n - 1].into()).await;
+    let hook = tenant.subscribe(&receiver).await;
+    job::upload(tenant.id).await;
+    let parked = dead_letter(&hook).await;
+    tenant.delivery(&hook, DeliveryStatus::Failed).await;
+
+    let world = World::get();
+    let sqs = aws_sdk_sqs::Client::new(&world.aws());
+    let queue = &world.info().delivery_queue_url;
+    sqs.send_message().queue_url(queue).message_body(parked.body).send().await.expect("it is sent");
+    let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
+    assert_eq!((row.reason, receiver.arrivals().len()), (None, 3));
+    let codes: Vec<_> = row.attempts.iter().map(|attempt| attempt.status_code).collect();
+    assert_eq!((codes.first(), codes.last()), (Some(&Some(410)), Some(&Some(200))));
+}
