@@ -26,6 +26,7 @@ use aws_config::SdkConfig;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
 use webhooks::aws::{self, chain};
@@ -52,6 +53,9 @@ use crate::verdict::{Ending, LogLine, Verdict};
 
 /// What is kept of an invocation's time for the log and the answer.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// How much earlier than everything else the log of a failed attempt is given up.
+const LOG_MARGIN: Duration = Duration::from_millis(100);
 
 /// The function: everything an invocation needs.
 #[derive(Debug)]
@@ -118,8 +122,10 @@ impl Sender {
 
         let webhooks = self.look_up(&messages).await;
         let deliveries = messages.iter().map(|message| {
-            // The answer must be given in time, or what was delivered is delivered again.
-            timeout_at(ends_at, isolate(self.deliver(message, &webhooks, ends_at)))
+            // The answer must be given in time, or what was delivered is delivered again. The log's own
+            // limit comes first, so that a slow log does not take what it describes with it.
+            let log_by = ends_at - LOG_MARGIN;
+            timeout_at(ends_at, isolate(self.deliver(message, &webhooks, log_by)))
         });
         let outcomes = join_all(deliveries).await;
 
@@ -181,7 +187,7 @@ impl Sender {
             Some(line) => {
                 // Now and not with the batch: the next attempt is made elsewhere, and may be logged
                 // before the slowest post of this batch has ended.
-                report(1, self.log.append(&line.entry(message)).await);
+                self.log_part(&line.entry(message), ends_at).await;
                 Outcome { acknowledged, success: None }
             }
             None => Outcome { acknowledged, success: None },
@@ -227,25 +233,24 @@ impl Sender {
         // A delivery can be in a batch twice, and a batch write takes no key twice.
         let (whole, again): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| seen.insert(entry.message.delivery_id));
-        let write = async {
-            report(whole.len(), self.log.put_all(&whole).await);
-            for result in join_all(again.iter().map(|entry| self.log.append(entry))).await {
-                report(1, result);
-            }
-        };
-        if timeout_at(ends_at, write).await.is_err() {
-            error!(
-                deliveries = whole.len() + again.len(),
-                "no time was left to write the delivery log"
-            );
-        }
+        report(whole.len(), timeout_at(ends_at, self.log.put_all(&whole)).await);
+        join_all(again.iter().map(|entry| self.log_part(entry, ends_at))).await;
+    }
+
+    /// Writes what one receive adds to a delivery's row.
+    async fn log_part(&self, entry: &LogEntry<'_>, ends_at: Instant) {
+        report(1, timeout_at(ends_at, self.log.append(entry)).await);
     }
 }
 
 /// A log that cannot be written is reported, and that is all: the queue is the authority.
-fn report(deliveries: usize, result: Result<(), StoreError>) {
-    if let Err(error) = result {
-        error!(deliveries, error = %chain(&error), "cannot write the delivery log");
+fn report(deliveries: usize, result: Result<Result<(), StoreError>, Elapsed>) {
+    match result {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            error!(deliveries, error = %chain(&error), "cannot write the delivery log");
+        }
+        Err(_elapsed) => error!(deliveries, "no time was left to write the delivery log"),
     }
 }
 
