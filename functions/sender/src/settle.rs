@@ -11,7 +11,7 @@ use webhooks::fault::PipelineFault;
 use webhooks::queue::{OutgoingMessage, Queue};
 
 use crate::received::{Received, Unreadable};
-use crate::step::Step;
+use crate::step::{MAX_RECEIVES, Step};
 
 /// How long a message stays hidden whose step could not be carried out.
 const UNSETTLED_DELAY: Duration = Duration::from_mins(1);
@@ -54,7 +54,14 @@ impl Queues {
             Step::DeadLetter => self.dead_letter(message, why).await,
             Step::Replace { attempts, delay, blocked_since } => {
                 let copy = message.carrying(attempts, blocked_since);
-                self.send_copy(&copy, delay).await
+                match self.send_copy(&copy, delay).await {
+                    // Only hidden, it would go to the tenant's dead letters after its last receive.
+                    Err(error) if received.receive_count >= MAX_RECEIVES => {
+                        let reason = format!("a copy cannot be queued: {}", chain(&error));
+                        self.park(reason, text(message)).await
+                    }
+                    sent => sent,
+                }
             }
             Step::Fault => self.park(why.reason, text(message)).await,
         };

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use webhooks::timestamp::Timestamp;
 
 use super::{deliver, delivery, report, sender, visibilities};
-use crate::hosted::fake_aws::{DELIVERIES, FAULTS, FakeAws, Reply};
+use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Reply};
 use crate::hosted::fixtures::{
     BODY, batch, delivery_id, id_of, message, text, webhook, webhook_with,
 };
@@ -109,6 +109,20 @@ async fn a_copy_that_cannot_be_sent_leaves_the_message_hidden_for_a_minute_and_r
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 60)]);
     assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_be_sent_at_the_last_receive_goes_to_the_operator_not_to_the_tenant() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.always("BatchGetItem", Reply::Broken);
+    aws.break_queue("SendMessage", DELIVERIES);
+    let text = text(&message(&hook, 1));
+    assert_eq!(report(&sender, batch([(text.as_str(), 5)])).await, [""; 0]);
+    let fault = &aws.queued(FAULTS)[0];
+    assert!(fault.attributes["reason"].starts_with("a copy cannot be queued"), "{fault:?}");
+    assert_eq!((aws.queued(DEAD_LETTERS).len(), receiver.connections()), (0, 0));
 }
 
 #[tokio::test]
