@@ -32,6 +32,7 @@ pub mod fault;
 
 pub mod aws;
 pub mod batch;
+pub mod bootstrap;
 pub mod env;
 pub mod queue;
 pub mod secrets;

@@ -6,20 +6,14 @@ use std::sync::Arc;
 use api::config::Config;
 use api::{AppState, gateway, router};
 use lambda_http::Error;
-use tracing::error;
+use webhooks::bootstrap::exit_code;
 use webhooks::secrets::SecretStore;
 use webhooks::store::{ApiKeyStore, WebhookStore};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     lambda_http::tracing::init_default_subscriber();
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error!(error = %webhooks::aws::chain(&*error), "the function cannot run");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run().await)
 }
 
 async fn run() -> Result<(), Error> {

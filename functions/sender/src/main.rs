@@ -6,19 +6,13 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use sender::Sender;
 use sender::config::Config;
 use serde_json::value::RawValue;
-use tracing::error;
 use webhooks::aws;
+use webhooks::bootstrap::exit_code;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     lambda_runtime::tracing::init_default_subscriber();
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error!(error = %aws::chain(&*error), "the function cannot run");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run().await)
 }
 
 async fn run() -> Result<(), Error> {
