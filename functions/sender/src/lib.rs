@@ -49,7 +49,7 @@ use crate::received::Received;
 use crate::secrets::SecretCache;
 use crate::settle::Queues;
 use crate::step::Receive;
-use crate::verdict::{Ending, LogLine, Verdict};
+use crate::verdict::{Ending, Verdict};
 
 /// What is kept of an invocation's time for the log and the answer.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -78,10 +78,10 @@ type Webhooks = Result<HashMap<WebhookId, Result<Webhook, StoreError>>, String>;
 
 /// What became of a message.
 #[derive(Debug, Default)]
-struct Outcome {
+struct Outcome<'a> {
     acknowledged: bool,
     /// What the log is to say of a delivery that succeeded at once; of all others it has been told.
-    success: Option<LogLine>,
+    success: Option<LogEntry<'a>>,
 }
 
 impl Sender {
@@ -138,9 +138,7 @@ impl Sender {
             if !outcome.acknowledged {
                 response.add_failure(received.message_id.clone());
             }
-            if let (Ok(message), Some(line)) = (&received.content, outcome.success) {
-                successes.push(line.entry(message));
-            }
+            successes.extend(outcome.success);
         }
         self.log_successes(successes, ends_at).await;
         Ok(response)
@@ -162,7 +160,12 @@ impl Sender {
     }
 
     /// Does everything about one message, but for the log of an immediate success.
-    async fn deliver(&self, received: &Received, webhooks: &Webhooks, ends_at: Instant) -> Outcome {
+    async fn deliver<'a>(
+        &self,
+        received: &'a Received,
+        webhooks: &Webhooks,
+        ends_at: Instant,
+    ) -> Outcome<'a> {
         let message = match &received.content {
             Ok(message) => message,
             Err(unreadable) => {
@@ -180,18 +183,16 @@ impl Sender {
             .unwrap_or_else(|| panicked(receive, message, webhooks));
         let verdict = Verdict::of(ending, receive, message);
         let acknowledged = self.queues.settle(received, message, verdict.step, verdict.why).await;
-        match verdict.log {
-            Some(line) if line.is_immediate_success() => {
-                Outcome { acknowledged, success: Some(line) }
-            }
-            Some(line) => {
-                // Now and not with the batch: the next attempt is made elsewhere, and may be logged
-                // before the slowest post of this batch has ended.
-                self.log_part(&line.entry(message), ends_at).await;
-                Outcome { acknowledged, success: None }
-            }
-            None => Outcome { acknowledged, success: None },
+        let (success, other) = match verdict.log {
+            Some(entry) if entry.is_immediate_success() => (Some(entry), None),
+            other => (None, other),
+        };
+        if let Some(entry) = other {
+            // Now and not with the batch: the next attempt is made elsewhere, and may be logged before
+            // the slowest post of this batch has ended.
+            self.log_part(&entry, ends_at).await;
         }
+        Outcome { acknowledged, success }
     }
 
     /// Makes the attempt, unless something forbids it.

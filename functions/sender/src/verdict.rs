@@ -30,51 +30,28 @@ pub enum Ending {
 
 /// What follows.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Verdict<'a> {
     /// What the queues are told.
     pub step: Step,
     /// What the delivery log is told, if anything.
-    pub log: Option<LogLine>,
+    pub log: Option<LogEntry<'a>>,
     /// What the dead-letter queue is told, should the step lead there.
     pub why: DeadLetterReason,
 }
 
-/// What the delivery log is to say of a receive.
-#[derive(Debug)]
-pub struct LogLine {
-    /// Where the delivery stands now.
-    pub status: DeliveryStatus,
-    /// The attempt that was made, if one was.
-    pub attempt: Option<Attempt>,
-    /// Why the delivery ended without success.
-    pub reason: Option<String>,
-}
-
-impl LogLine {
-    /// Whether this is all that there will ever be to say, so that it can be put without a read.
-    #[must_use]
-    pub fn is_immediate_success(&self) -> bool {
-        self.status == DeliveryStatus::Delivered
-            && self.attempt.as_ref().is_some_and(|attempt| attempt.number == 1)
-    }
-
-    /// The line as an entry about `message`, of now.
-    #[must_use]
-    pub fn entry(self, message: &DeliveryMessage) -> LogEntry<'_> {
-        let Self { status, attempt, reason } = self;
-        LogEntry { message, status, attempt, reason, at: Timestamp::now() }
-    }
-}
-
-impl Verdict {
+impl<'a> Verdict<'a> {
     /// The verdict on `message`, whose receive ended so.
     #[must_use]
-    pub fn of(ending: Ending, receive: Receive, message: &DeliveryMessage) -> Self {
+    pub fn of(ending: Ending, receive: Receive, message: &'a DeliveryMessage) -> Self {
+        let now = Timestamp::now();
+        let entry =
+            |status, attempt, reason| LogEntry { message, status, attempt, reason, at: now };
         match ending {
             Ending::Attempted { attempt, answer, policy } => {
                 let step = after_attempt(answer, receive, policy);
                 tell(&attempt, step, message);
                 let status = step.status();
+                let reason = attempt.error.clone().filter(|_| status == DeliveryStatus::Failed);
                 Self {
                     step,
                     why: DeadLetterReason {
@@ -82,11 +59,7 @@ impl Verdict {
                         status_code: attempt.status_code,
                         attempts: attempt.number,
                     },
-                    log: Some(LogLine {
-                        status,
-                        reason: attempt.error.clone().filter(|_| status == DeliveryStatus::Failed),
-                        attempt: Some(attempt),
-                    }),
+                    log: Some(entry(status, Some(attempt), reason)),
                 }
             }
             Ending::Cancelled(reason) => {
@@ -94,20 +67,15 @@ impl Verdict {
                 Self {
                     step: Step::Acknowledge,
                     why: DeadLetterReason::default(),
-                    log: Some(LogLine {
-                        status: DeliveryStatus::Cancelled,
-                        attempt: None,
-                        reason: Some(reason.to_owned()),
-                    }),
+                    log: Some(entry(DeliveryStatus::Cancelled, None, Some(reason.to_owned()))),
                 }
             }
             Ending::Blocked(reason) => {
-                let step = after_block(receive, Timestamp::now());
+                let step = after_block(receive, now);
                 error!(delivery.id = %message.delivery_id, webhook.id = %message.webhook_config_id, reason, ?step, "a delivery is held up by a fault of ours");
-                let given_up = (step == Step::Fault).then(|| LogLine {
-                    status: DeliveryStatus::Failed,
-                    attempt: None,
-                    reason: Some("an internal error kept the delivery from being made".to_owned()),
+                let given_up = (step == Step::Fault).then(|| {
+                    let reason = "an internal error kept the delivery from being made".to_owned();
+                    entry(DeliveryStatus::Failed, None, Some(reason))
                 });
                 let why = DeadLetterReason { reason, ..DeadLetterReason::default() };
                 Self { step, why, log: given_up }

@@ -49,6 +49,13 @@ pub struct LogEntry<'a> {
 }
 
 impl LogEntry<'_> {
+    /// Whether this is all that there will ever be to say, so that it can be put without a read.
+    #[must_use]
+    pub fn is_immediate_success(&self) -> bool {
+        self.status == DeliveryStatus::Delivered
+            && self.attempt.as_ref().is_some_and(|attempt| attempt.number == 1)
+    }
+
     fn completed_at(&self) -> Option<Timestamp> {
         (self.status != DeliveryStatus::Pending).then_some(self.at)
     }
