@@ -5,6 +5,9 @@ pub mod deliveries;
 mod transaction;
 pub mod webhooks;
 
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+
 use crate::aws::AwsError;
 
 pub use api_keys::ApiKeyStore;
@@ -37,6 +40,11 @@ pub enum StoreError {
         /// How many keys or items.
         count: usize,
     },
+}
+
+/// Whether an update was not made because its condition did not hold.
+fn condition_failed<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
 /// How often a batch call is made for what it leaves unprocessed.

@@ -7,13 +7,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::sleep;
 
-use super::{MAX_BATCH_CALLS, StoreError, backoff};
+use super::{MAX_BATCH_CALLS, StoreError, backoff, condition_failed};
 use crate::aws::AwsError;
 use crate::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
 use crate::event::EventName;
@@ -186,13 +185,7 @@ impl DeliveryLog {
             .await;
         match answer {
             Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
+            Err(error) if condition_failed(&error) => Ok(()),
             Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
         }
     }

@@ -7,7 +7,6 @@ mod row;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, TransactWriteItem, Update,
 };
@@ -15,7 +14,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use super::transaction::transact;
-use super::{MAX_BATCH_CALLS, StoreError, backoff};
+use super::{MAX_BATCH_CALLS, StoreError, backoff, condition_failed};
 use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
 use crate::timestamp::Timestamp;
@@ -279,13 +278,7 @@ impl WebhookStore {
         }
         match request.send().await {
             Ok(answer) => answer.attributes.map(row::read).transpose(),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(None)
-            }
+            Err(error) if condition_failed(&error) => Ok(None),
             Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
         }
     }
