@@ -4,8 +4,8 @@
 //! since a machine's speed drifts more than the guard costs. The endpoint is named by host name, so that
 //! every new connection asks the resolver; it answers on a thread of its own.
 
-mod endpoint;
-mod round;
+
+
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use sender::guard;
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve;
 
-use crate::round::Round;
+use bench::endpoint;
+use bench::round::Round;
 
 /// Rounds of each kind: many short ones, so that what else the machine does falls on both sides alike.
 const ROUNDS: usize = 101;

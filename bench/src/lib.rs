@@ -1,0 +1,6 @@
+//! What every figure in the README and in `docs/PERFORMANCE.md` comes from.
+
+pub mod endpoint;
+pub mod round;
+pub mod spread;
+pub mod table;
