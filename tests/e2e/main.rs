@@ -10,6 +10,7 @@ mod api;
 mod control;
 mod events;
 mod faults;
+mod neighbours;
 mod permissions;
 mod retries;
 mod samples;

@@ -1,0 +1,51 @@
+//! What the neighbours of a webhook cost it: it waits neither for one that is flooded nor for one that hangs.
+//!
+//! The flood is scaled down to what fits into the sender's concurrency at once, because the emulator hands
+//! out messages in their order and knows no fair queues. What a queue that does so makes of 10,000 events
+//! is simulated in the benchmark (`bench/src/neighbours.rs`).
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use webhooks::delivery::DeliveryStatus;
+
+use crate::support::receiver::{Answer, Receiver};
+use crate::support::tenant::Tenant;
+use crate::support::{eventually, job};
+
+/// Six batches: more than the five that are under way at most where a mapping has no `MaximumConcurrency`,
+/// and few enough to leave the other tests theirs.
+const FLOOD: usize = 60;
+/// How long the flooded endpoint takes to answer, so that its batches stay under way.
+const SLOW: Duration = Duration::from_secs(8);
+/// What an attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_flood_and_an_endpoint_that_hangs_do_not_delay_a_third_webhook() {
+    let flooded = Receiver::answering(|_| Answer { after: SLOW, ..200.into() }).await;
+    let hanging = Receiver::answering(|_| Answer { after: 2 * ATTEMPT, ..200.into() }).await;
+    let quiet = Receiver::start().await;
+    let (crowd, tenant) = (Tenant::new().await, Tenant::new().await);
+    let flooded_hook = crowd.subscribe(&flooded).await;
+    // Of the same tenant, so that their deliveries of an event come in the same batch.
+    tenant.subscribe(&hanging).await;
+    tenant.subscribe(&quiet).await;
+
+    join_all((0..FLOOD).map(|_| job::upload(crowd.id))).await;
+    let flood = flooded.wait_for(FLOOD).await;
+    join_all((0..3).map(|_| job::upload(tenant.id))).await;
+    let hanging = hanging.wait_for(3).await;
+    // Until then no invocation has ended that has one of the neighbours' posts.
+    let first_end = (flood[0].at + SLOW).min(hanging[0].at + ATTEMPT);
+    for arrival in quiet.wait_for(3).await {
+        assert!(arrival.at < first_end, "{:?} too late", arrival.at - first_end);
+    }
+
+    eventually("the flood to be delivered", async || {
+        let rows = crowd.deliveries(&flooded_hook).await;
+        let all = rows.iter().all(|row| row.status == DeliveryStatus::Delivered);
+        (rows.len() == FLOOD && all).then_some(())
+    })
+    .await;
+}
