@@ -1,0 +1,266 @@
+//! The delivery queue as AWS describes standard queues: what is handed out next, and what is in flight.
+//!
+//! The rule: everything here is from <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>
+//! (and <https://aws.amazon.com/blogs/compute/building-resilient-multi-tenant-systems-with-amazon-sqs-fair-queues/>:
+//! without groups, older messages come first), but for `RECENT`, about which AWS says nothing.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A group may be noisy only with so many messages in flight, unless it is so by its processing time.
+const NOISY_IN_FLIGHT: u32 = 30;
+/// A group is noisy with more than this share of what is in flight, or of the recent processing time.
+const NOISY_SHARE: f64 = 0.1;
+/// A group to which nothing was sent for so long is not noisy.
+const NOT_SENDING: Duration = Duration::from_mins(5);
+/// Processing time counts half as much after about two thirds of this. Our assumption.
+const RECENT: Duration = Duration::from_mins(1);
+
+/// Time since the simulation began.
+pub type Time = Duration;
+
+/// Whether messages carry their webhook's id as `MessageGroupId`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouping {
+    /// They do: a fair queue.
+    ByWebhook,
+    /// They do not.
+    None,
+}
+
+/// A message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// When its event was queued.
+    pub queued_at: Time,
+    /// The webhook's number.
+    pub webhook: usize,
+    /// Attempts made by earlier copies.
+    pub attempts_before: u32,
+    /// Receives so far.
+    pub receives: u32,
+    /// When it was received last.
+    pub received_at: Time,
+}
+
+impl Message {
+    /// The first message of a delivery.
+    #[must_use]
+    pub fn first(webhook: usize, queued_at: Time) -> Self {
+        Self { queued_at, webhook, attempts_before: 0, receives: 0, received_at: Time::ZERO }
+    }
+}
+
+/// The queue.
+#[derive(Debug)]
+pub struct Queue {
+    grouping: Grouping,
+    /// By webhook; without groups there is one for all.
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    /// The oldest first.
+    visible: VecDeque<Message>,
+    in_flight: u32,
+    processing: Recent,
+    last_sent_at: Time,
+}
+
+impl Queue {
+    /// An empty queue for messages of so many webhooks.
+    #[must_use]
+    pub fn new(grouping: Grouping, webhooks: usize) -> Self {
+        let groups = match grouping {
+            Grouping::ByWebhook => webhooks,
+            Grouping::None => 1,
+        };
+        Self { grouping, groups: (0..groups).map(|_| Group::default()).collect() }
+    }
+
+    /// Whether no message is visible.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.groups.iter().all(|group| group.visible.is_empty())
+    }
+
+    /// Takes a new message.
+    pub fn send(&mut self, message: Message, now: Time) {
+        let group = self.group(&message);
+        group.last_sent_at = now;
+        group.place(message);
+    }
+
+    /// Hands out up to `limit` messages, which are in flight from now on.
+    pub fn receive(&mut self, limit: usize, now: Time) -> Vec<Message> {
+        let slow = self.slow(now);
+        let mut batch = Vec::with_capacity(limit);
+        while batch.len() < limit
+            && let Some(next) = self.next(&slow, now)
+            && let Some(message) = self.groups[next].visible.pop_front()
+        {
+            self.groups[next].in_flight += 1;
+            batch.push(Message { receives: message.receives + 1, received_at: now, ..message });
+        }
+        batch
+    }
+
+    /// Deletes a message that is in flight.
+    pub fn delete(&mut self, message: &Message, now: Time) {
+        let group = self.group(message);
+        group.in_flight -= 1;
+        group.processing.add(now.saturating_sub(message.received_at), now);
+    }
+
+    /// Makes a message that is in flight visible again.
+    pub fn show(&mut self, message: Message, now: Time) {
+        self.delete(&message, now);
+        self.group(&message).place(message);
+    }
+
+    fn group(&mut self, message: &Message) -> &mut Group {
+        match self.grouping {
+            Grouping::ByWebhook => &mut self.groups[message.webhook],
+            Grouping::None => &mut self.groups[0],
+        }
+    }
+
+    /// The group whose turn it is: a quiet one with the oldest message, else the noisy one with the fewest
+    /// messages in flight.
+    fn next(&self, slow: &[bool], now: Time) -> Option<usize> {
+        let in_flight = self.groups.iter().map(|group| group.in_flight).sum();
+        let turns = self.groups.iter().zip(slow).enumerate().filter_map(|(at, (group, slow))| {
+            let oldest = group.visible.front()?.queued_at;
+            let is_noisy = (*slow || group.is_many(in_flight)) && group.is_sending(now);
+            Some((is_noisy.then_some(group.in_flight), oldest, at))
+        });
+        turns.min().map(|(_, _, at)| at)
+    }
+
+    /// Of each group, whether it takes more than its share of the recent processing time.
+    fn slow(&self, now: Time) -> Vec<bool> {
+        let seconds: Vec<_> = self.groups.iter().map(|group| group.processing.at(now)).collect();
+        let all: f64 = seconds.iter().sum();
+        seconds.iter().map(|seconds| *seconds > NOISY_SHARE * all).collect()
+    }
+}
+
+impl Group {
+    fn place(&mut self, message: Message) {
+        let older = self.visible.partition_point(|other| other.queued_at <= message.queued_at);
+        self.visible.insert(older, message);
+    }
+
+    /// Whether it has more than its share of all messages in flight.
+    fn is_many(&self, in_flight: u32) -> bool {
+        self.in_flight >= NOISY_IN_FLIGHT
+            && f64::from(self.in_flight) > NOISY_SHARE * f64::from(in_flight)
+    }
+
+    fn is_sending(&self, now: Time) -> bool {
+        now < self.last_sent_at + NOT_SENDING
+    }
+}
+
+/// Seconds of which the older ones count less and less.
+#[derive(Debug, Default)]
+struct Recent {
+    seconds: f64,
+    as_of: Time,
+}
+
+impl Recent {
+    fn at(&self, now: Time) -> f64 {
+        self.seconds * (-now.saturating_sub(self.as_of).div_duration_f64(RECENT)).exp()
+    }
+
+    fn add(&mut self, time: Duration, now: Time) {
+        *self = Self { seconds: self.at(now) + time.as_secs_f64(), as_of: now };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::from_secs(seconds)
+    }
+
+    /// A queue of two webhooks, of which number 0 has had `flood` messages queued before number 1 had one.
+    fn flooded(grouping: Grouping, flood: usize) -> Queue {
+        let mut queue = Queue::new(grouping, 2);
+        for _ in 0..flood {
+            queue.send(Message::first(0, at(1)), at(1));
+        }
+        queue.send(Message::first(1, at(2)), at(2));
+        queue
+    }
+
+    /// The webhook that comes first when `queue` is asked at `now`.
+    fn first(queue: &mut Queue, now: Time) -> usize {
+        queue.receive(1, now)[0].webhook
+    }
+
+    #[test]
+    fn a_noisy_group_waits_behind_a_quiet_one() {
+        let mut queue = flooded(Grouping::ByWebhook, 100);
+        queue.receive(30, at(1));
+        assert_eq!(first(&mut queue, at(2)), 1);
+    }
+
+    #[test]
+    fn a_group_with_fewer_than_30_messages_in_flight_is_not_noisy_by_them() {
+        let mut queue = flooded(Grouping::ByWebhook, 100);
+        queue.receive(29, at(1));
+        assert_eq!(first(&mut queue, at(2)), 0);
+    }
+
+    #[test]
+    fn a_group_with_few_messages_in_flight_is_noisy_when_they_take_long() {
+        let mut queue = flooded(Grouping::ByWebhook, 2);
+        for message in queue.receive(1, at(1)) {
+            queue.delete(&message, at(2));
+        }
+        assert_eq!(first(&mut queue, at(2)), 1);
+    }
+
+    #[test]
+    fn of_two_noisy_groups_the_one_with_less_in_flight_comes_first() {
+        let mut queue = flooded(Grouping::ByWebhook, 100);
+        // The quiet one's message is among them.
+        queue.receive(61, at(2));
+        for _ in 0..100 {
+            queue.send(Message::first(1, at(2)), at(2));
+        }
+        assert!(queue.receive(59, at(2)).iter().all(|message| message.webhook == 1));
+        let both = queue.receive(20, at(2));
+        assert_eq!(both.iter().filter(|message| message.webhook == 1).count(), 10);
+    }
+
+    #[test]
+    fn a_group_that_was_sent_nothing_for_five_minutes_is_not_noisy() {
+        let mut queue = flooded(Grouping::ByWebhook, 100);
+        queue.receive(30, at(1));
+        assert_eq!(first(&mut queue, at(1) + NOT_SENDING), 0);
+    }
+
+    #[test]
+    fn without_groups_the_oldest_message_comes_first() {
+        let mut queue = flooded(Grouping::None, 100);
+        queue.receive(30, at(1));
+        let rest = queue.receive(100, at(2));
+        assert_eq!(rest.iter().position(|message| message.webhook == 1), Some(70));
+    }
+
+    #[test]
+    fn a_message_in_flight_is_not_handed_out_until_it_is_visible_again() {
+        let mut queue = Queue::new(Grouping::ByWebhook, 1);
+        queue.send(Message::first(0, at(0)), at(0));
+        let message = queue.receive(10, at(0)).remove(0);
+        assert!(queue.is_drained());
+        queue.show(message, at(1));
+        assert_eq!(queue.receive(10, at(1))[0].receives, 2);
+    }
+}
