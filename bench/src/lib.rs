@@ -1,7 +1,23 @@
 //! What every figure in the README and in `docs/PERFORMANCE.md` comes from.
 
-pub mod endpoint;
-pub mod neighbours;
-pub mod round;
+pub mod bench;
+pub mod progress;
 pub mod spread;
 pub mod table;
+
+pub mod cores;
+pub mod process;
+pub mod server;
+
+pub mod aws;
+pub mod function;
+pub mod given;
+pub mod receiver;
+
+pub mod bare;
+pub mod rates;
+
+pub mod endpoint;
+pub mod round;
+
+pub mod neighbours;
