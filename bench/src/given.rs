@@ -1,5 +1,8 @@
 //! What the functions are given, in the form in which AWS hands it over: rows, messages, batches.
 
+pub mod changes;
+pub mod requests;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -120,22 +123,27 @@ pub fn batch(messages: &[Message]) -> Bytes {
 /// The sender, as `template.yaml` sets it up, but for this machine's network, which it may dial.
 #[must_use]
 pub fn sender(path: PathBuf, aws_endpoint: &str, extra_ca_file: &str) -> Program {
+    let own = [
+        ("DELIVERIES_TABLE", "Deliveries"),
+        ("DEAD_LETTER_QUEUE_URL", "https://sqs.bench/123456789012/dead-letters"),
+        ("DELIVERY_LOG_DAYS", "30"),
+        ("EXTRA_CA_FILE", extra_ca_file),
+    ];
+    program(path, aws_endpoint, &own)
+}
+
+/// A function, with what several of them are told and what only this one is.
+fn program(path: PathBuf, aws_endpoint: &str, own: &[(&'static str, &str)]) -> Program {
+    let shared = [
+        ("WEBHOOKS_TABLE", "WebhookConfigs"),
+        ("DELIVERY_QUEUE_URL", "https://sqs.bench/123456789012/deliveries"),
+        ("PIPELINE_FAULTS_QUEUE_URL", "https://sqs.bench/123456789012/pipeline-faults"),
+        ("SECRETS_PREFIX", "docintell-webhooks"),
+        ("ALLOW_HTTP_ENDPOINTS", "true"),
+        ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+    ];
     let mut environment = aws::credentials(aws_endpoint);
-    environment.extend(
-        [
-            ("WEBHOOKS_TABLE", "WebhookConfigs"),
-            ("DELIVERIES_TABLE", "Deliveries"),
-            ("DELIVERY_QUEUE_URL", "https://sqs.bench/123456789012/deliveries"),
-            ("DEAD_LETTER_QUEUE_URL", "https://sqs.bench/123456789012/dead-letters"),
-            ("PIPELINE_FAULTS_QUEUE_URL", "https://sqs.bench/123456789012/pipeline-faults"),
-            ("SECRETS_PREFIX", "docintell-webhooks"),
-            ("DELIVERY_LOG_DAYS", "30"),
-            ("ALLOW_HTTP_ENDPOINTS", "true"),
-            ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
-            ("EXTRA_CA_FILE", extra_ca_file),
-        ]
-        .map(|(name, value)| (name, value.to_owned())),
-    );
+    environment.extend(shared.iter().chain(own).map(|&(name, value)| (name, value.to_owned())));
     Program { path, arguments: Vec::new(), environment }
 }
 
