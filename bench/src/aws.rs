@@ -1,14 +1,16 @@
 //! The AWS that a measured function knows: DynamoDB, SQS and Secrets Manager over their JSON protocols,
 //! answering at memory speed.
 //!
-//! The rule: it counts every request with its size and what AWS would charge for, and keeps nothing else of
-//! what it is told. Writes change no row that can be read.
+//! The rule: it counts every request with its size and what AWS would charge for. Writes change no row that
+//! can be read; of the log its size is kept, and messages where they are wanted.
 
+mod log;
 mod size;
 pub mod usage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use http_body_util::Full;
@@ -17,6 +19,8 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, Server};
+use log::DeliveryLog;
+pub use log::Stored;
 use usage::{Operation, Usage};
 
 /// The endpoint of every AWS service that the functions use.
@@ -35,9 +39,21 @@ struct Account {
     keys: HashMap<String, Value>,
     /// The text of the one secret that every webhook has.
     secret: String,
-    /// Bytes of the attempts in each pending delivery's row.
-    attempts: HashMap<String, usize>,
+    log: DeliveryLog,
+    /// Messages that were sent, where they are wanted.
+    sent: Option<Vec<Sent>>,
+    /// How long each answer takes.
+    latency: Duration,
     usage: Usage,
+}
+
+/// A message that a function has sent to a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The queue's URL.
+    pub queue: String,
+    /// The message's text.
+    pub body: String,
 }
 
 /// The environment in which the SDK finds an endpoint, a region and credentials.
@@ -61,7 +77,15 @@ impl Aws {
         let account = Arc::new(Mutex::new(Account { secret, ..Account::default() }));
         let server = Server::start(None, {
             let account = Arc::clone(&account);
-            move |request| std::future::ready(serve(&account, &request))
+            move |request| {
+                let (answer, latency) = serve(&account, &request);
+                async move {
+                    if !latency.is_zero() {
+                        tokio::time::sleep(latency).await;
+                    }
+                    answer
+                }
+            }
         })
         .await?;
         Ok(Self { server, account })
@@ -86,6 +110,28 @@ impl Aws {
         self.account().keys.insert(hash, row);
     }
 
+    /// From now on every answer takes so long.
+    pub fn answer_after(&self, latency: Duration) {
+        self.account().latency = latency;
+    }
+
+    /// From now on messages that are sent can be taken.
+    pub fn keep_messages(&self) {
+        self.account().sent = Some(Vec::new());
+    }
+
+    /// The messages that were sent since the last time.
+    #[must_use]
+    pub fn take_messages(&self) -> Vec<Sent> {
+        self.account().sent.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How large the delivery log is.
+    #[must_use]
+    pub fn stored_deliveries(&self) -> Stored {
+        self.account().log.stored()
+    }
+
     /// What was asked for since the last time.
     #[must_use]
     pub fn take_usage(&self) -> Usage {
@@ -101,7 +147,8 @@ fn locked(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(account: &Mutex<Account>, request: &Request<Bytes>) -> Answer {
+/// The answer, and how long it is to take.
+fn serve(account: &Mutex<Account>, request: &Request<Bytes>) -> (Answer, Duration) {
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let name = target.and_then(|target| target.split_once('.')).map_or("", |(_, name)| name);
     let mut account = locked(account);
@@ -117,7 +164,7 @@ fn serve(account: &Mutex<Account>, request: &Request<Bytes>) -> Answer {
     };
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
-    answer
+    (answer, account.latency)
 }
 
 impl Account {
@@ -144,9 +191,8 @@ impl Account {
             Operation::BatchWriteItem => {
                 let tables = input["RequestItems"].as_object().into_iter().flatten();
                 let puts = tables.flat_map(|(_, puts)| puts.as_array().into_iter().flatten());
-                let units =
-                    puts.map(|put| size::write_units(size::of_item(&put["PutRequest"]["Item"])));
-                (json!({"UnprocessedItems": {}}), units.sum())
+                let units = puts.map(|put| self.log.put(&put["PutRequest"]["Item"])).sum();
+                (json!({"UnprocessedItems": {}}), units)
             }
             Operation::UpdateItem => self.update(input),
             Operation::TransactWriteItems => {
@@ -157,6 +203,7 @@ impl Account {
                 (json!({}), units.sum())
             }
             Operation::SendMessageBatch => {
+                self.keep(input, input["Entries"].as_array().map_or(&[], Vec::as_slice));
                 let entries = input["Entries"].as_array().into_iter().flatten();
                 let sent = entries
                     .map(|it| json!({"Id": it["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));
@@ -164,9 +211,12 @@ impl Account {
                 (answer, size::queue_units(input))
             }
             Operation::SendMessage => {
+                self.keep(input, std::slice::from_ref(input));
                 (json!({"MessageId": "m", "MD5OfMessageBody": ""}), size::queue_units(input))
             }
-            Operation::ChangeMessageVisibility => (json!({}), 1),
+            Operation::ChangeMessageVisibility
+            | Operation::ReceiveMessage
+            | Operation::DeleteMessageBatch => (json!({}), 1),
             Operation::GetSecretValue => {
                 (json!({"SecretString": self.secret, "VersionId": input["VersionId"]}), 1)
             }
@@ -198,22 +248,24 @@ impl Account {
         (json!({"Responses": responses, "UnprocessedKeys": {}}), units)
     }
 
-    /// An update of a webhook is answered with its row as it was; one of a delivery grows its attempts.
-    fn update(&mut self, input: &Value) -> (Value, u64) {
-        let (key, values) = (&input["Key"], &input["ExpressionAttributeValues"]);
-        let said = size::of_item(key) + size::of_item(values);
-        let Some(delivery) = key["delivery_id"]["S"].as_str() else {
-            let row = self.webhook(key).cloned().unwrap_or_default();
-            let bytes = size::of_item(&row).max(said);
-            return (json!({"Attributes": row}), size::write_units(bytes));
-        };
-        let before = self.attempts.get(delivery).copied().unwrap_or_default();
-        if values[":status"]["S"] == "pending" {
-            let attempts = before + size::of_value(&values[":attempts"]);
-            self.attempts.insert(delivery.to_owned(), attempts);
-        } else {
-            self.attempts.remove(delivery);
+    fn keep(&mut self, input: &Value, messages: &[Value]) {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        if let Some(sent) = &mut self.sent {
+            let queue = &input["QueueUrl"];
+            let kept = |it: &Value| Sent { queue: text(queue), body: text(&it["MessageBody"]) };
+            sent.extend(messages.iter().map(kept));
         }
-        (json!({}), size::write_units(said + before))
+    }
+
+    /// An update of a webhook is answered with its row as it was.
+    fn update(&mut self, input: &Value) -> (Value, u64) {
+        let key = &input["Key"];
+        if key["delivery_id"].is_object() {
+            return (json!({}), self.log.update(input));
+        }
+        let row = self.webhook(key).cloned().unwrap_or_default();
+        let said = size::of_item(key) + size::of_item(&input["ExpressionAttributeValues"]);
+        let units = size::write_units(size::of_item(&row).max(said));
+        (json!({"Attributes": row}), units)
     }
 }

@@ -15,15 +15,30 @@ pub enum Operation {
     TransactWriteItems,
     SendMessage,
     SendMessageBatch,
+    ReceiveMessage,
     ChangeMessageVisibility,
+    DeleteMessageBatch,
     GetSecretValue,
     CreateSecret,
     PutSecretValue,
     DeleteSecret,
 }
 
+/// What AWS counts an operation in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// DynamoDB's read units.
+    Read,
+    /// DynamoDB's write units.
+    Write,
+    /// Requests to SQS, of 64 KB each.
+    Queue,
+    /// Calls to Secrets Manager.
+    Secret,
+}
+
 /// All of them, by their names in a request.
-const OPERATIONS: [(&str, Operation); 13] = [
+const OPERATIONS: [(&str, Operation); 15] = [
     ("GetItem", Operation::GetItem),
     ("Query", Operation::Query),
     ("BatchGetItem", Operation::BatchGetItem),
@@ -32,7 +47,9 @@ const OPERATIONS: [(&str, Operation); 13] = [
     ("TransactWriteItems", Operation::TransactWriteItems),
     ("SendMessage", Operation::SendMessage),
     ("SendMessageBatch", Operation::SendMessageBatch),
+    ("ReceiveMessage", Operation::ReceiveMessage),
     ("ChangeMessageVisibility", Operation::ChangeMessageVisibility),
+    ("DeleteMessageBatch", Operation::DeleteMessageBatch),
     ("GetSecretValue", Operation::GetSecretValue),
     ("CreateSecret", Operation::CreateSecret),
     ("PutSecretValue", Operation::PutSecretValue),
@@ -44,6 +61,24 @@ impl Operation {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         OPERATIONS.iter().find(|(it, _)| *it == name).map(|&(_, operation)| operation)
+    }
+
+    /// What it is counted in.
+    #[must_use]
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::GetItem | Self::Query | Self::BatchGetItem => Unit::Read,
+            Self::BatchWriteItem | Self::UpdateItem | Self::TransactWriteItems => Unit::Write,
+            Self::SendMessage
+            | Self::SendMessageBatch
+            | Self::ReceiveMessage
+            | Self::ChangeMessageVisibility
+            | Self::DeleteMessageBatch => Unit::Queue,
+            Self::GetSecretValue
+            | Self::CreateSecret
+            | Self::PutSecretValue
+            | Self::DeleteSecret => Unit::Secret,
+        }
     }
 }
 
@@ -84,6 +119,13 @@ impl Usage {
     #[must_use]
     pub fn of(&self, operation: Operation) -> Requests {
         self.0.get(&operation).copied().unwrap_or_default()
+    }
+
+    /// What is charged of one kind.
+    #[must_use]
+    pub fn units(&self, unit: Unit) -> u64 {
+        let those = self.0.iter().filter(|(operation, _)| operation.unit() == unit);
+        those.map(|(_, requests)| requests.units).sum()
     }
 
     /// The requests of all operations together.

@@ -1,0 +1,170 @@
+//! The delivery log as DynamoDB charges for it: how large each row is and grows. Of a delivery that has
+//! ended only the size is kept.
+//!
+//! The rule: conditions are taken to hold; what a benchmark writes, it writes once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::size;
+
+/// The delivery log.
+#[derive(Debug, Default)]
+pub struct DeliveryLog {
+    stored: Stored,
+    /// Of deliveries that have not ended, by id, the bytes of each attribute's value.
+    open: HashMap<String, Row>,
+}
+
+/// How much a table holds.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of them all.
+    pub bytes: u64,
+}
+
+type Row = BTreeMap<String, usize>;
+
+impl DeliveryLog {
+    /// What the log holds.
+    pub fn stored(&self) -> Stored {
+        self.stored
+    }
+
+    /// Puts a row whole; the write units.
+    pub fn put(&mut self, item: &Value) -> u64 {
+        let bytes = size::of_item(item);
+        self.stored.rows += 1;
+        self.stored.bytes += bytes as u64;
+        size::write_units(bytes)
+    }
+
+    /// Carries out an `UpdateItem`; the write units: of the row before or after, whichever is larger.
+    pub fn update(&mut self, input: &Value) -> u64 {
+        let key = &input["Key"];
+        let delivery = key["delivery_id"]["S"].as_str().unwrap_or_default();
+        let before = self.open.remove(delivery);
+        let bytes_before = before.as_ref().map_or(0, bytes);
+        self.stored.rows += u64::from(before.is_none());
+        let row = updated(before.unwrap_or_else(|| attributes(key)), input);
+        let bytes = bytes(&row);
+        self.stored.bytes += bytes as u64;
+        self.stored.bytes -= bytes_before as u64;
+        if input["ExpressionAttributeValues"][":status"]["S"] == "pending" {
+            self.open.insert(delivery.to_owned(), row);
+        }
+        size::write_units(bytes.max(bytes_before))
+    }
+}
+
+fn attributes(item: &Value) -> Row {
+    let attributes = item.as_object().into_iter().flatten();
+    attributes.map(|(name, value)| (name.clone(), size::of_value(value))).collect()
+}
+
+fn bytes(row: &Row) -> usize {
+    row.iter().map(|(name, bytes)| name.len() + bytes).sum()
+}
+
+/// The row after the `SET` and `REMOVE` of an update.
+fn updated(mut row: Row, input: &Value) -> Row {
+    let expression = input["UpdateExpression"].as_str().unwrap_or_default();
+    let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((expression, ""));
+    let name = |text: &str| {
+        let alias = input["ExpressionAttributeNames"][text].as_str();
+        alias.unwrap_or(text).to_owned()
+    };
+    let old = row.clone();
+    for assignment in parts(set.trim_start_matches("SET ")) {
+        let Some((attribute, operand)) = assignment.split_once('=') else { continue };
+        let bytes = of_operand(operand.trim(), &old, &input["ExpressionAttributeValues"]);
+        row.insert(name(attribute.trim()), bytes);
+    }
+    for attribute in parts(remove) {
+        row.remove(&name(attribute));
+    }
+    row
+}
+
+/// Bytes of what an assignment's right side stands for.
+fn of_operand(operand: &str, row: &Row, values: &Value) -> usize {
+    let arguments = |function: &str| -> Option<[&str; 2]> {
+        parts(operand.strip_prefix(function)?.strip_suffix(')')?).try_into().ok()
+    };
+    if let Some([attribute, default]) = arguments("if_not_exists(") {
+        let existing = row.get(attribute).copied();
+        return existing.unwrap_or_else(|| of_operand(default, row, values));
+    }
+    if let Some([first, second]) = arguments("list_append(") {
+        // Two lists become one, which says once that it is a list.
+        let both = of_operand(first, row, values) + of_operand(second, row, values);
+        return both - size::of_value(&serde_json::json!({"L": []}));
+    }
+    size::of_value(&values[operand])
+}
+
+/// What commas outside of parentheses separate.
+fn parts(list: &str) -> Vec<&str> {
+    let mut depth = 0_u32;
+    let parts = list.split(|character| {
+        match character {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        character == ',' && depth == 0
+    });
+    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const EMPTY_LIST: usize = 3;
+
+    /// An attempt whose error has so many bytes.
+    fn update(status: &str, error: usize) -> Value {
+        json!({
+            "Key": {"delivery_id": {"S": "d"}},
+            "UpdateExpression": "SET #status = :status, attempts = \
+                list_append(if_not_exists(attempts, :none), :attempts), last = if_not_exists(last, :last) \
+                REMOVE reason, other",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {
+                ":status": {"S": status},
+                ":none": {"L": []},
+                ":attempts": {"L": [{"S": "e".repeat(error)}]},
+                ":last": {"N": "1"},
+            },
+        })
+    }
+
+    #[test]
+    fn a_row_grows_by_its_attempts_and_by_nothing_else() {
+        let mut log = DeliveryLog::default();
+        let key_and_last = "delivery_id".len() + 1 + "last".len() + 2;
+        let bytes = |status: &str, errors: usize| {
+            key_and_last + "status".len() + status.len() + "attempts".len() + EMPTY_LIST + errors
+        };
+        assert_eq!(log.update(&update("pending", 100)), 1);
+        let after_one = bytes("pending", 101);
+        assert_eq!(log.stored(), Stored { rows: 1, bytes: after_one as u64 });
+        assert_eq!(log.update(&update("delivered", 1000)), 2);
+        let after_two = bytes("delivered", 101 + 1001);
+        assert_eq!(log.stored(), Stored { rows: 1, bytes: after_two as u64 });
+    }
+
+    #[test]
+    fn a_row_that_is_put_is_charged_by_its_size() {
+        let mut log = DeliveryLog::default();
+        assert_eq!(log.put(&json!({"body": {"S": "x".repeat(1020)}})), 1);
+        assert_eq!(log.put(&json!({"body": {"S": "x".repeat(1021)}})), 2);
+        assert_eq!(log.stored(), Stored { rows: 2, bytes: 1024 + 1025 });
+    }
+}
