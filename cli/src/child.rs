@@ -18,7 +18,7 @@ enum Line {
 }
 
 /// Runs `command` to its end, for `step`; what it wrote to standard output.
-pub(crate) async fn run(step: &Step, command: &mut Command) -> Result<String> {
+pub async fn run(step: &Step, command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdout(Stdio::piped())

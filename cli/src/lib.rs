@@ -8,7 +8,7 @@
 //! The rule: an error is a sentence that says what was wrong and what to do.
 
 pub mod checkout;
-mod child;
+pub mod child;
 pub mod http;
 pub mod job;
 pub mod keys;
@@ -16,4 +16,4 @@ pub mod local;
 pub mod pipeline;
 pub mod receiver;
 pub mod stack;
-mod steps;
+pub mod steps;

@@ -21,7 +21,7 @@ pub enum Steps {
 
 /// Something that may take time.
 #[derive(Debug)]
-pub(crate) struct Step {
+pub struct Step {
     title: &'static str,
     started: Instant,
     steps: Steps,
@@ -33,14 +33,15 @@ pub(crate) struct Step {
 
 impl Steps {
     /// Begins the step that `title` names, as in "building the functions".
-    pub(crate) fn begin(self, title: &'static str) -> Step {
+    #[must_use]
+    pub fn begin(self, title: &'static str) -> Step {
         let started = Instant::now();
         let due = Mutex::new(started + PATIENCE);
         Step { title, started, steps: self, note: Mutex::default(), due }
     }
 
     /// Shows something that is done.
-    pub(crate) fn done(self, text: impl Display) {
+    pub fn done(self, text: impl Display) {
         if self == Self::Shown {
             say(format_args!("  ✓ {text}\n"));
         }
@@ -49,17 +50,17 @@ impl Steps {
 
 impl Step {
     /// The step's name.
-    pub(crate) fn title(&self) -> &'static str {
+    pub fn title(&self) -> &'static str {
         self.title
     }
 
     /// Takes what a program says as the latest news.
-    pub(crate) fn note(&self, line: &str) {
+    pub fn note(&self, line: &str) {
         line.trim().clone_into(&mut locked(&self.note));
     }
 
     /// Waits for `work`, showing how long that takes.
-    pub(crate) async fn watch<F: Future>(&self, work: F) -> F::Output {
+    pub async fn watch<F: Future>(&self, work: F) -> F::Output {
         if self.steps == Steps::Silent {
             return work.await;
         }
@@ -83,7 +84,7 @@ impl Step {
     }
 
     /// Ends the step with what it has brought.
-    pub(crate) fn done(self, text: impl Display) {
+    pub fn done(self, text: impl Display) {
         let took = self.started.elapsed();
         if took < PATIENCE {
             self.steps.done(text);
