@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use docintell::local::{Steps, build};
 
+use crate::aws::Aws;
 use crate::cores::Cores;
+use crate::function::Program;
+use crate::given;
 use crate::receiver::Tls;
 
 /// The bootstraps and the machine.
@@ -43,6 +46,12 @@ impl Bench {
     pub fn bootstrap(&self, function: &str) -> Result<PathBuf> {
         let found = self.bootstraps.iter().find(|(name, _)| name == function);
         found.map(|(_, path)| path.clone()).with_context(|| format!("no bootstrap `{function}`"))
+    }
+
+    /// The sender with `aws`, trusting [`Bench::tls`].
+    pub fn sender(&self, aws: &Aws) -> Result<Program> {
+        let authority = self.tls.authority().display().to_string();
+        Ok(given::sender(self.bootstrap("sender")?, &aws.endpoint(), &authority))
     }
 
     /// One of two amounts: for a whole run, or for a quick one.

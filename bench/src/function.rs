@@ -66,6 +66,21 @@ pub struct Cost {
     pub cpu: Duration,
 }
 
+#[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
+impl Cost {
+    /// How many a second, of `count` in all.
+    #[must_use]
+    pub fn rate(self, count: usize) -> f64 {
+        count as f64 / self.wall.as_secs_f64()
+    }
+
+    /// Processor time of each of `count`, in microseconds.
+    #[must_use]
+    pub fn cpu_micros(self, count: usize) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / count as f64
+    }
+}
+
 impl Function {
     /// Starts the program and waits for its first request for an event.
     pub async fn start(program: &Program, cores: Option<Cores>) -> Result<Self> {

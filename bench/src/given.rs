@@ -52,6 +52,13 @@ impl Target {
         Self { tenant, webhook: WebhookId::random() }
     }
 
+    /// So many webhooks of one new tenant.
+    #[must_use]
+    pub fn several(count: usize) -> Vec<Self> {
+        let tenant = TenantId::random();
+        std::iter::repeat_with(|| Self::of(tenant)).take(count).collect()
+    }
+
     /// Its row in `WebhookConfigs`, subscribed to everything, posting to `url`.
     #[must_use]
     pub fn row(self, url: &str) -> Value {

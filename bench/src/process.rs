@@ -63,9 +63,18 @@ impl Process {
 
     /// Memory that it has in RAM, in MiB.
     pub fn resident_mib(&self) -> Result<f64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// The most memory that it has had in RAM, in MiB.
+    pub fn peak_mib(&self) -> Result<f64> {
+        self.memory_mib("VmHWM:")
+    }
+
+    fn memory_mib(&self, name: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))
             .context("the process has ended, or this is not Linux")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib: String = line.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
         let kib: f64 = kib.parse().context("/proc does not say how much memory it has")?;
         Ok(kib / 1024.0)

@@ -25,6 +25,11 @@ pub struct Manner {
     pub keeps_connections: bool,
 }
 
+impl Manner {
+    /// Answers at once, on connections that stay open.
+    pub const PROMPT: Self = Self { wait: Duration::ZERO, keeps_connections: true };
+}
+
 /// A running endpoint.
 #[derive(Debug)]
 pub struct Receiver {

@@ -93,6 +93,22 @@ impl Cell {
     pub fn measured(spread: Spread, decimals: usize) -> Self {
         Self::Measured { spread, decimals }
     }
+
+    /// Median, lowest and highest of some measurements; a dash of none.
+    #[must_use]
+    pub fn extremes(values: Vec<f64>, decimals: usize) -> Self {
+        Self::of(Spread::of(values), decimals)
+    }
+
+    /// Median and quartiles of some measurements; a dash of none.
+    #[must_use]
+    pub fn quartiles(values: Vec<f64>, decimals: usize) -> Self {
+        Self::of(Spread::quartiles(values), decimals)
+    }
+
+    fn of(spread: Option<Spread>, decimals: usize) -> Self {
+        spread.map_or_else(|| Self::text("–"), |spread| Self::measured(spread, decimals))
+    }
 }
 
 impl fmt::Display for Cell {
