@@ -1,10 +1,11 @@
 //! The bare loop that the sender is measured against: the same posts by the same HTTP library and nothing
-//! else. No event, no webhook, no guard, no signature, no log.
+//! else. No event, no webhook, no signature, no log, and the guard only to see what that costs.
 //!
 //! The rule: what it sends has the size of a delivery, and it runs as a process of its own, pinned like
 //! the sender, so that both are measured alike.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,6 +17,8 @@ use reqwest::redirect::Policy;
 use sender::guard;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
+use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
+use webhooks::resolve;
 
 use crate::cores::Cores;
 use crate::function::Cost;
@@ -56,6 +59,9 @@ pub struct Bare {
     /// Posts before those, which make connections and warm caches.
     #[arg(long)]
     pub warm_up: usize,
+    /// Whether the sender's guard judges each URL and every address.
+    #[arg(long)]
+    pub guarded: bool,
 }
 
 /// What the loop's process tells the benchmark, in nanoseconds.
@@ -73,6 +79,9 @@ impl Bare {
         if let Some(authority) = &self.authority {
             command.arg("--authority").arg(authority);
         }
+        if self.guarded {
+            command.arg("--guarded");
+        }
         for (name, value) in
             [("--in-flight", self.in_flight), ("--posts", self.posts), ("--warm-up", self.warm_up)]
         {
@@ -87,10 +96,11 @@ impl Bare {
     pub fn work(&self) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {
-            let client = client(self.authority.as_deref())?;
-            self.post(&client, self.warm_up).await?;
+            let policy = Arc::new(policy()?);
+            let client = self.client(&policy)?;
+            self.post(&client, &policy, self.warm_up).await?;
             let (begun, cpu) = (std::time::Instant::now(), cpu_time()?);
-            self.post(&client, self.posts).await?;
+            self.post(&client, &policy, self.posts).await?;
             let nanos = |time: Duration| u64::try_from(time.as_nanos());
             let cpu = cpu_time()?.saturating_sub(cpu);
             anyhow::Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
@@ -99,11 +109,14 @@ impl Bare {
         Ok(())
     }
 
-    async fn post(&self, client: &Client, posts: usize) -> Result<()> {
-        let url = reqwest::Url::parse(&self.url)?;
+    async fn post(&self, client: &Client, policy: &EndpointPolicy, posts: usize) -> Result<()> {
+        let url = EndpointUrl::parse(&self.url)?;
         stream::iter(0..posts)
             .map(|_| async {
-                let response = client.post(url.clone()).body(BODY).send().await?;
+                if self.guarded {
+                    policy.check_url(&url)?;
+                }
+                let response = client.post(url.as_url().clone()).body(BODY).send().await?;
                 ensure!(response.status().is_success(), "the endpoint answered {response:?}");
                 response.bytes().await?;
                 Ok(())
@@ -113,19 +126,30 @@ impl Bare {
             .try_collect()
             .await
     }
+
+    /// The sender's client, or one as a careful user would set it up.
+    fn client(&self, policy: &Arc<EndpointPolicy>) -> Result<Client> {
+        let authority = self.authority.as_deref();
+        let builder = if self.guarded {
+            guard::builder(Arc::clone(policy), resolve::system(), authority)?
+        } else {
+            Client::builder()
+                .tls_backend_preconfigured(guard::tls(authority)?)
+                .http1_only()
+                .no_proxy()
+                .redirect(Policy::none())
+        };
+        let headers = HEADERS
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Ok(builder.default_headers(HeaderMap::from_iter(headers)).build()?)
+    }
 }
 
-/// As a careful user would set it up; only the guard is missing.
-fn client(authority: Option<&Path>) -> Result<Client> {
-    let headers = HEADERS
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-    Ok(Client::builder()
-        .tls_backend_preconfigured(guard::tls(authority)?)
-        .http1_only()
-        .no_proxy()
-        .redirect(Policy::none())
-        .default_headers(HeaderMap::from_iter(headers))
-        .build()?)
+/// Loopback is allowed as a network, so that a judgement goes all the way through the table.
+fn policy() -> Result<EndpointPolicy> {
+    let networks = ["127.0.0.0/8", "::1/128"].iter().map(|text| text.parse());
+    let allowed_networks = networks.collect::<Result<_, _>>().context("they are networks")?;
+    Ok(EndpointPolicy { allow_http: true, allowed_networks, protected: Vec::new() })
 }
 
 /// Processor time of this process so far, all threads.

@@ -16,8 +16,7 @@ pub mod receiver;
 
 pub mod bare;
 pub mod rates;
-
-pub mod endpoint;
-pub mod round;
+pub mod guard;
 
 pub mod neighbours;
+

@@ -170,6 +170,7 @@ impl Case {
             in_flight: self.batch,
             posts,
             warm_up,
+            guarded: false,
         };
         let cost = bare.run(bench.cores).await?;
         receiver.take_posts((warm_up + posts) as u64)?;
