@@ -16,6 +16,9 @@ pub mod receiver;
 
 pub mod bare;
 pub mod rates;
+pub mod start;
+pub mod memory;
+pub mod functions;
 pub mod guard;
 
 pub mod neighbours;
