@@ -23,3 +23,4 @@ pub mod guard;
 
 pub mod neighbours;
 
+pub mod alternatives;
