@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod progress;
+pub mod report;
 pub mod spread;
 pub mod table;
 

@@ -1,74 +1,147 @@
 //! `cargo run --release -p bench`: measures, counts, and prints the figures as tables.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use bench::alternatives::Alternative;
 use bench::bare::Bare;
 use bench::bench::Bench;
 use bench::cores::Cores;
+use bench::report::Report;
 use bench::table::Table;
-use bench::{progress, rates};
-use clap::{Parser, Subcommand, ValueEnum};
+use bench::{alternatives, functions, guard, memory, neighbours, progress, rates, start};
+use clap::{Parser, ValueEnum};
 
 /// Measures DocIntell Webhooks: the real bootstraps, pinned to a processor of their own.
-#[derive(Parser)]
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
 struct Arguments {
     /// What to measure; everything, if nothing is named
     sections: Vec<Section>,
-    /// The headline figures only
+    /// The headline figures, with fewer repetitions
     #[arg(long)]
     quick: bool,
-    /// Print JSON
+    /// Print one JSON document
     #[arg(long)]
     json: bool,
     /// Measure the bootstraps `api`, `fanout` and `sender` in this folder instead of building them
     #[arg(long)]
     bootstraps: Option<PathBuf>,
-    #[command(subcommand)]
-    role: Option<Role>,
 }
 
-/// What this program is when it measures itself.
-#[derive(Subcommand)]
-enum Role {
-    /// The loop of posts that the sender is compared with
-    #[command(hide = true)]
-    Bare(Bare),
+/// What this program is when it measures itself: the loop of posts that the sender is compared with.
+#[derive(Debug, Parser)]
+struct Role {
+    #[command(flatten)]
+    bare: Bare,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
     /// Deliveries a second and processor time of each
     Rates,
+    /// Init, first invocation, first HTTPS call, size of the bootstraps
+    Start,
+    /// Memory of the sender after many deliveries
+    Memory,
+    /// Requests a second of the api function, deliveries queued by fanout
+    Functions,
+    /// What the guard against hostile endpoints costs
+    Guard,
+    /// A quiet webhook beside a flood and one that hangs: a model
+    Neighbours,
+    /// The same sender in Node and in Python
+    Alternatives,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    if let Some(Role::Bare(bare)) = &arguments.role {
-        return bare.work();
-    }
-    let cores = Cores::choose()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tables = runtime.block_on(measure(&arguments, cores))?;
-    progress::end();
-    for table in &tables {
-        println!("{table}");
-    }
-    Ok(())
-}
-
-async fn measure(arguments: &Arguments, cores: Cores) -> Result<Vec<Table>> {
-    let bench =
-        Bench::prepare(arguments.bootstraps.as_deref(), Some(cores), arguments.quick).await?;
-    cores.stay()?;
-    // The servers' processor never sleeps: to wake a virtual one costs whoever does it tens of
-    // microseconds, which would be counted as the sender's.
-    let awake = tokio::spawn(async {
-        loop {
-            tokio::task::yield_now().await;
+fn main() -> ExitCode {
+    let done = match std::env::args().nth(1).as_deref() {
+        Some("bare") => Role::parse_from(std::env::args().skip(1)).bare.work(),
+        _ => run(&Arguments::parse()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
-    });
-    let tables = rates::tables(&bench).await;
-    awake.abort();
-    tables
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let cores = Cores::choose()?;
+    let report = Report::begin(cores);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(arguments.measure(cores, report))
+}
+
+impl Arguments {
+    async fn measure(&self, cores: Cores, mut report: Report) -> Result<()> {
+        let sections: Vec<&Section> = Section::value_variants()
+            .iter()
+            .filter(|it| self.sections.is_empty() || self.sections.contains(it))
+            .collect();
+        let bench = Bench::prepare(self.bootstraps.as_deref(), Some(cores), self.quick).await?;
+        let mut others = Vec::new();
+        if sections.contains(&&Section::Alternatives) {
+            others = alternatives::install().await;
+        }
+        cores.stay()?;
+        let begun = Instant::now();
+        if !self.json {
+            println!("{report}");
+        }
+        for section in sections {
+            let begun = Instant::now();
+            let tables = section.measure(&bench, &mut others).await;
+            let tables = tables.with_context(|| format!("cannot measure {section:?}"))?;
+            progress::done(format_args!("{section:?} ({:.1} s)", begun.elapsed().as_secs_f64()));
+            if self.json {
+                report.tables.extend(tables);
+            } else {
+                for table in tables {
+                    println!("{table}");
+                }
+            }
+        }
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        }
+        progress::done(format_args!("everything ({:.1} s)", begun.elapsed().as_secs_f64()));
+        Ok(())
+    }
+}
+
+impl Section {
+    /// Whether time is measured, and not only what is asked for.
+    fn takes_time(self) -> bool {
+        self != Self::Neighbours
+    }
+
+    async fn measure(self, bench: &Bench, others: &mut [Alternative]) -> Result<Vec<Table>> {
+        // The servers' processor never sleeps: to wake a virtual one costs whoever does it tens of
+        // microseconds, which would be counted as the function's.
+        let awake = self.takes_time().then(|| {
+            tokio::spawn(async {
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        let tables = match self {
+            Self::Rates => rates::tables(bench).await,
+            Self::Start => start::tables(bench).await,
+            Self::Memory => memory::tables(bench).await,
+            Self::Functions => functions::tables(bench).await,
+            Self::Guard => guard::tables(bench).await,
+            Self::Neighbours => Ok(neighbours::tables()),
+            Self::Alternatives => alternatives::tables(bench, others).await,
+        };
+        if let Some(awake) = awake {
+            awake.abort();
+        }
+        tables
+    }
 }
