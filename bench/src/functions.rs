@@ -95,7 +95,7 @@ async fn fanout(bench: &Bench, webhooks: usize) -> Result<Work> {
     let (aws, targets) = account(webhooks).await?;
     let deliveries = RECORDS * webhooks;
     Ok(Work {
-        name: format!("fanout: {RECORDS} job changes, webhooks for each: {webhooks}"),
+        name: format!("fanout: {RECORDS} job changes × {webhooks}"),
         program: changes::fanout(bench.bootstrap("fanout")?, &aws.endpoint()),
         aws,
         event: changes::job_changes(&[targets[0].tenant], RECORDS)?,

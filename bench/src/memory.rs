@@ -17,38 +17,34 @@ const BATCH: usize = 10;
 /// Batches that are made at a time: more would be memory of ours for nothing.
 const AT_A_TIME: usize = 100;
 
+/// Deliveries after which the memory is looked at; a quick run stops one earlier.
+const MARKS: [usize; 4] = [0, 1_000, 10_000, 100_000];
+/// Senders that are looked at.
+const PROCESSES: usize = 3;
+
 /// Looks at several senders on their way through many deliveries.
 pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
-    // Of deliveries, where the memory is looked at.
-    let marks: &[usize] = if bench.quick { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000] };
-    let processes = bench.or_quick(3, 1);
-    let mut resident = vec![Vec::new(); marks.len() + 2];
-    for process in 1..=processes {
-        for (values, mib) in resident.iter_mut().zip(life(bench, marks, process, processes).await?)
-        {
-            values.push(mib);
-        }
+    let marks = &MARKS[..bench.or_quick(4, 3)];
+    let mut lives = Vec::new();
+    for process in 1..=PROCESSES {
+        lives.push(life(bench, marks, process).await?);
     }
-    let mut table = Table::new("Memory of the sender", &["when", "RSS MiB"]);
-    let after = marks.iter().map(|mark| format!("after {mark} deliveries"));
-    let names = ["after init".to_owned()].into_iter().chain(after).chain(["at most".to_owned()]);
-    for (name, values) in names.zip(resident) {
-        table.row([Cell::text(name), Cell::extremes(values, 1)]);
+    let mut table =
+        Table::new("Memory of the sender", &["deliveries", "RSS MiB", "most so far MiB"]);
+    for (at, mark) in marks.iter().enumerate() {
+        let [resident, most] =
+            [0, 1].map(|which| Cell::extremes(lives.iter().map(|it| it[at][which]).collect(), 1));
+        table.row([Cell::count(*mark as u64), resident, most]);
     }
     table.note(format!(
-        "Median (lowest–highest) of {processes}; batches of {BATCH}, to {WEBHOOKS} webhooks in turn. To be reached: \
-         ≤ 12 MiB, and no more after the last delivery than after the first thousand."
+        "Median (lowest–highest) of {PROCESSES} processes; batches of {BATCH}, to {WEBHOOKS} webhooks in turn. To \
+         be reached: ≤ 12 MiB, and no more after the last delivery than after the first thousand."
     ));
     Ok(vec![table])
 }
 
-/// The memory of one sender in MiB: after init, at each of `marks`, and the most.
-async fn life(
-    bench: &Bench,
-    marks: &[usize],
-    process: usize,
-    processes: usize,
-) -> Result<Vec<f64>> {
+/// The memory of one sender at each of `marks`, in MiB: what it has, and the most that it had until then.
+async fn life(bench: &Bench, marks: &[usize], process: usize) -> Result<Vec<[f64; 2]>> {
     let receiver = Receiver::start(Manner::PROMPT, None).await?;
     let aws = Aws::start(SECRET).await?;
     let targets = Target::several(WEBHOOKS);
@@ -58,13 +54,12 @@ async fn life(
     let mut messages =
         (1..).zip(targets.iter().cycle()).map(|(number, target)| Message::new(number, *target));
     let mut sender = Function::start(&bench.sender(&aws)?, bench.cores).await?;
-    let mut resident = vec![sender.process.resident_mib()?];
+    let mut memory = Vec::new();
     let mut delivered = 0;
     for &mark in marks {
         while delivered < mark {
             progress::say(format_args!(
-                "memory, process {process} of {processes}: {delivered} of {} deliveries",
-                marks.last().unwrap_or(&mark)
+                "memory, process {process} of {PROCESSES}: {delivered} deliveries"
             ));
             let batch = |_| given::batch(&messages.by_ref().take(BATCH).collect::<Vec<_>>());
             let events: Vec<_> = (0..AT_A_TIME).map(batch).collect();
@@ -72,8 +67,7 @@ async fn life(
             delivered += BATCH * AT_A_TIME;
             receiver.take_posts((BATCH * AT_A_TIME) as u64)?;
         }
-        resident.push(sender.process.resident_mib()?);
+        memory.push([sender.process.resident_mib()?, sender.process.peak_mib()?]);
     }
-    resident.push(sender.process.peak_mib()?);
-    Ok(resident)
+    Ok(memory)
 }
