@@ -239,3 +239,17 @@ fn status(code: StatusCode) -> Answer {
     *answer.status_mut() = code;
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_may_have_other_spaces_but_no_other_value() {
+        let expected = r#"{"batchItemFailures":[]}"#;
+        assert!(is_same(br#"{"batchItemFailures": []}"#, expected));
+        for other in [r#"{"batchItemFailures":[1]}"#, "{", ""] {
+            assert!(!is_same(other.as_bytes(), expected), "{other}");
+        }
+    }
+}

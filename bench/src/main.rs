@@ -78,14 +78,16 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
+    /// What is to be measured, each once and in the order in which it is reported.
+    fn sections(&self) -> Vec<Section> {
+        let all = Section::value_variants().iter().copied();
+        all.filter(|it| self.sections.is_empty() || self.sections.contains(it)).collect()
+    }
+
     async fn measure(&self, cores: Cores, mut report: Report) -> Result<()> {
-        let sections: Vec<&Section> = Section::value_variants()
-            .iter()
-            .filter(|it| self.sections.is_empty() || self.sections.contains(it))
-            .collect();
         let bench = Bench::prepare(self.bootstraps.as_deref(), Some(cores), self.quick).await?;
         let mut others = Vec::new();
-        if sections.contains(&&Section::Alternatives) {
+        if self.sections().contains(&Section::Alternatives) {
             others = alternatives::install().await;
         }
         cores.stay()?;
@@ -93,11 +95,12 @@ impl Arguments {
         if !self.json {
             println!("{report}");
         }
-        for section in sections {
+        for section in self.sections() {
             let begun = Instant::now();
+            let name = format!("{section:?}").to_lowercase();
             let tables = section.measure(&bench, &mut others).await;
-            let tables = tables.with_context(|| format!("cannot measure {section:?}"))?;
-            progress::done(format_args!("{section:?} ({:.1} s)", begun.elapsed().as_secs_f64()));
+            let tables = tables.with_context(|| format!("cannot measure {name}"))?;
+            progress::done(format_args!("{name} ({:.1} s)", begun.elapsed().as_secs_f64()));
             if self.json {
                 report.tables.extend(tables);
             } else {
@@ -122,8 +125,10 @@ impl Section {
 
     async fn measure(self, bench: &Bench, others: &mut [Alternative]) -> Result<Vec<Table>> {
         // The servers' processor never sleeps: to wake a virtual one costs whoever does it tens of
-        // microseconds, which would be counted as the function's.
-        let awake = self.takes_time().then(|| {
+        // microseconds, which would be counted as the function's. Where it is the function's too, it has
+        // better things to do.
+        let is_apart = bench.cores.is_some_and(Cores::are_apart);
+        let awake = (self.takes_time() && is_apart).then(|| {
             tokio::spawn(async {
                 loop {
                     tokio::task::yield_now().await;
@@ -143,5 +148,39 @@ impl Section {
             awake.abort();
         }
         tables
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn sections(arguments: &[&str]) -> Vec<Section> {
+        let line = ["bench"].iter().chain(arguments);
+        Arguments::try_parse_from(line).unwrap().sections()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+        Role::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_named_is_everything() {
+        assert_eq!(sections(&["--quick"]), Section::value_variants());
+    }
+
+    #[test]
+    fn sections_come_in_the_reports_order() {
+        let named = sections(&["memory", "rates", "--json", "memory"]);
+        assert_eq!(named, [Section::Rates, Section::Memory]);
+    }
+
+    #[test]
+    fn the_role_of_the_bare_loop_is_not_offered() {
+        assert!(!Arguments::command().render_long_help().to_string().contains("bare"));
     }
 }

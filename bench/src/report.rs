@@ -70,7 +70,7 @@ impl fmt::Display for Report {
         if let Some(commit) = &self.commit {
             write!(f, ", commit {commit}")?;
         }
-        write!(f, ". {processor}, {processors} processors, {memory_gib:.1} GiB, Linux {kernel}; ")?;
+        write!(f, ". {processors} × {processor}, {memory_gib:.1} GiB, Linux {kernel}; ")?;
         if *measured_apart {
             write!(f, "what is measured has a processor to itself.")?;
         } else {
