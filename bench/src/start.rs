@@ -58,8 +58,8 @@ async fn starts(bench: &Bench, processes: usize) -> Result<Table> {
     receiver.take_posts(processes as u64)?;
     table.note(
         "Median (quartiles). Init is from the start of the process, whose file is in memory already, to its \
-         first request for an event. The first invocation is a GET of a webhook, a record with one webhook, and one delivery over plain HTTP; \
-         it makes the connections to AWS, which here are plain HTTP too.",
+         first request for an event. The first invocation is a GET of a webhook, a record with one webhook, \
+         and one delivery over plain HTTP; it makes the connections to AWS, which here are plain HTTP too.",
     );
     table.note("To be reached: init ≤ 8 ms, RSS ≤ 12 MiB, bootstrap ≤ 8.5 MB.");
     Ok(table)
