@@ -13,6 +13,9 @@ use webhooks::id::{TenantId, WebhookId};
 use crate::aws;
 use crate::function::Program;
 
+/// The queue of deliveries.
+pub const DELIVERIES: &str = "https://sqs.bench/123456789012/deliveries";
+
 /// The signing secret of every webhook.
 pub const SECRET: &str = "whsec_dGhpcnR5IGJ5dGVzIG9mIHRoZSBiZW5jaG1hcms=";
 /// The version under which Secrets Manager has it.
@@ -96,7 +99,19 @@ impl Message {
         let body = format!(
             r#"{{"v":1,"delivery_id":"019ae3c0-0000-7000-8000-{number:012}","event_id":"019ae3c0-0000-7000-9000-{number:012}","tenant_id":"{tenant}","webhook_config_id":"{webhook}","event":"document.processing.completed","occurred_at":"2025-12-03T10:30:47Z","attempts_before":0,"body":{BODY}}}"#
         );
+        Self::queued(number, body)
+    }
+
+    /// Message number `number`, whose text is `body`.
+    #[must_use]
+    pub fn queued(number: u64, body: String) -> Self {
         Self { id: format!("2e1424d4-f796-459a-8184-{number:012}"), receives: 1, body }
+    }
+
+    /// Bytes of its text.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.body.len()
     }
 
     fn record(&self) -> Value {
@@ -143,7 +158,7 @@ pub fn sender(path: PathBuf, aws_endpoint: &str, extra_ca_file: &str) -> Program
 fn program(path: PathBuf, aws_endpoint: &str, own: &[(&'static str, &str)]) -> Program {
     let shared = [
         ("WEBHOOKS_TABLE", "WebhookConfigs"),
-        ("DELIVERY_QUEUE_URL", "https://sqs.bench/123456789012/deliveries"),
+        ("DELIVERY_QUEUE_URL", DELIVERIES),
         ("PIPELINE_FAULTS_QUEUE_URL", "https://sqs.bench/123456789012/pipeline-faults"),
         ("SECRETS_PREFIX", "docintell-webhooks"),
         ("ALLOW_HTTP_ENDPOINTS", "true"),

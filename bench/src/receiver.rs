@@ -13,6 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
+use webhooks::id::WebhookId;
 
 use crate::server::Server;
 
@@ -101,7 +102,8 @@ impl Tls {
                 .with_safe_default_protocol_versions()?
                 .with_no_client_auth()
                 .with_single_cert(vec![certificate.der().clone()], key)?;
-        let authority = folder.join(format!("benchmark-{}.pem", std::process::id()));
+        // A name of its own, as one process may have several.
+        let authority = folder.join(format!("benchmark-{}.pem", WebhookId::random()));
         std::fs::write(&authority, issuer.pem())
             .with_context(|| format!("{} cannot be written", authority.display()))?;
         Ok(Self { authority, acceptor: TlsAcceptor::from(Arc::new(config)) })

@@ -1,5 +1,6 @@
 //! What the fanout function is given: batches of changes of jobs, as DynamoDB's stream has them.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -21,9 +22,14 @@ pub fn fanout(path: PathBuf, aws_endpoint: &str) -> Program {
 /// A batch of `size` records, each of another document of the next of `tenants` in turn, and each of an
 /// event.
 pub fn job_changes(tenants: &[TenantId], size: usize) -> Result<Bytes> {
+    numbered_job_changes(tenants, 0..size)
+}
+
+/// The same of documents number so and so, so that several batches can be of different events.
+pub fn numbered_job_changes(tenants: &[TenantId], numbers: Range<usize>) -> Result<Bytes> {
     let sample: Value = serde_json::from_str(SAMPLE)?;
-    let mut tenants = tenants.iter().cycle();
-    let records: Option<Vec<Value>> = (0..size)
+    let mut tenants = tenants.iter().cycle().skip(numbers.start % tenants.len().max(1));
+    let records: Option<Vec<Value>> = numbers
         .map(|number| {
             let mut record = sample["Records"][1].clone();
             record["eventID"] = format!("c81e728d9d4c2f636f067f89{number:08}").into();
