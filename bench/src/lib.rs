@@ -22,6 +22,8 @@ pub mod memory;
 pub mod functions;
 pub mod guard;
 
+pub mod cost;
+
 pub mod neighbours;
 
 pub mod alternatives;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-const TEMPLATE: &str = include_str!("../../../template.yaml");
+pub(crate) const TEMPLATE: &str = include_str!("../../../template.yaml");
 
 /// What the template says about the delivery queue and how the sender takes from it.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ impl Deployed {
 }
 
 /// The first number that `key` has in the section called `section`.
-fn number<T: std::str::FromStr>(section: &str, key: &str) -> T {
+pub(crate) fn number<T: std::str::FromStr>(section: &str, key: &str) -> T {
     let (_, section) =
         TEMPLATE.split_once(&format!("\n  {section}:\n")).expect("the template has the section");
     // It ends where a line is indented no deeper than its name.
