@@ -23,6 +23,7 @@ pub mod functions;
 pub mod guard;
 
 pub mod cost;
+pub mod growth;
 
 pub mod neighbours;
 
