@@ -11,5 +11,6 @@ mod receiver;
 pub mod runtime_api;
 
 mod api;
+mod cost;
 mod fanout;
 mod sender;

@@ -39,7 +39,7 @@ pub const REQUEST_ID_PREFIX: &str = "8476a536-e9f4-11e8-9739";
 
 /// Bootstraps that run at once, whatever the number of tests: the functions give their AWS calls a
 /// second each, which holds only while there is some processor for everyone.
-static PLACES: Semaphore = Semaphore::const_new(4);
+pub static PLACES: Semaphore = Semaphore::const_new(4);
 
 const VERSION: &str = "/2018-06-01/runtime";
 
@@ -204,7 +204,7 @@ impl Drop for Hosted {
 }
 
 /// A function's binary, which is built first.
-async fn bootstrap(function: &str) -> &'static Path {
+pub async fn bootstrap(function: &str) -> &'static Path {
     static BINARIES: tokio::sync::OnceCell<Vec<Binary>> = tokio::sync::OnceCell::const_new();
     let built = BINARIES
         .get_or_try_init(|| build::functions(Steps::Shown))
