@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use serde::{Deserialize, Serialize};
 use webhooks::id::TenantId;
@@ -69,13 +69,11 @@ impl StackInfo {
     #[must_use]
     pub fn aws_config(&self) -> SdkConfig {
         let credentials = Credentials::new("test", "test", None, None, "docintell local");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
+        let config = SdkConfig::builder()
             .endpoint_url(&self.aws_endpoint_url)
             .region(Region::new(self.region.clone()))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build()
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        webhooks::aws::with_manners(config).build()
     }
 
     /// Where the running stack of `docintell local` is written down.

@@ -1,36 +1,71 @@
 //! How AWS is called: on ring, with short timeouts, a few retries, and a cause that a log can show.
 
+mod http;
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::tls;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
+    StalledStreamProtectionConfig,
+};
+use aws_types::SdkConfig;
+use aws_types::sdk_config::Builder;
+
+use crate::env::{self, EnvError};
 
 /// How long one call may take with its retries.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one try of a call may take.
+const TRY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Region, credentials and endpoint from the environment; 1 s per try, 3 s in all, 2 retries.
-pub async fn config() -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
+/// What a function calls AWS with: region, credentials and, for an emulator, the endpoint, all from the
+/// environment; 1 s per try, 3 s in all, 2 retries.
+///
+/// Lambda always puts them there. Looking for them in all the places where a person may keep them would
+/// cost a cold start a third of its time.
+pub fn config() -> Result<SdkConfig, EnvError> {
+    let credentials = Credentials::new(
+        env::required("AWS_ACCESS_KEY_ID")?,
+        env::required("AWS_SECRET_ACCESS_KEY")?,
+        env::optional("AWS_SESSION_TOKEN"),
+        None,
+        "Lambda",
+    );
+    let mut config = SdkConfig::builder()
+        .region(Region::new(env::required("AWS_REGION")?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials));
+    config.set_endpoint_url(env::optional("AWS_ENDPOINT_URL"));
+    Ok(with_manners(config).build())
+}
+
+/// Gives `config` the HTTP client, the timeouts and the retries with which AWS is called everywhere. The
+/// client's connections live on the runtime that made them.
+#[must_use]
+pub fn with_manners(config: Builder) -> Builder {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(TRY_TIMEOUT)
         .operation_timeout(CALL_TIMEOUT)
         .build();
     let retries = RetryConfig::standard()
         .with_max_attempts(3)
         .with_initial_backoff(Duration::from_millis(100));
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+    config
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
         .timeout_config(timeouts)
         .retry_config(retries)
-        .load()
-        .await
+        // It watches for bodies that trickle; ours are small, and each try has its limit.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+/// The HTTP client below the SDK: every connection is made within [`TRY_TIMEOUT`].
+#[must_use]
+pub fn http_client() -> SharedHttpClient {
+    http::client(TRY_TIMEOUT)
 }
 
 /// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind.

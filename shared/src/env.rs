@@ -12,7 +12,7 @@ use crate::endpoint::EndpointPolicy;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvError {
     /// Not set, or set to nothing.
-    #[error("environment variable {0} is not set; template.yaml sets it")]
+    #[error("environment variable {0} is not set; template.yaml, or Lambda itself, sets it")]
     Missing(&'static str),
     /// Set to something that cannot be read.
     #[error("environment variable {name} is wrong: {reason}")]

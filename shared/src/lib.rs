@@ -30,6 +30,8 @@ pub mod signature;
 pub mod delivery;
 pub mod fault;
 
+pub mod tls;
+
 pub mod aws;
 pub mod batch;
 pub mod bootstrap;

@@ -1,7 +1,7 @@
 //! Which stack a command means: the one on this machine, or one on AWS.
 
 use anyhow::{Context, Result, bail};
-use aws_config::{Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use clap::Args;
 use webhooks::id::TenantId;
 
@@ -57,7 +57,7 @@ impl StackArgs {
     /// The table of the stack that is meant; `named` goes straight to a table on AWS.
     pub(crate) async fn find(&self, table: Table, named: Option<&str>) -> Result<Target> {
         if let Some(name) = named {
-            let config = webhooks::aws::config().await;
+            let config = on_aws().await;
             if config.region().is_none() {
                 bail!("no AWS region is set: set AWS_REGION, or a region in your AWS profile");
             }
@@ -73,8 +73,7 @@ impl StackArgs {
                     table.flag()
                 )
             })?;
-            let config = webhooks::aws::config().await;
-            let config = config.into_builder().region(Region::new(found.region)).build();
+            let config = on_aws().await.into_builder().region(Region::new(found.region)).build();
             let options = format!(" --stack-name {stack}");
             return Ok(Target { config, table: name, tenant_id: None, options });
         }
@@ -86,4 +85,11 @@ impl StackArgs {
         };
         Ok(Target { config, table, tenant_id: Some(info.tenant_id), options: String::new() })
     }
+}
+
+/// Region and credentials from wherever a person keeps them: environment, profile.
+async fn on_aws() -> SdkConfig {
+    let http_client = webhooks::aws::http_client();
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load();
+    webhooks::aws::with_manners(config.await.into_builder()).build()
 }

@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let aws = webhooks::aws::config().await;
+    let aws = webhooks::aws::config()?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let secrets_manager = aws_sdk_secretsmanager::Client::new(&aws);
     let state = AppState {

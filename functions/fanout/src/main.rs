@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let fanout = Fanout::new(&aws::config().await, config);
+    let fanout = Fanout::new(&aws::config()?, config);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         fanout.handle(&event.payload, event.context.deadline()).await.map_err(Error::from)
     }))

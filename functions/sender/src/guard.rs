@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::resolve::{Lookup, resolve};
+use webhooks::tls;
 
 /// Short, because an execution environment that was frozen wakes up with connections that are dead.
 const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(5);
@@ -34,8 +34,8 @@ pub enum ClientError {
         #[source]
         source: pem::Error,
     },
-    /// A certificate in that file that is not fit to be trusted, or a TLS setup that cannot be.
-    #[error("TLS cannot be set up")]
+    /// A certificate in that file that is not fit to be trusted.
+    #[error("a certificate that EXTRA_CA_FILE names cannot be trusted")]
     Tls(#[from] rustls::Error),
     /// The client itself.
     #[error("the HTTP client cannot be built")]
@@ -72,26 +72,19 @@ pub fn builder(
 
 /// Trusts the public certificate authorities, and those in PEM in `extra_ca_file`.
 pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut authorities = tls::public_authorities();
     if let Some(path) = extra_ca_file {
         let unreadable = |source| ClientError::ExtraCa { path: path.to_owned(), source };
-        let public = roots.len();
+        let public = authorities.len();
         for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-            roots.add(certificate.map_err(unreadable)?)?;
+            authorities.add(certificate.map_err(unreadable)?)?;
         }
         // A file without any would pass unnoticed until every delivery fails.
-        if roots.len() == public {
+        if authorities.len() == public {
             return Err(unreadable(pem::Error::NoItemsFound));
         }
     }
-    let mut config = rustls::ClientConfig::builder_with_provider(
-        rustls::crypto::ring::default_provider().into(),
-    )
-    .with_safe_default_protocol_versions()?
-    .with_root_certificates(roots)
-    .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(tls::client(authorities))
 }
 
 /// Resolves names to addresses that may be dialled, or to none.
