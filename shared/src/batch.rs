@@ -5,22 +5,17 @@
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-/// The records of a batch, each still as it came, so that one that cannot be read spoils no other.
+/// The records of a batch.
+///
+/// Where a record can be anybody's, `R` is `&RawValue`: each is read for itself, so that one that cannot
+/// be read spoils no other.
 #[derive(Debug, Deserialize)]
-pub struct Batch<'a> {
+pub struct Batch<R> {
     /// In the order of the stream, for a stream.
-    #[serde(rename = "Records", borrow)]
-    pub records: Vec<&'a RawValue>,
-}
-
-impl<'a> Batch<'a> {
-    /// Splits an invocation's payload.
-    pub fn read(payload: &'a RawValue) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(payload.get())
-    }
+    #[serde(rename = "Records")]
+    pub records: Vec<R>,
 }
 
 /// The moment by which work must be done to leave `margin` before an invocation's `deadline`; now, when

@@ -13,7 +13,7 @@ pub mod dispatch;
 use std::panic;
 use std::time::{Duration, SystemTime};
 
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::{info, warn};
@@ -58,7 +58,9 @@ impl Fanout {
         deadline: SystemTime,
     ) -> Result<BatchResponse, FanoutError> {
         let last_call_at = done_by(deadline, aws::CALL_TIMEOUT + ANSWER_MARGIN);
-        let records = Batch::read(payload).map_err(FanoutError::NotABatch)?.records;
+        let batch: Batch<&RawValue> =
+            serde_json::from_str(payload.get()).map_err(FanoutError::NotABatch)?;
+        let records = batch.records;
 
         let tasks = records.iter().map(|record| isolated_task(record)).collect();
         let report = self.dispatcher.dispatch(tasks, last_call_at).await;

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use sender::Sender;
 use sender::config::Config;
-use serde_json::value::RawValue;
+use sender::received::Received;
 use webhooks::aws;
+use webhooks::batch::Batch;
 use webhooks::bootstrap::exit_code;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,9 +18,9 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let sender = Sender::new(&aws::config().await, config)?;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        sender.handle(&event.payload, event.context.deadline()).await.map_err(Error::from)
+    let sender = Sender::new(&aws::config()?, config)?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch<Received>>| {
+        Ok::<_, Error>(sender.handle(event.payload, event.context.deadline()).await)
     }))
     .await
 }

@@ -1,10 +1,12 @@
 //! A queue message as the sender receives it.
+//!
+//! The rule: it is read where the invocation is, in one pass, and the delivery in its text in another. Most
+//! of an event is that text, and each look at its escapes costs.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde::de::Error as _;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer};
 use webhooks::delivery::DeliveryMessage;
 
 /// One receive of a message.
@@ -29,6 +31,7 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+/// The envelope, which is AWS's and not a sender's of messages: one that is wrong spoils its batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SqsRecord<'a> {
@@ -46,15 +49,13 @@ struct Attributes<'a> {
     receive_count: Cow<'a, str>,
 }
 
-impl Received {
-    /// Reads a record. The error is about the envelope, which is AWS's and not a sender's of messages.
-    pub fn read(record: &RawValue) -> Result<Self, serde_json::Error> {
-        let record: SqsRecord<'_> = serde_json::from_str(record.get())?;
-        let receive_count =
-            record.attributes.receive_count.parse().map_err(serde_json::Error::custom)?;
+impl<'de> Deserialize<'de> for Received {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let record = SqsRecord::deserialize(deserializer)?;
+        let receive_count = record.attributes.receive_count.parse().map_err(D::Error::custom)?;
         let content = serde_json::from_str(&record.body).map_err(|error| Unreadable {
-            text: record.body.clone().into_owned(),
             reason: format!("not a delivery message: {error}"),
+            text: record.body.into_owned(),
         });
         Ok(Self {
             message_id: record.message_id,
