@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderName};
-use reqwest::{Client, Response};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout};
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
@@ -22,6 +22,8 @@ const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// Of a failed attempt's answer no more is logged, in characters.
 const MAX_LOGGED_RESPONSE: usize = 500;
 
+/// Headers of a request, those that the client adds among them.
+const HEADERS: usize = 12;
 const SIGNATURE: HeaderName = HeaderName::from_static("x-docintell-signature");
 const EVENT: HeaderName = HeaderName::from_static("x-docintell-event");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-docintell-timestamp");
@@ -80,7 +82,7 @@ pub async fn make(
     let mut status = None;
     let exchange = async {
         policy.check_url(url)?;
-        let response = request(client, url, message, secret, at).send().await?;
+        let response = client.execute(request(url, message, secret, at)).await?;
         // Told also when the body never ends.
         status = Some(response.status());
         Ok((response.status(), read_capped(response).await?))
@@ -115,26 +117,32 @@ pub async fn make(
 /// The request, with every header that leaves; the client adds Host, Content-Length, Accept and
 /// User-Agent.
 fn request(
-    client: &Client,
     url: &EndpointUrl,
     message: &DeliveryMessage,
     secret: &SigningSecret,
     at: Timestamp,
-) -> reqwest::RequestBuilder {
+) -> Request {
     let body = message.body.get();
     let event_id = message.event_id.to_string();
     let sent_at = at.unix_seconds();
-    client
-        .post(url.as_url().clone())
-        .header(CONTENT_TYPE, "application/json")
-        .header(SIGNATURE, signature::guide(secret, body.as_bytes()))
-        .header(EVENT, message.event.as_str())
-        .header(TIMESTAMP, message.occurred_at.unix_seconds())
-        .header(DELIVERY, message.delivery_id.to_string())
-        .header(WEBHOOK_SIGNATURE, signature::standard(secret, &event_id, sent_at, body.as_bytes()))
-        .header(WEBHOOK_ID, event_id)
-        .header(WEBHOOK_TIMESTAMP, sent_at)
-        .body(body.to_owned())
+    let signature = signature::standard(secret, &event_id, sent_at, body.as_bytes());
+    let mut request = Request::new(Method::POST, url.as_url().clone());
+    let headers = request.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(SIGNATURE, value(signature::guide(secret, body.as_bytes())));
+    headers.insert(EVENT, HeaderValue::from_static(message.event.as_str()));
+    headers.insert(TIMESTAMP, message.occurred_at.unix_seconds().into());
+    headers.insert(DELIVERY, value(message.delivery_id.to_string()));
+    headers.insert(WEBHOOK_SIGNATURE, value(signature));
+    headers.insert(WEBHOOK_ID, value(event_id));
+    headers.insert(WEBHOOK_TIMESTAMP, sent_at.into());
+    *request.body_mut() = Some(body.to_owned().into());
+    request
+}
+
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("ids and signatures are visible ASCII")
 }
 
 /// The body, or its beginning: at the cap the rest is left unread and the connection is dropped.

@@ -24,7 +24,7 @@ pub struct SecretCache {
 struct Entry {
     version: String,
     /// Filled by the first delivery that needs it, while the others of the batch wait.
-    secret: Arc<OnceCell<SigningSecret>>,
+    secret: Arc<OnceCell<Arc<SigningSecret>>>,
 }
 
 impl SecretCache {
@@ -35,15 +35,17 @@ impl SecretCache {
     }
 
     /// The secret that is in force for `webhook`.
-    pub async fn get(&self, webhook: &Webhook) -> Result<SigningSecret, SecretError> {
+    pub async fn get(&self, webhook: &Webhook) -> Result<Arc<SigningSecret>, SecretError> {
         let entry = self.entry(webhook);
-        entry
-            .secret
-            .get_or_try_init(|| {
-                self.store.get(webhook.tenant_id, webhook.id, &webhook.secret_version)
-            })
-            .await
-            .cloned()
+        if let Some(secret) = entry.secret.get() {
+            return Ok(Arc::clone(secret));
+        }
+        // Boxed: it is needed once for each version, and room for it would be kept by every delivery.
+        let read = || async {
+            let Webhook { tenant_id, id, secret_version, .. } = webhook;
+            self.store.get(*tenant_id, *id, secret_version).await.map(Arc::new)
+        };
+        Box::pin(entry.secret.get_or_try_init(read)).await.cloned()
     }
 
     fn entry(&self, webhook: &Webhook) -> Entry {

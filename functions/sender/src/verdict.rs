@@ -40,6 +40,14 @@ pub struct Verdict<'a> {
 }
 
 impl<'a> Verdict<'a> {
+    /// Whether there is nothing left to do about the message but to log what is all there will ever be to
+    /// say of it.
+    #[must_use]
+    pub fn is_immediate_success(&self) -> bool {
+        self.step == Step::Acknowledge
+            && self.log.as_ref().is_some_and(LogEntry::is_immediate_success)
+    }
+
     /// The verdict on `message`, whose receive ended so.
     #[must_use]
     pub fn of(ending: Ending, receive: Receive, message: &'a DeliveryMessage) -> Self {
