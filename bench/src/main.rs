@@ -11,7 +11,9 @@ use bench::bench::Bench;
 use bench::cores::Cores;
 use bench::report::Report;
 use bench::table::Table;
-use bench::{alternatives, functions, guard, memory, neighbours, progress, rates, start};
+use bench::{
+    alternatives, cost, functions, growth, guard, memory, neighbours, progress, rates, start,
+};
 use clap::{Parser, ValueEnum};
 
 /// Measures DocIntell Webhooks: the real bootstraps, pinned to a processor of their own.
@@ -50,6 +52,10 @@ enum Section {
     Functions,
     /// What the guard against hostile endpoints costs
     Guard,
+    /// What a million deliveries cost on AWS, by counted requests
+    Cost,
+    /// What each operation asks of AWS as an account grows
+    Growth,
     /// A quiet webhook beside a flood and one that hangs: a model
     Neighbours,
     /// The same sender in Node and in Python
@@ -120,7 +126,7 @@ impl Arguments {
 impl Section {
     /// Whether time is measured, and not only what is asked for.
     fn takes_time(self) -> bool {
-        self != Self::Neighbours
+        !matches!(self, Self::Growth | Self::Neighbours)
     }
 
     async fn measure(self, bench: &Bench, others: &mut [Alternative]) -> Result<Vec<Table>> {
@@ -141,6 +147,8 @@ impl Section {
             Self::Memory => memory::tables(bench).await,
             Self::Functions => functions::tables(bench).await,
             Self::Guard => guard::tables(bench).await,
+            Self::Cost => cost::tables(bench).await,
+            Self::Growth => growth::tables(bench).await,
             Self::Neighbours => Ok(neighbours::tables()),
             Self::Alternatives => alternatives::tables(bench, others).await,
         };
