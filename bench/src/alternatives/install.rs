@@ -56,10 +56,11 @@ async fn bundle(folder: &Path, bundled: &Path) -> Result<()> {
     }
     for arguments in [
         ["ci", "--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund"].as_slice(),
-        &["run", "build"],
+        ["run", "build"].as_slice(),
     ] {
         let mut npm = Command::new("npm");
-        npm.args(arguments).current_dir(folder).stdin(Stdio::null());
+        // A warning would be the first that is said of a failure.
+        npm.arg("--loglevel=error").args(arguments).current_dir(folder).stdin(Stdio::null());
         child::run(&step, &mut npm).await?;
     }
     step.done("Node's sender bundled");
