@@ -9,7 +9,8 @@ use crate::table::{Cell, Table};
 
 /// Webhooks that there are, all tenants together.
 const WEBHOOKS: f64 = 100.0;
-/// Receives a month that an idle queue costs: five pollers, each of which waits 20 s for a message.
+/// Receives a month that an idle queue costs: by five pollers, each of which is taken to wait for 20 s.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
 const IDLE_RECEIVES: f64 = 5.0 * 3.0 * 60.0 * 730.0;
 /// Deliveries in a month.
 const VOLUMES: [f64; 4] = [1e4, 1e6, 1e7, 1e8];

@@ -1,4 +1,5 @@
-//! What AWS asks for what is counted here: list prices of us-east-1 in dollars, before any free tier.
+//! What AWS asks for what is counted here: list prices of us-east-1 in dollars, in November 2026, before any
+//! free tier.
 //!
 //! The rule: no other file knows a price, and each has the page that says it.
 
