@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use clap::{Args, Subcommand, ValueEnum};
 use webhooks::id::{KeyId, TenantId};
 use webhooks::secret::{ApiKey, KeyEnvironment};

@@ -6,12 +6,12 @@
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
-use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_types::SdkConfig;
 use uuid::Uuid;
 use webhooks::id::TenantId;
 use webhooks::job::JobStatus;

@@ -9,8 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient,
-    StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_types::SdkConfig;
 use aws_types::sdk_config::Builder;
@@ -55,17 +54,11 @@ pub fn with_manners(config: Builder) -> Builder {
         .with_initial_backoff(Duration::from_millis(100));
     config
         .behavior_version(BehaviorVersion::latest())
-        .http_client(http_client())
+        .http_client(http::client(TRY_TIMEOUT))
         .timeout_config(timeouts)
         .retry_config(retries)
         // It watches for bodies that trickle; ours are small, and each try has its limit.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-}
-
-/// The HTTP client below the SDK: every connection is made within [`TRY_TIMEOUT`].
-#[must_use]
-pub fn http_client() -> SharedHttpClient {
-    http::client(TRY_TIMEOUT)
 }
 
 /// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind.

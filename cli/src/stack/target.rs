@@ -1,11 +1,12 @@
 //! Which stack a command means: the one on this machine, or one on AWS.
 
-use anyhow::{Context, Result, bail};
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use anyhow::{Context, Result};
+use aws_types::SdkConfig;
 use clap::Args;
 use webhooks::id::TenantId;
 
-use super::{StackInfo, deployed};
+use super::StackInfo;
+use super::deployed::Deployed;
 
 /// Which stack a command is about.
 #[derive(Debug, Clone, Args)]
@@ -57,15 +58,12 @@ impl StackArgs {
     /// The table of the stack that is meant; `named` goes straight to a table on AWS.
     pub(crate) async fn find(&self, table: Table, named: Option<&str>) -> Result<Target> {
         if let Some(name) = named {
-            let config = on_aws().await;
-            if config.region().is_none() {
-                bail!("no AWS region is set: set AWS_REGION, or a region in your AWS profile");
-            }
+            let config = Deployed::find(None).await?.config();
             let options = format!(" {} {name}", table.flag());
             return Ok(Target { config, table: name.to_owned(), tenant_id: None, options });
         }
         if let Some(stack) = &self.stack_name {
-            let found = deployed::find(stack).await?;
+            let found = Deployed::find(Some(stack)).await?;
             let name = found.outputs.get(table.output()).cloned().with_context(|| {
                 format!(
                     "stack {stack} has no output {}: name the table with {}",
@@ -73,9 +71,8 @@ impl StackArgs {
                     table.flag()
                 )
             })?;
-            let config = on_aws().await.into_builder().region(Region::new(found.region)).build();
             let options = format!(" --stack-name {stack}");
-            return Ok(Target { config, table: name, tenant_id: None, options });
+            return Ok(Target { config: found.config(), table: name, tenant_id: None, options });
         }
         let info = StackInfo::load()?;
         let config = info.aws_config();
@@ -85,11 +82,4 @@ impl StackArgs {
         };
         Ok(Target { config, table, tenant_id: Some(info.tenant_id), options: String::new() })
     }
-}
-
-/// Region and credentials from wherever a person keeps them: environment, profile.
-async fn on_aws() -> SdkConfig {
-    let http_client = webhooks::aws::http_client();
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load();
-    webhooks::aws::with_manners(config.await.into_builder()).build()
 }

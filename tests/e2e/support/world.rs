@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use aws_sdk_sqs::types::Message;
 use docintell::local::{Options, Stack, Steps};
 use docintell::stack::StackInfo;
