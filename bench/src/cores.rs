@@ -1,8 +1,7 @@
 //! Which processor runs what: one is for what is measured, another for everything around it.
 
-use anyhow::{Context as _, Result};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
+use anyhow::{Context as _, Result, anyhow};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The processors of a measurement.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +13,9 @@ pub struct Cores {
 impl Cores {
     /// Two of the processors that this program may run on; where there is one, both are that one.
     pub fn choose() -> Result<Self> {
-        let allowed = sched_getaffinity(Pid::from_raw(0)).context("cannot ask for processors")?;
-        let mut allowed = (0..CpuSet::count()).filter(|&at| allowed.is_set(at).unwrap_or(false));
+        let allowed = sched_getaffinity(None)
+            .map_err(|error| anyhow!("cannot ask for processors: {error}"))?;
+        let mut allowed = (0..CpuSet::MAX_CPU).filter(|&at| allowed.is_set(at));
         let ours = allowed.next().context("no processor is allowed")?;
         Ok(Self { ours, measured: allowed.next().unwrap_or(ours) })
     }
@@ -43,6 +43,6 @@ impl Cores {
 
 fn pin(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
-    set.set(core).context("there is no such processor")?;
-    sched_setaffinity(Pid::from_raw(0), &set).context("cannot choose the processor")
+    set.set(core);
+    sched_setaffinity(None, &set).map_err(|error| anyhow!("cannot choose the processor: {error}"))
 }

@@ -3,12 +3,17 @@
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use mimalloc::MiMalloc;
 use sender::Sender;
 use sender::config::Config;
 use sender::received::Received;
 use webhooks::aws;
 use webhooks::batch::Batch;
 use webhooks::bootstrap::exit_code;
+
+/// A tenth less processor time for each delivery than with the C library's.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
