@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use aws_types::SdkConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 use webhooks::aws;
 use webhooks::batch::{Batch, BatchResponse, done_by};
 use webhooks::fault::PipelineFault;
@@ -64,7 +64,9 @@ impl Fanout {
 
         let tasks = records.iter().map(|record| isolated_task(record)).collect();
         let report = self.dispatcher.dispatch(tasks, last_call_at).await;
-        info!(
+        // Told at debug level: for changes that come singly a line each would cost as much as the rest of
+        // fanout, and whatever is parked or fails has a line of its own.
+        debug!(
             records = records.len(),
             deliveries = report.deliveries,
             faults = report.faults,
