@@ -16,11 +16,11 @@ pub mod given;
 pub mod receiver;
 
 pub mod bare;
-pub mod rates;
-pub mod start;
-pub mod memory;
 pub mod functions;
 pub mod guard;
+pub mod memory;
+pub mod rates;
+pub mod start;
 
 pub mod cost;
 pub mod growth;

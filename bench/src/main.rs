@@ -124,9 +124,9 @@ impl Arguments {
 }
 
 impl Section {
-    /// Whether time is measured, and not only what is asked for.
-    fn takes_time(self) -> bool {
-        !matches!(self, Self::Growth | Self::Neighbours)
+    /// Whether it is about time, and not about what is asked for.
+    fn is_timed(self) -> bool {
+        !matches!(self, Self::Cost | Self::Growth | Self::Neighbours)
     }
 
     async fn measure(self, bench: &Bench, others: &mut [Alternative]) -> Result<Vec<Table>> {
@@ -134,7 +134,7 @@ impl Section {
         // microseconds, which would be counted as the function's. Where it is the function's too, it has
         // better things to do.
         let is_apart = bench.cores.is_some_and(Cores::are_apart);
-        let awake = (self.takes_time() && is_apart).then(|| {
+        let awake = (self.is_timed() && is_apart).then(|| {
             tokio::spawn(async {
                 loop {
                     tokio::task::yield_now().await;

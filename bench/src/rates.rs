@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::aws::Aws;
 use crate::bare::Bare;
@@ -11,7 +11,6 @@ use crate::bench::Bench;
 use crate::function::{Cost, Function};
 use crate::given::{self, NOTHING_FAILED, Target};
 use crate::receiver::{Manner, Receiver};
-use crate::spread::Spread;
 use crate::table::{Cell, Table};
 
 /// One set of conditions.
@@ -43,6 +42,15 @@ struct Series {
     cpu_of_bare: Vec<f64>,
 }
 
+/// What one post costs.
+#[derive(Debug, Clone, Copy)]
+struct PerPost {
+    /// Posts a second.
+    rate: f64,
+    /// Processor time in microseconds.
+    cpu: f64,
+}
+
 /// Measures every case, or the headline ones.
 pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
     let cases = cases(bench.quick);
@@ -66,17 +74,12 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
         &["conditions", "deliveries/s", "of bare reqwest's", "CPU µs each", "times bare reqwest's"],
     );
     for (case, series) in cases.iter().zip(series) {
-        let cell = |values, decimals| {
-            Spread::of(values)
-                .map(|it| Cell::measured(it, decimals))
-                .context("nothing was measured")
-        };
         table.row([
             Cell::text(case.name()),
-            cell(series.rate, 0)?,
-            cell(series.rate_of_bare, 2)?,
-            cell(series.cpu, 1)?,
-            cell(series.cpu_of_bare, 2)?,
+            Cell::extremes(series.rate, 0),
+            Cell::extremes(series.rate_of_bare, 2),
+            Cell::extremes(series.cpu, 1),
+            Cell::extremes(series.cpu_of_bare, 2),
         ]);
     }
     table.note(
@@ -91,20 +94,18 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
 }
 
 fn cases(quick: bool) -> Vec<Case> {
-    let mut cases = vec![HEADLINE, Case { webhooks: 10, ..HEADLINE }];
+    let several = Case { webhooks: 10, ..HEADLINE };
+    let slow = Case { wait: Duration::from_millis(50), ..HEADLINE };
     if quick {
-        cases.push(Case { wait: Duration::from_millis(50), ..HEADLINE });
-        cases.push(Case { tls: true, ..HEADLINE });
-        return cases;
+        return vec![HEADLINE, several, Case { tls: true, ..HEADLINE }, slow];
     }
-    cases.clear();
-    for millis in [0, 50, 500] {
+    let mut cases = vec![several];
+    for wait in [0, 50, 500].map(Duration::from_millis) {
         for batch in [1, 10, 100] {
             for (tls, kept) in [(false, true), (true, true), (false, false), (true, false)] {
-                let wait = Duration::from_millis(millis);
-                cases.push(Case { batch, wait, tls, kept, webhooks: 1 });
-                if batch == 10 && millis == 0 && kept && !tls {
-                    cases.push(Case { webhooks: 10, ..HEADLINE });
+                // Beside half a second's wait a handshake is nothing.
+                if kept || wait.as_millis() < 500 {
+                    cases.push(Case { batch, wait, tls, kept, webhooks: 1 });
                 }
             }
         }
@@ -130,51 +131,55 @@ impl Case {
 
     /// How many batches take about half a second or, where the endpoint is slow, two answers.
     fn batches(self) -> usize {
-        let per_second = match (self.wait.as_millis(), self.tls, self.kept) {
-            (0, _, true) => 20_000,
-            (0, false, false) => 5_000,
-            (0, true, false) => 2_000,
-            (millis, _, _) => self.batch * 1000 / usize::try_from(millis).unwrap_or(1000),
+        let posts = match (self.wait.as_millis(), self.tls, self.kept) {
+            (0, _, true) => 1_000 * self.batch.min(10),
+            (0, false, false) => 200 * self.batch.min(10),
+            (0, true, false) => 100 * self.batch.min(10),
+            (millis, _, _) => self.batch * 500 / usize::try_from(millis).unwrap_or(500),
         };
-        (per_second / 2 / self.batch).max(2)
+        (posts / self.batch).max(2)
     }
 
-    /// Runs the real sender under these conditions.
-    pub async fn sender(self, bench: &Bench, receiver: &Receiver, aws: &Aws) -> Result<Cost> {
-        let tenant = Target::random();
-        let targets: Vec<_> = (0..self.webhooks).map(|_| Target::of(tenant.tenant)).collect();
+    /// Runs the real sender under these conditions; what a post costs.
+    async fn sender(self, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
+        let aws = Aws::start(given::SECRET).await?;
+        let targets = Target::several(self.webhooks);
         for target in &targets {
             aws.put_webhook(target.row(&receiver.url()));
         }
-        let authority = bench.tls.authority().display().to_string();
-        let program = given::sender(bench.bootstrap("sender")?, &aws.endpoint(), &authority);
-        let mut sender = Function::start(&program, bench.cores).await?;
+        let mut sender = Function::start(&bench.sender(&aws)?, bench.cores).await?;
         let warm_up = if self.wait.is_zero() { (1000 / self.batch).min(100) } else { 1 };
-        let count = warm_up + self.batches();
-        let mut events = given::batches(&targets, self.batch, count)?;
+        let mut events = given::batches(&targets, self.batch, warm_up + self.batches())?;
         let measured = events.split_off(warm_up);
         sender.run(events, NOTHING_FAILED).await?;
         receiver.take_posts((warm_up * self.batch) as u64)?;
+        let posts = measured.len() * self.batch;
         let cost = sender.run(measured, NOTHING_FAILED).await?;
-        receiver.take_posts((self.batches() * self.batch) as u64)?;
-        Ok(cost)
+        receiver.take_posts(posts as u64)?;
+        Ok(PerPost::of(cost, posts))
     }
 
-    /// Runs the bare loop under the same conditions.
-    pub async fn bare(self, bench: &Bench, receiver: &Receiver) -> Result<Cost> {
-        let warm_up = if self.wait.is_zero() { 1000 } else { self.batch };
-        let posts = self.batches() * self.batch;
+    /// Runs the bare loop under the same conditions; what a post costs.
+    async fn bare(self, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
+        let is_prompt = self.wait.is_zero();
+        let least = if is_prompt { 5_000 } else { 0 };
         let bare = Bare {
             url: receiver.url(),
             authority: Some(bench.tls.authority().to_owned()),
             in_flight: self.batch,
-            posts,
-            warm_up,
+            posts: (self.batches() * self.batch).max(if self.kept { least } else { least / 5 }),
+            warm_up: if is_prompt { 1000 } else { self.batch },
             guarded: false,
         };
         let cost = bare.run(bench.cores).await?;
-        receiver.take_posts((warm_up + posts) as u64)?;
-        Ok(cost)
+        receiver.take_posts((bare.warm_up + bare.posts) as u64)?;
+        Ok(PerPost::of(cost, bare.posts))
+    }
+}
+
+impl PerPost {
+    fn of(cost: Cost, posts: usize) -> Self {
+        Self { rate: cost.rate(posts), cpu: cost.cpu_micros(posts) }
     }
 }
 
@@ -183,15 +188,12 @@ impl Series {
         let manner = Manner { wait: case.wait, keeps_connections: case.kept };
         let tls = case.tls.then(|| bench.tls.acceptor.clone());
         let receiver = Receiver::start(manner, tls).await?;
-        let aws = Aws::start(given::SECRET).await?;
-        let sender = case.sender(bench, &receiver, &aws).await?;
+        let sender = case.sender(bench, &receiver).await?;
         let bare = case.bare(bench, &receiver).await?;
-        let posts = u32::try_from(case.batches() * case.batch)?;
-        let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(posts);
-        self.rate.push(1e6 / micros(sender.wall));
-        self.rate_of_bare.push(micros(bare.wall) / micros(sender.wall));
-        self.cpu.push(micros(sender.cpu));
-        self.cpu_of_bare.push(micros(sender.cpu) / micros(bare.cpu));
+        self.rate.push(sender.rate);
+        self.rate_of_bare.push(sender.rate / bare.rate);
+        self.cpu.push(sender.cpu);
+        self.cpu_of_bare.push(sender.cpu / bare.cpu);
         Ok(())
     }
 }
