@@ -20,7 +20,7 @@ const AT_A_TIME: usize = 100;
 /// Deliveries after which the memory is looked at; a quick run stops one earlier.
 const MARKS: [usize; 4] = [0, 1_000, 10_000, 100_000];
 /// Senders that are looked at.
-const PROCESSES: usize = 3;
+const PROCESSES: usize = 2;
 
 /// Looks at several senders on their way through many deliveries.
 pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {

@@ -10,6 +10,7 @@ use crate::bare::Bare;
 use crate::bench::Bench;
 use crate::function::{Cost, Function};
 use crate::given::{self, NOTHING_FAILED, Target};
+use crate::progress;
 use crate::receiver::{Manner, Receiver};
 use crate::table::{Cell, Table};
 
@@ -27,6 +28,9 @@ pub struct Case {
     /// How many webhooks the messages of a batch are for, in turn.
     pub webhooks: usize,
 }
+
+/// How often each case is measured.
+const ROUNDS: usize = 3;
 
 /// The case that the others are variations of: batches as template.yaml asks for them, all of one
 /// webhook, to an endpoint that answers at once.
@@ -54,19 +58,11 @@ struct PerPost {
 /// Measures every case, or the headline ones.
 pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
     let cases = cases(bench.quick);
-    let rounds = bench.or_quick(5, 3);
     let mut series: Vec<Series> = cases.iter().map(|_| Series::default()).collect();
-    for round in 0..rounds {
+    for round in 1..=ROUNDS {
         for (case, series) in cases.iter().zip(&mut series) {
-            // What waits most of the time varies little, and takes long.
-            if round < 3 || case.wait.is_zero() {
-                crate::progress::say(format_args!(
-                    "rates, round {} of {rounds}: {}",
-                    round + 1,
-                    case.name()
-                ));
-                series.measure(bench, *case).await?;
-            }
+            progress::say(format_args!("rates, round {round} of {ROUNDS}: {}", case.name()));
+            series.measure(bench, *case).await?;
         }
     }
     let mut table = Table::new(
