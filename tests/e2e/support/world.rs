@@ -8,8 +8,8 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use aws_types::SdkConfig;
 use aws_sdk_sqs::types::Message;
+use aws_types::SdkConfig;
 use docintell::local::{Options, Stack, Steps};
 use docintell::stack::StackInfo;
 
