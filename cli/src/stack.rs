@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::Credentials;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 use webhooks::id::TenantId;
@@ -69,11 +69,8 @@ impl StackInfo {
     #[must_use]
     pub fn aws_config(&self) -> SdkConfig {
         let credentials = Credentials::new("test", "test", None, None, "docintell local");
-        let config = SdkConfig::builder()
-            .endpoint_url(&self.aws_endpoint_url)
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(SharedCredentialsProvider::new(credentials));
-        webhooks::aws::with_manners(config).build()
+        let endpoint_url = Some(self.aws_endpoint_url.clone());
+        webhooks::aws::config_for(self.region.clone(), credentials, endpoint_url)
     }
 
     /// Where the running stack of `docintell local` is written down.

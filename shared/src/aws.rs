@@ -12,7 +12,6 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_types::SdkConfig;
-use aws_types::sdk_config::Builder;
 
 use crate::env::{self, EnvError};
 
@@ -22,10 +21,10 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const TRY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a function calls AWS with: region, credentials and, for an emulator, the endpoint, all from the
-/// environment; 1 s per try, 3 s in all, 2 retries.
+/// environment.
 ///
-/// Lambda always puts them there. Looking for them in all the places where a person may keep them would
-/// cost a cold start a third of its time.
+/// Lambda always puts them there. To look for them in all the places where a person may keep them would slow
+/// every cold start down.
 pub fn config() -> Result<SdkConfig, EnvError> {
     let credentials = Credentials::new(
         env::required("AWS_ACCESS_KEY_ID")?,
@@ -34,17 +33,18 @@ pub fn config() -> Result<SdkConfig, EnvError> {
         None,
         "Lambda",
     );
-    let mut config = SdkConfig::builder()
-        .region(Region::new(env::required("AWS_REGION")?))
-        .credentials_provider(SharedCredentialsProvider::new(credentials));
-    config.set_endpoint_url(env::optional("AWS_ENDPOINT_URL"));
-    Ok(with_manners(config).build())
+    Ok(config_for(env::required("AWS_REGION")?, credentials, env::optional("AWS_ENDPOINT_URL")))
 }
 
-/// Gives `config` the HTTP client, the timeouts and the retries with which AWS is called everywhere. The
-/// client's connections live on the runtime that made them.
+/// How AWS is called by whoever has these credentials: 1 s per try, 3 s in all, 2 retries.
+///
+/// A client's connections live on the runtime that made them.
 #[must_use]
-pub fn with_manners(config: Builder) -> Builder {
+pub fn config_for(
+    region: String,
+    credentials: Credentials,
+    endpoint_url: Option<String>,
+) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(TRY_TIMEOUT)
         .operation_timeout(CALL_TIMEOUT)
@@ -52,13 +52,17 @@ pub fn with_manners(config: Builder) -> Builder {
     let retries = RetryConfig::standard()
         .with_max_attempts(3)
         .with_initial_backoff(Duration::from_millis(100));
-    config
+    let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http::client(TRY_TIMEOUT))
         .timeout_config(timeouts)
         .retry_config(retries)
         // It watches for bodies that trickle; ours are small, and each try has its limit.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    config.set_endpoint_url(endpoint_url);
+    config.build()
 }
 
 /// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind.

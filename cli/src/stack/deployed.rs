@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::Credentials;
 use aws_types::SdkConfig;
 use serde::Deserialize;
 use webhooks::env;
@@ -76,10 +76,7 @@ impl Deployed {
     pub(super) fn config(&self) -> SdkConfig {
         let Login { key_id, secret, token } = &self.credentials;
         let credentials = Credentials::new(key_id, secret, token.clone(), None, "boto3");
-        let mut config = SdkConfig::builder()
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(SharedCredentialsProvider::new(credentials));
-        config.set_endpoint_url(env::optional("AWS_ENDPOINT_URL"));
-        webhooks::aws::with_manners(config).build()
+        let endpoint_url = env::optional("AWS_ENDPOINT_URL");
+        webhooks::aws::config_for(self.region.clone(), credentials, endpoint_url)
     }
 }
