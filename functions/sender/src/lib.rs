@@ -229,9 +229,7 @@ impl Sender {
         let (whole, again): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| seen.insert(entry.message.delivery_id));
         report(whole.len(), timeout_at(ends_at, self.log.put_all(&whole)).await);
-        for entry in &again {
-            self.log_part(entry, ends_at).await;
-        }
+        join_all(again.iter().map(|entry| self.log_part(entry, ends_at))).await;
     }
 
     /// Writes what one receive adds to a delivery's row.
