@@ -5,7 +5,7 @@
 //! can be read; of the log its size is kept, and messages where they are wanted.
 
 mod log;
-mod size;
+pub(crate) mod size;
 pub mod usage;
 
 use std::collections::{BTreeMap, HashMap};

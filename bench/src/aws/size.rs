@@ -46,6 +46,11 @@ pub fn write_units(bytes: usize) -> u64 {
 pub fn queue_units(input: &Value) -> u64 {
     let entries = input["Entries"].as_array().map_or(std::slice::from_ref(input), Vec::as_slice);
     let bytes: usize = entries.iter().map(of_message).sum();
+    queue_units_of(bytes)
+}
+
+/// Requests that so many bytes of messages count as, whoever hands them over.
+pub fn queue_units_of(bytes: usize) -> u64 {
     bytes.div_ceil(QUEUE_UNIT).max(1) as u64
 }
 

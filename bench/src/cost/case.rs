@@ -13,6 +13,7 @@ use webhooks::id::TenantId;
 
 use super::environment::{Compute, Environment};
 use super::receiver::{Failing, Receiver};
+use crate::aws::size::queue_units_of;
 use crate::aws::usage::{Operation, Usage};
 use crate::aws::{Aws, Stored};
 use crate::bench::Bench;
@@ -21,8 +22,6 @@ use crate::neighbours::template;
 
 /// How long a call to AWS takes.
 const AWS_LATENCY: Duration = Duration::from_millis(5);
-/// Bytes of a message, or of a batch of them, that count as one request to the queue.
-const QUEUE_UNIT: usize = 64 * 1024;
 
 /// One set of conditions.
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +200,7 @@ async fn hand_over<'a>(
     let (mut failed, mut polled) = (Vec::new(), Usage::default());
     for batch in batches {
         let size: usize = batch.iter().map(Message::size).sum();
-        let units = size.div_ceil(QUEUE_UNIT).max(1) as u64;
+        let units = queue_units_of(size);
         polled.add(Operation::ReceiveMessage, 0, size, units);
         let answer = environment.invoke(given::batch(batch)).await?;
         let failures = Failures::read(&answer)?;
