@@ -1,6 +1,8 @@
 //! How AWS is called: on ring, with short timeouts, a few retries, and a cause that a log can show.
 
+pub mod direct;
 mod http;
+mod sigv4;
 
 use std::error::Error;
 use std::fmt;
@@ -19,6 +21,10 @@ use crate::env::{self, EnvError};
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one try of a call may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a call is tried in all.
+const MAX_TRIES: u32 = 3;
+/// The longest wait before the second try; before each further one it is twice as long.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
 /// What a function calls AWS with: region, credentials and, for an emulator, the endpoint, all from the
 /// environment.
@@ -49,9 +55,8 @@ pub fn config_for(
         .operation_attempt_timeout(TRY_TIMEOUT)
         .operation_timeout(CALL_TIMEOUT)
         .build();
-    let retries = RetryConfig::standard()
-        .with_max_attempts(3)
-        .with_initial_backoff(Duration::from_millis(100));
+    let retries =
+        RetryConfig::standard().with_max_attempts(MAX_TRIES).with_initial_backoff(FIRST_BACKOFF);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
@@ -63,6 +68,12 @@ pub fn config_for(
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     config.set_endpoint_url(endpoint_url);
     config.build()
+}
+
+/// Those who failed together would fail together again if they all waited for the same time.
+pub(crate) fn random_part(longest: Duration) -> Duration {
+    let part = getrandom::u32().unwrap_or(u32::MAX);
+    longest.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }
 
 /// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind.

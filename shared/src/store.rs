@@ -1,9 +1,14 @@
 //! The tables. Each store is one table; every key of tenant data carries the tenant or a webhook of theirs.
 
 pub mod api_keys;
+mod batch;
 pub mod deliveries;
+mod json;
 mod transaction;
 pub mod webhooks;
+
+use std::error::Error;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -12,7 +17,7 @@ use crate::aws::AwsError;
 
 pub use api_keys::ApiKeyStore;
 pub use deliveries::DeliveryLog;
-pub use webhooks::WebhookStore;
+pub use webhooks::{WebhookReader, WebhookStore};
 
 /// Why a table could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -27,18 +32,16 @@ pub enum StoreError {
         key: String,
         /// Which attribute is wrong, and how.
         #[source]
-        source: serde_dynamo::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A value cannot be written as a row.
     #[error("the row cannot be written")]
     Encode(#[source] serde_dynamo::Error),
     /// DynamoDB left keys or items unprocessed through every retry.
-    #[error("{operation} left {count} unprocessed")]
+    #[error("{operation} left some unprocessed")]
     Unprocessed {
         /// The AWS operation.
         operation: &'static str,
-        /// How many keys or items.
-        count: usize,
     },
 }
 
@@ -47,10 +50,7 @@ fn condition_failed<R>(error: &SdkError<UpdateItemError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
-/// How often a batch call is made for what it leaves unprocessed.
-const MAX_BATCH_CALLS: u32 = 4;
-
-/// The wait before call number `call + 1` of a batch.
-fn backoff(call: u32) -> std::time::Duration {
-    std::time::Duration::from_millis(50) * 2_u32.pow(call)
+/// The wait before call number `call + 1` of several.
+fn backoff(call: u32) -> Duration {
+    Duration::from_millis(50) * 2_u32.pow(call)
 }

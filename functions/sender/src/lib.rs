@@ -25,9 +25,11 @@ use std::time::{Duration, SystemTime};
 use aws_types::SdkConfig;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use lambda_runtime::Error;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
+use webhooks::aws::direct::Direct;
 use webhooks::aws::{self, chain};
 use webhooks::batch::{Batch, BatchResponse, done_by};
 use webhooks::delivery::{Attempt, DeliveryMessage};
@@ -37,13 +39,12 @@ use webhooks::queue::Queue;
 use webhooks::resolve;
 use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
-use webhooks::store::{DeliveryLog, StoreError, WebhookStore};
+use webhooks::store::{DeliveryLog, StoreError, WebhookReader};
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
 use crate::attempt::{ATTEMPT_TIMEOUT, Answer};
 use crate::config::Config;
-use crate::guard::ClientError;
 use crate::received::Received;
 use crate::secrets::SecretCache;
 use crate::settle::Queues;
@@ -61,7 +62,7 @@ const LOG_MARGIN: Duration = Duration::from_millis(100);
 pub struct Sender {
     http: reqwest::Client,
     endpoints: Arc<EndpointPolicy>,
-    webhooks: WebhookStore,
+    webhooks: WebhookReader,
     secrets: SecretCache,
     queues: Queues,
     log: DeliveryLog,
@@ -80,7 +81,8 @@ struct Outcome<'a> {
 
 impl Sender {
     /// The function with the clients that `sdk` makes.
-    pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, ClientError> {
+    pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, Error> {
+        let direct = Direct::new(sdk)?;
         let sqs = aws_sdk_sqs::Client::new(sdk);
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
@@ -92,14 +94,19 @@ impl Sender {
                 config.extra_ca_file.as_deref(),
             )?,
             endpoints,
-            webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table),
+            webhooks: WebhookReader::new(direct.clone(), config.webhooks_table),
             secrets: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
             queues: Queues {
                 deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
                 dead_letters: Queue::new(sqs.clone(), config.dead_letter_queue_url),
                 faults: Queue::new(sqs, config.pipeline_faults_queue_url),
             },
-            log: DeliveryLog::new(dynamodb, config.deliveries_table, config.keep_deliveries),
+            log: DeliveryLog::new(
+                dynamodb,
+                direct,
+                config.deliveries_table,
+                config.keep_deliveries,
+            ),
         })
     }
 

@@ -144,5 +144,6 @@ fn read(
     item: std::collections::HashMap<String, AttributeValue>,
 ) -> Result<ApiKeyRecord, StoreError> {
     let key = item.get("key_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
-    serde_dynamo::from_item(item).map_err(|source| StoreError::CorruptRow { key, source })
+    serde_dynamo::from_item(item)
+        .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
 }

@@ -2,15 +2,13 @@
 //!
 //! The rule: a transaction that met another one on the same item did nothing, so it is tried again.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use tokio::time::sleep;
 
 use super::backoff;
-use crate::aws::AwsError;
+use crate::aws::{AwsError, random_part};
 
 /// How often a transaction is tried while others get in its way; the waits add up to 3 s at most.
 const MAX_CALLS: u32 = 6;
@@ -54,10 +52,4 @@ fn reasons(error: &TransactWriteItemsError) -> Vec<&str> {
         return Vec::new();
     };
     cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
-}
-
-/// Those who met would meet again if they all waited for the same time.
-fn random_part(longest: Duration) -> Duration {
-    let part = getrandom::u32().unwrap_or(u32::MAX);
-    longest.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }

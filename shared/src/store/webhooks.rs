@@ -2,23 +2,25 @@
 //!
 //! The rule: every write is conditional on what it assumes, and names only the attributes it means.
 
+mod reader;
 mod row;
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, KeysAndAttributes, Put, ReturnValue, TransactWriteItem, Update,
+    AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
 use serde::Serialize;
-use tokio::time::sleep;
 
 use super::transaction::transact;
-use super::{MAX_BATCH_CALLS, StoreError, backoff, condition_failed};
+use super::{StoreError, condition_failed};
 use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
 use crate::timestamp::Timestamp;
 use crate::webhook::{Webhook, WebhookChanges};
+
+pub use reader::WebhookReader;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -121,49 +123,6 @@ impl WebhookStore {
             rows.extend(page.map_err(AwsError::of("Query"))?.items.unwrap_or_default());
         }
         Ok(rows.into_iter().map(row::read).collect())
-    }
-
-    /// The current state of up to 100 webhooks; those that do not exist are left out.
-    pub async fn get_many(
-        &self,
-        ids: &[(TenantId, WebhookId)],
-    ) -> Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError> {
-        let mut found = HashMap::new();
-        let mut open: Vec<Item> = ids.iter().map(|&(tenant, id)| key(tenant, id)).collect();
-        for call in 0..MAX_BATCH_CALLS {
-            if open.is_empty() {
-                return Ok(found);
-            }
-            if call > 0 {
-                sleep(backoff(call)).await;
-            }
-            let keys = KeysAndAttributes::builder()
-                .set_keys(Some(open))
-                .consistent_read(true)
-                .build()
-                .map_err(AwsError::of("BatchGetItem"))?;
-            let answer = self
-                .client
-                .batch_get_item()
-                .request_items(&self.table, keys)
-                .send()
-                .await
-                .map_err(AwsError::of("BatchGetItem"))?;
-            for row in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                let Some(id) = sort_key(&row).and_then(|id| id.parse().ok()) else { continue };
-                found.insert(id, row::read(row));
-            }
-            open = answer
-                .unprocessed_keys
-                .into_iter()
-                .flat_map(HashMap::into_values)
-                .flat_map(|keys| keys.keys)
-                .collect();
-        }
-        if open.is_empty() {
-            return Ok(found);
-        }
-        Err(StoreError::Unprocessed { operation: "BatchGetItem", count: open.len() })
     }
 
     /// Changes what `changes` names and nothing else; the answer is the webhook as it is then, or

@@ -6,7 +6,7 @@ use super::{Item, sort_key};
 use crate::endpoint::EndpointUrl;
 use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
-use crate::store::StoreError;
+use crate::store::{StoreError, json};
 use crate::timestamp::Timestamp;
 use crate::webhook::{EventSet, Webhook};
 
@@ -20,7 +20,20 @@ pub(super) fn read(item: Item) -> Result<Webhook, StoreError> {
     let key = sort_key(&item).cloned().unwrap_or_default();
     serde_dynamo::from_item::<_, Row>(item)
         .map(Webhook::from)
-        .map_err(|source| StoreError::CorruptRow { key, source })
+        .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
+}
+
+/// The webhook that an item in DynamoDB's own JSON is of.
+pub(super) fn id(item: &json::Item<'_>) -> Option<WebhookId> {
+    item.string("webhook_config_id")?.parse().ok()
+}
+
+/// Reads an item in DynamoDB's own JSON; the error names its webhook.
+pub(super) fn read_json(item: json::Item<'_>) -> Result<Webhook, StoreError> {
+    let key = id(&item).map(String::from).unwrap_or_default();
+    item.into_row::<Row>()
+        .map(Webhook::from)
+        .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
 }
 
 /// A row as it is stored.

@@ -1,0 +1,247 @@
+//! DynamoDB without the SDK, for the two calls that every batch of deliveries makes.
+//!
+//! To the processor, the SDK's way of making a call costs as much as nine deliveries. This one signs and
+//! posts JSON that its caller has written, through the HTTP library that posts the deliveries, whose code the
+//! processor has at hand. It keeps to the SDK's limits: 1 s per try, 3 s in all, 2 retries.
+
+use std::error::Error;
+
+use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sdk_dynamodb::config::{
+    Credentials, ProvideCredentials as _, Region, SharedCredentialsProvider,
+};
+use aws_types::SdkConfig;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use reqwest::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
+use reqwest::{Client, Method, Request, StatusCode, Url, redirect, retry};
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use super::sigv4::{Signable, date_time};
+use super::{AwsError, CALL_TIMEOUT, FIRST_BACKOFF, MAX_TRIES, TRY_TIMEOUT, random_part};
+use crate::text::first_chars;
+use crate::timestamp::Timestamp;
+use crate::tls;
+
+/// Of an answer that is no success so much is told, in characters.
+const MAX_TOLD: usize = 300;
+/// The errors of status 400 after which another try is worth it.
+const THROTTLED: [&str; 3] =
+    ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"];
+
+/// Makes calls of DynamoDB.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    http: Client,
+    endpoint: Url,
+    /// The endpoint's name and port as the header `Host` has them.
+    host: String,
+    region: Region,
+    credentials: SharedCredentialsProvider,
+}
+
+/// Why no call can be made at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NotConfigured {
+    /// The SDK's configuration lacks something.
+    #[error("the AWS configuration has no {0}")]
+    Missing(&'static str),
+    /// The HTTP client.
+    #[error("the HTTP client for DynamoDB cannot be built")]
+    Http(#[from] reqwest::Error),
+}
+
+/// Why a try did not succeed.
+#[derive(Debug, thiserror::Error)]
+enum TryError {
+    #[error("no answer within {} s", TRY_TIMEOUT.as_secs())]
+    Timeout,
+    #[error("the request failed")]
+    Http(#[from] reqwest::Error),
+    #[error("{status}: {answer}")]
+    Refused { status: StatusCode, answer: String },
+    #[error("there are no credentials")]
+    Credentials(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the credentials cannot be sent")]
+    Unsendable(#[from] InvalidHeaderValue),
+}
+
+impl TryError {
+    /// Whether the same call may succeed a moment later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Http(_) => true,
+            Self::Refused { status, answer } => {
+                status.is_server_error() || THROTTLED.iter().any(|kind| answer.contains(kind))
+            }
+            Self::Credentials(_) | Self::Unsendable(_) => false,
+        }
+    }
+}
+
+impl Direct {
+    /// For the region, the endpoint and the credentials that the SDK would use.
+    pub fn new(sdk: &SdkConfig) -> Result<Self, NotConfigured> {
+        let region = sdk.region().ok_or(NotConfigured::Missing("region"))?.clone();
+        let credentials =
+            sdk.credentials_provider().ok_or(NotConfigured::Missing("credentials"))?;
+        let endpoint = endpoint(sdk).ok_or(NotConfigured::Missing("endpoint for DynamoDB"))?;
+        let name = endpoint.host_str().unwrap_or_default();
+        let host = endpoint.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls::client(tls::public_authorities()))
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .retry(retry::never())
+            .build()?;
+        Ok(Self { http, endpoint, host, region, credentials })
+    }
+
+    /// Calls `operation` with the JSON `body`; the JSON of the answer.
+    pub(crate) async fn call(
+        &self,
+        operation: &'static str,
+        body: Bytes,
+    ) -> Result<Bytes, AwsError> {
+        let tries = async {
+            let mut tried = 1;
+            loop {
+                match self.try_once(operation, body.clone()).await {
+                    Err(error) if error.may_pass() && tried < MAX_TRIES => {
+                        debug!(operation, %error, "trying again");
+                        sleep(random_part(FIRST_BACKOFF * 2_u32.pow(tried - 1))).await;
+                        tried += 1;
+                    }
+                    result => return result,
+                }
+            }
+        };
+        let result = timeout(CALL_TIMEOUT, tries).await.unwrap_or(Err(TryError::Timeout));
+        result.map_err(AwsError::of(operation))
+    }
+
+    async fn try_once(&self, operation: &str, body: Bytes) -> Result<Bytes, TryError> {
+        let credentials = self.credentials.provide_credentials().await;
+        let credentials = credentials.map_err(|error| TryError::Credentials(error.into()))?;
+        let request = self.request(operation, body, &credentials, Timestamp::now())?;
+        let exchange = async {
+            let response = self.http.execute(request).await?;
+            Ok((response.status(), response.bytes().await?))
+        };
+        match timeout(TRY_TIMEOUT, exchange).await {
+            Ok(Ok((StatusCode::OK, answer))) => Ok(answer),
+            Ok(Ok((status, answer))) => {
+                let answer = String::from_utf8_lossy(&answer);
+                let answer = first_chars(&answer, MAX_TOLD).to_owned();
+                Err(TryError::Refused { status, answer })
+            }
+            Ok(Err(error)) => Err(TryError::Http(error)),
+            Err(_elapsed) => Err(TryError::Timeout),
+        }
+    }
+
+    fn request(
+        &self,
+        operation: &str,
+        body: Bytes,
+        credentials: &Credentials,
+        at: Timestamp,
+    ) -> Result<Request, InvalidHeaderValue> {
+        let target = format!("DynamoDB_20120810.{operation}");
+        let at = date_time(at);
+        let mut signed = vec![
+            ("content-type", "application/x-amz-json-1.0"),
+            ("host", &self.host),
+            ("x-amz-date", &at),
+            ("x-amz-target", &target),
+        ];
+        if let Some(token) = credentials.session_token() {
+            signed.insert(3, ("x-amz-security-token", token));
+        }
+        let signable = Signable {
+            at: &at,
+            region: self.region.as_ref(),
+            service: "dynamodb",
+            path: self.endpoint.path(),
+            headers: &signed,
+            body: &body,
+        };
+        let authorization =
+            signable.authorization(credentials.access_key_id(), credentials.secret_access_key());
+        let mut request = Request::new(Method::POST, self.endpoint.clone());
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, authorization.try_into()?);
+        for (name, value) in signed {
+            headers.insert(HeaderName::from_static(name), value.try_into()?);
+        }
+        *request.body_mut() = Some(body.into());
+        Ok(request)
+    }
+}
+
+/// Where the SDK's own rules say that the region's DynamoDB is.
+fn endpoint(sdk: &SdkConfig) -> Option<Url> {
+    let params = Params::builder()
+        .set_region(sdk.region().map(ToString::to_string))
+        .set_endpoint(sdk.endpoint_url().map(str::to_owned))
+        .build()
+        .ok()?;
+    let resolver = DefaultResolver::new();
+    let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).now_or_never()?.ok()?;
+    endpoint.url().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::config_for;
+
+    fn direct(region: &str, endpoint_url: Option<&str>) -> Direct {
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+        let sdk = config_for(region.to_owned(), credentials, endpoint_url.map(str::to_owned));
+        Direct::new(&sdk).unwrap()
+    }
+
+    #[test]
+    fn the_endpoint_is_the_regions_own_unless_another_is_named() {
+        for (region, named, url, host) in [
+            (
+                "eu-central-1",
+                None,
+                "https://dynamodb.eu-central-1.amazonaws.com/",
+                "dynamodb.eu-central-1.amazonaws.com",
+            ),
+            (
+                "cn-north-1",
+                None,
+                "https://dynamodb.cn-north-1.amazonaws.com.cn/",
+                "dynamodb.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                "eu-central-1",
+                Some("http://127.0.0.1:4566"),
+                "http://127.0.0.1:4566/",
+                "127.0.0.1:4566",
+            ),
+        ] {
+            let direct = direct(region, named);
+            assert_eq!((direct.endpoint.as_str(), direct.host.as_str()), (url, host));
+        }
+    }
+
+    #[test]
+    fn a_throttled_call_and_a_broken_service_are_worth_another_try_and_a_wrong_call_is_not() {
+        let refused = |status: u16, kind: &str| TryError::Refused {
+            status: StatusCode::from_u16(status).unwrap(),
+            answer: format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{kind}"}}"#),
+        };
+        assert!(refused(400, "ProvisionedThroughputExceededException").may_pass());
+        assert!(refused(500, "InternalServerError").may_pass());
+        assert!(refused(503, "ServiceUnavailable").may_pass());
+        assert!(!refused(400, "ResourceNotFoundException").may_pass());
+        assert!(!refused(400, "AccessDeniedException").may_pass());
+    }
+}

@@ -1,0 +1,114 @@
+//! Signature Version 4, as far as a POST of JSON needs it.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use crate::timestamp::Timestamp;
+
+/// A request as it is signed, and where.
+#[derive(Debug)]
+pub(super) struct Signable<'a> {
+    /// When, as [`date_time`] writes it; also the header `x-amz-date`.
+    pub at: &'a str,
+    pub region: &'a str,
+    pub service: &'a str,
+    /// The URL's path.
+    pub path: &'a str,
+    /// Names in small letters and in order; `host` and `x-amz-date` must be among them.
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: &'a [u8],
+}
+
+impl Signable<'_> {
+    /// The header `Authorization`, by the holder of a secret key.
+    pub(super) fn authorization(&self, access_key_id: &str, secret_access_key: &str) -> String {
+        let Self { at, region, service, path, headers, body } = self;
+        let day = &at[..8];
+        let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+        let lines = headers.iter().flat_map(|(name, value)| [name, ":", value, "\n"]);
+        let lines: String = lines.collect();
+        let request = format!("POST\n{path}\n\n{lines}\n{names}\n{}", hex(Sha256::digest(body)));
+        let scope = format!("{day}/{region}/{service}/aws4_request");
+        let text = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex(Sha256::digest(request)));
+
+        let key = mac(format!("AWS4{secret_access_key}").as_bytes(), day);
+        let key = [region, service, "aws4_request"].iter().fold(key, |key, part| mac(&key, part));
+        let signature = hex(mac(&key, &text));
+        format!(
+            "AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
+        )
+    }
+}
+
+/// A time in the one form that is signed: `20251203T103000Z`.
+pub(super) fn date_time(at: Timestamp) -> String {
+    at.whole_seconds().to_string().replace(['-', ':'], "")
+}
+
+fn mac(key: &[u8], text: &str) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    hex::encode(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use aws_sdk_dynamodb::config::Credentials;
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    use aws_sigv4::sign::v4::SigningParams;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_without_its_fraction_and_signs() {
+        let at = Timestamp::from_unix_millis(1_764_757_800_123);
+        assert_eq!(date_time(at), "20251203T103000Z");
+    }
+
+    #[test]
+    fn the_signature_is_the_one_that_aws_own_library_makes() {
+        let at = Timestamp::from_unix_millis(1_764_757_800_123);
+        let identity = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", None, None, "test").into();
+        let params = SigningParams::builder()
+            .identity(&identity)
+            .region("eu-central-1")
+            .name("dynamodb")
+            .time(SystemTime::UNIX_EPOCH + Duration::from_millis(at.unix_millis()))
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap()
+            .into();
+        let date_time = date_time(at);
+        for (url, path) in [("https://db.example:8000/", "/"), ("https://db.example/a/b", "/a/b")] {
+            let host = url.split('/').nth(2).unwrap();
+            let headers = [
+                ("content-type", "application/x-amz-json-1.0"),
+                ("host", host),
+                ("x-amz-date", date_time.as_str()),
+                ("x-amz-target", "DynamoDB_20120810.BatchGetItem"),
+            ];
+            let body = b"{\"RequestItems\":{}}";
+            let ours = Signable {
+                at: &date_time,
+                region: "eu-central-1",
+                service: "dynamodb",
+                path,
+                headers: &headers,
+                body,
+            };
+            let theirs =
+                SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body));
+            let (theirs, _) = sign(theirs.unwrap(), &params).unwrap().into_parts();
+            let theirs = theirs.headers().find(|(name, _)| *name == "authorization").unwrap().1;
+            assert_eq!(ours.authorization("AKIDEXAMPLE", "wJalrXUtnFEMI"), theirs);
+        }
+    }
+}
