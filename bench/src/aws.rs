@@ -1,8 +1,8 @@
 //! The AWS that a measured function knows: DynamoDB, SQS and Secrets Manager over their JSON protocols,
 //! answering at memory speed.
 //!
-//! The rule: it counts every request with its size and what AWS would charge for. Writes change no row that
-//! can be read; of the log its size is kept, and messages where they are wanted.
+//! The rule: it counts every request with its size and, where that is wanted, what AWS would charge for.
+//! Writes change no row that can be read; of the log its size is kept, and messages where they are wanted.
 
 mod log;
 pub(crate) mod size;
@@ -40,6 +40,8 @@ struct Account {
     /// The text of the one secret that every webhook has.
     secret: String,
     log: DeliveryLog,
+    /// Whether the log's rows are looked at, to be charged for.
+    charges: bool,
     /// Messages that were sent, where they are wanted.
     sent: Option<Vec<Sent>>,
     /// How long each answer takes.
@@ -115,6 +117,12 @@ impl Aws {
         self.account().latency = latency;
     }
 
+    /// From now on the log's size and the units of its writes are counted. Each row has to be read for
+    /// that, by a processor that the function under measurement is waiting for.
+    pub fn charge(&self) {
+        self.account().charges = true;
+    }
+
     /// From now on messages that are sent can be taken.
     pub fn keep_messages(&self) {
         self.account().sent = Some(Vec::new());
@@ -152,9 +160,13 @@ fn serve(account: &Mutex<Account>, request: &Request<Bytes>) -> (Answer, Duratio
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let name = target.and_then(|target| target.split_once('.')).map_or("", |(_, name)| name);
     let mut account = locked(account);
-    let input: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let (status, body) = if let Some(operation) = Operation::named(name) {
-        let (answer, units) = account.answer(operation, &input);
+        let (answer, units) = if operation == Operation::BatchWriteItem && !account.charges {
+            (json!({"UnprocessedItems": {}}), 0)
+        } else {
+            let input: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+            account.answer(operation, &input)
+        };
         let body = answer.to_string();
         account.usage.add(operation, request.body().len(), body.len(), units);
         (StatusCode::OK, body)

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use futures_util::future::try_join_all;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, Response, StatusCode};
@@ -157,6 +158,14 @@ impl Function {
             self.check(&invocation, expected)?;
         }
         Ok(Cost { wall: begun.elapsed(), cpu: self.process.cpu_time()?.saturating_sub(cpu) })
+    }
+
+    /// The same invocations by every function, all of them at a time, as [`Function::run`] makes them of one.
+    pub async fn run_all(functions: &mut [Self], events: &[Bytes], expected: &str) -> Result<Cost> {
+        let begun = Instant::now();
+        let runs = functions.iter_mut().map(|it| it.run(events.iter().cloned(), expected));
+        let costs = try_join_all(runs).await?;
+        Ok(Cost { wall: begun.elapsed(), cpu: costs.iter().map(|cost| cost.cpu).sum() })
     }
 
     fn check(&self, invocation: &Invocation, expected: &str) -> Result<()> {

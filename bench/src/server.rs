@@ -90,5 +90,7 @@ where
         Ok::<_, Infallible>(handler(Request::from_parts(head, body)).await)
     });
     // However a connection ends, the client's side is the one that is looked at.
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+    let mut connection = http1::Builder::new();
+    connection.auto_date_header(false);
+    drop(connection.serve_connection(TokioIo::new(stream), service).await);
 }

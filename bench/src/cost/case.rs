@@ -97,6 +97,7 @@ impl Case {
     /// Makes `deliveries` deliveries, which must be a multiple of the webhooks of a tenant.
     pub async fn run(self, bench: &Bench, deliveries: usize) -> Result<Used> {
         let aws = Aws::start(SECRET).await?;
+        aws.charge();
         aws.answer_after(AWS_LATENCY);
         aws.keep_messages();
         let tls = Some(bench.tls.acceptor.clone());

@@ -81,6 +81,7 @@ impl World {
     /// An account with so many tenants of one webhook each, but for the first, which has so many.
     pub async fn with(bench: &Bench, webhooks: usize, tenants: usize) -> Result<Self> {
         let aws = Aws::start(SECRET).await?;
+        aws.charge();
         let works = Receiver::start(Duration::ZERO, None, None).await?;
         let always = Failing { one_in: 1, attempts: u32::MAX };
         let fails = Receiver::start(Duration::ZERO, Some(always), None).await?;
