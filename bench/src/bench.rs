@@ -9,7 +9,7 @@ use crate::aws::Aws;
 use crate::cores::Cores;
 use crate::function::Program;
 use crate::given;
-use crate::receiver::Tls;
+use crate::tls::Tls;
 
 /// The bootstraps and the machine.
 #[derive(Debug)]

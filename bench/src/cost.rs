@@ -1,9 +1,9 @@
 //! What deliveries cost on AWS: every request is counted, with the real fanout and the real sender, and
 //! priced from one table.
 //!
-//! [`case`] makes the deliveries and plays the queue and its pollers, [`environment`] is what Lambda bills,
-//! [`receiver`] the tenants' endpoint. [`prices`] is the price list, [`bill`] multiplies, [`month`] compares,
-//! and [`budget`] says how many requests there may be.
+//! [`case`] makes the deliveries and plays the queue and its pollers, [`environment`] is what Lambda bills.
+//! [`prices`] is the price list, [`bill`] multiplies, [`month`] compares, and [`budget`] says how many requests
+//! there may be.
 
 pub mod bill;
 pub mod budget;
@@ -11,7 +11,6 @@ pub mod case;
 pub mod environment;
 pub mod month;
 pub mod prices;
-pub mod receiver;
 
 use std::collections::BTreeSet;
 

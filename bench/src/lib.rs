@@ -14,6 +14,7 @@ pub mod aws;
 pub mod function;
 pub mod given;
 pub mod receiver;
+pub mod tls;
 
 pub mod bare;
 pub mod functions;

@@ -216,7 +216,7 @@ impl PerPost {
 
 impl Series {
     async fn measure(&mut self, bench: &Bench, case: Case) -> Result<()> {
-        let manner = Manner { wait: case.wait, keeps_connections: case.kept };
+        let manner = Manner { wait: case.wait, keeps_connections: case.kept, ..Manner::PROMPT };
         let tls = case.tls.then(|| bench.tls.acceptor.clone());
         let receiver = Receiver::start(manner, tls).await?;
         let sender = case.sender(bench, &receiver).await?;

@@ -12,13 +12,13 @@ use serde::Deserialize;
 use webhooks::id::TenantId;
 
 use super::environment::{Compute, Environment};
-use super::receiver::{Failing, Receiver};
 use crate::aws::size::queue_units_of;
 use crate::aws::usage::{Operation, Usage};
 use crate::aws::{Aws, Stored};
 use crate::bench::Bench;
 use crate::given::{self, DELIVERIES, Message, NOTHING_FAILED, SECRET, Target, changes};
 use crate::neighbours::template;
+use crate::receiver::{Failing, Manner, Receiver};
 
 /// How long a call to AWS takes.
 const AWS_LATENCY: Duration = Duration::from_millis(5);
@@ -101,7 +101,8 @@ impl Case {
         aws.answer_after(AWS_LATENCY);
         aws.keep_messages();
         let tls = Some(bench.tls.acceptor.clone());
-        let receiver = Receiver::start(self.wait, self.failing, tls).await?;
+        let manner = Manner { wait: self.wait, failing: self.failing, ..Manner::PROMPT };
+        let receiver = Receiver::start(manner, tls).await?;
         let mut tenants: Vec<TenantId> = Vec::new();
         for targets in (0..self.tenants).map(|_| Target::several(self.webhooks)) {
             for target in &targets {
@@ -123,7 +124,7 @@ impl Case {
         let sender = self.deliver(bench, &aws, messages, &mut usage).await?;
         usage += aws.take_usage();
 
-        let (posts, bytes_posted) = receiver.seen();
+        let (posts, bytes_posted) = receiver.take();
         let stored = aws.stored_deliveries();
         ensure!(
             stored.rows == deliveries as u64,

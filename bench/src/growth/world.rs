@@ -1,7 +1,5 @@
 //! The three real functions around an account of any size.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use hyper::body::Bytes;
 use serde_json::Value;
@@ -10,9 +8,9 @@ use webhooks::id::TenantId;
 use crate::aws::Aws;
 use crate::aws::usage::Usage;
 use crate::bench::Bench;
-use crate::cost::receiver::{Failing, Receiver};
 use crate::function::Function;
 use crate::given::{self, Message, NOTHING_FAILED, SECRET, Target, changes, requests};
+use crate::receiver::{Failing, Manner, Receiver};
 
 /// Messages in a batch by which the log is filled.
 const FILLING: usize = 100;
@@ -82,9 +80,10 @@ impl World {
     pub async fn with(bench: &Bench, webhooks: usize, tenants: usize) -> Result<Self> {
         let aws = Aws::start(SECRET).await?;
         aws.charge();
-        let works = Receiver::start(Duration::ZERO, None, None).await?;
-        let always = Failing { one_in: 1, attempts: u32::MAX };
-        let fails = Receiver::start(Duration::ZERO, Some(always), None).await?;
+        let works = Receiver::start(Manner::PROMPT, None).await?;
+        let always =
+            Manner { failing: Some(Failing { one_in: 1, attempts: u32::MAX }), ..Manner::PROMPT };
+        let fails = Receiver::start(always, None).await?;
         let own = Target::several(webhooks);
         let others: Vec<Target> = (1..tenants).map(|_| Target::of(TenantId::random())).collect();
         for target in own.iter().chain(&others) {
