@@ -196,13 +196,59 @@ fn endpoint(sdk: &SdkConfig) -> Option<Url> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    use aws_sigv4::sign::v4::SigningParams;
+
     use super::*;
     use crate::aws::config_for;
 
+    fn credentials(token: Option<&str>) -> Credentials {
+        let token = token.map(str::to_owned);
+        Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", token, None, "test")
+    }
+
     fn direct(region: &str, endpoint_url: Option<&str>) -> Direct {
-        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-        let sdk = config_for(region.to_owned(), credentials, endpoint_url.map(str::to_owned));
-        Direct::new(&sdk).unwrap()
+        let url = endpoint_url.map(str::to_owned);
+        Direct::new(&config_for(region.to_owned(), credentials(None), url)).unwrap()
+    }
+
+    /// What AWS's own library signs a request with that has these headers.
+    fn authorization(request: &Request, credentials: &Credentials, at: Timestamp) -> String {
+        let identity = credentials.clone().into();
+        let params = SigningParams::builder()
+            .identity(&identity)
+            .region("eu-central-1")
+            .name("dynamodb")
+            .time(SystemTime::UNIX_EPOCH + Duration::from_millis(at.unix_millis()))
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap()
+            .into();
+        let headers = request.headers().iter().filter(|(name, _)| *name != AUTHORIZATION);
+        let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap();
+        let url = request.url().as_str();
+        let signable = SignableRequest::new("POST", url, headers, SignableBody::Bytes(body));
+        let (signed, _) = sign(signable.unwrap(), &params).unwrap().into_parts();
+        let mut headers = signed.headers();
+        headers.find(|(name, _)| *name == "authorization").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn a_request_is_signed_as_aws_own_library_signs_it() {
+        let at = Timestamp::from_unix_millis(1_764_757_800_123);
+        for url in [None, Some("http://127.0.0.1:4566"), Some("https://proxy.example/a/b")] {
+            for token in [None, Some("a session's token")] {
+                let credentials = credentials(token);
+                let request = direct("eu-central-1", url)
+                    .request("BatchGetItem", Bytes::from_static(b"{}"), &credentials, at)
+                    .unwrap();
+                let theirs = authorization(&request, &credentials, at);
+                assert_eq!(request.headers()[AUTHORIZATION], theirs, "{url:?} {token:?}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use webhooks::secret::SigningSecret;
 use webhooks::signature;
 
 use super::{deliver, report, sender};
-use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS};
+use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, Reply};
 use crate::hosted::fixtures::{
     BODY, SECRET, batch, delivery_id, id_of, message, rows, text, webhook, webhook_with,
 };
@@ -262,4 +262,24 @@ async fn no_secret_and_no_payload_is_in_the_log_or_on_a_queue_whatever_happens()
     for payload in ["1.50", "answer of the endpoint", "token-in-the-path"] {
         assert!(!log.contains(payload), "the log shows {payload}:\n{log}");
     }
+}
+
+#[tokio::test]
+async fn a_read_and_a_log_write_that_fail_at_first_are_tried_again_and_nobody_notices() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    for operation in ["BatchGetItem", "BatchWriteItem"] {
+        aws.on(operation, |_, before| match before {
+            0 => Some(Reply::Broken),
+            1 => Some(Reply::Refused("ProvisionedThroughputExceededException")),
+            _ => None,
+        });
+    }
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
+    assert_eq!(receiver.arrivals().len(), 1);
+    for operation in ["BatchGetItem", "BatchWriteItem"] {
+        assert_eq!(aws.calls_of(operation).len(), 3, "{operation}");
+    }
+    assert_eq!(sender.finish().await, "");
 }
