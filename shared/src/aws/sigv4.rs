@@ -29,13 +29,15 @@ impl Signable<'_> {
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let lines = headers.iter().flat_map(|(name, value)| [name, ":", value, "\n"]);
         let lines: String = lines.collect();
-        let request = format!("POST\n{path}\n\n{lines}\n{names}\n{}", hex(Sha256::digest(body)));
+        let request =
+            format!("POST\n{path}\n\n{lines}\n{names}\n{}", hex::encode(Sha256::digest(body)));
         let scope = format!("{day}/{region}/{service}/aws4_request");
-        let text = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex(Sha256::digest(request)));
+        let text =
+            format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex::encode(Sha256::digest(request)));
 
         let key = mac(format!("AWS4{secret_access_key}").as_bytes(), day);
         let key = [region, service, "aws4_request"].iter().fold(key, |key, part| mac(&key, part));
-        let signature = hex(mac(&key, &text));
+        let signature = hex::encode(mac(&key, &text));
         format!(
             "AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
@@ -51,10 +53,6 @@ fn mac(key: &[u8], text: &str) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().into()
-}
-
-fn hex(digest: impl AsRef<[u8]>) -> String {
-    hex::encode(digest)
 }
 
 #[cfg(test)]
