@@ -39,7 +39,7 @@ pub(super) async fn process_all(
     request: impl Serialize,
     mut tell: impl FnMut(Item<'_>),
 ) -> Result<(), StoreError> {
-    let mut body = body(operation, BTreeMap::from([(table, request)]))?;
+    let mut body = to_json(operation, BTreeMap::from([(table, request)]))?;
     for call in 0..MAX_CALLS {
         if call > 0 {
             sleep(backoff(call)).await;
@@ -51,11 +51,11 @@ pub(super) async fn process_all(
         if answer.left.is_empty() {
             return Ok(());
         }
-        body = self::body(operation, answer.left)?;
+        body = to_json(operation, answer.left)?;
     }
     Err(StoreError::Unprocessed { operation })
 }
 
-fn body(operation: &'static str, items: impl Serialize) -> Result<Vec<u8>, AwsError> {
+fn to_json(operation: &'static str, items: impl Serialize) -> Result<Vec<u8>, AwsError> {
     serde_json::to_vec(&Request { items }).map_err(AwsError::of(operation))
 }

@@ -52,7 +52,7 @@ impl WebhookReader {
         let keys = Keys { consistent_read: true, keys: ids.iter().map(key).collect() };
         process_all(&self.direct, "BatchGetItem", &self.table, keys, |item| {
             if let Some(id) = row::id(&item) {
-                found.insert(id, row::read_json(item));
+                found.insert(id, row::read_json(id, item));
             }
         })
         .await?;

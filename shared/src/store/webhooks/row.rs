@@ -28,12 +28,11 @@ pub(super) fn id(item: &json::Item<'_>) -> Option<WebhookId> {
     item.string("webhook_config_id")?.parse().ok()
 }
 
-/// Reads an item in DynamoDB's own JSON; the error names its webhook.
-pub(super) fn read_json(item: json::Item<'_>) -> Result<Webhook, StoreError> {
-    let key = id(&item).map(String::from).unwrap_or_default();
+/// Reads the item of webhook `id` in DynamoDB's own JSON.
+pub(super) fn read_json(id: WebhookId, item: json::Item<'_>) -> Result<Webhook, StoreError> {
     item.into_row::<Row>()
         .map(Webhook::from)
-        .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
+        .map_err(|source| StoreError::CorruptRow { key: id.into(), source: source.into() })
 }
 
 /// A row as it is stored.
