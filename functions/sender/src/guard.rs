@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::redirect;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use webhooks::endpoint::EndpointPolicy;
+use webhooks::http_client::http_client;
 use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
@@ -51,21 +51,14 @@ pub fn client(
     Ok(builder(policy, lookup, extra_ca_file)?.build()?)
 }
 
-/// How the client is made: no redirects, no proxy, no cookies, no compression, HTTP/1.1.
+/// How the client is made: [`http_client`] with the guarded resolver; no cookies, no compression.
 pub fn builder(
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
     extra_ca_file: Option<&Path>,
 ) -> Result<reqwest::ClientBuilder, ClientError> {
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(extra_ca_file)?)
-        .http1_only()
+    Ok(http_client(tls(extra_ca_file)?)
         .dns_resolver(Arc::new(GuardedResolver { policy, lookup }))
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        // The queue retries, where it is counted; the client must not do so unseen.
-        .retry(reqwest::retry::never())
         .pool_idle_timeout(IDLE_CONNECTION_LIFE)
         .user_agent(USER_AGENT))
 }

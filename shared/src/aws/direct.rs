@@ -14,12 +14,14 @@ use aws_types::SdkConfig;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use reqwest::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
-use reqwest::{Client, Method, Request, StatusCode, Url, redirect, retry};
+use reqwest::{Client, Method, Request, StatusCode};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
+use url::{Position, Url};
 
 use super::sigv4::{Signable, date_time};
 use super::{AwsError, CALL_TIMEOUT, FIRST_BACKOFF, MAX_TRIES, TRY_TIMEOUT, random_part};
+use crate::http_client::http_client;
 use crate::text::first_chars;
 use crate::timestamp::Timestamp;
 use crate::tls;
@@ -35,8 +37,6 @@ const THROTTLED: [&str; 3] =
 pub struct Direct {
     http: Client,
     endpoint: Url,
-    /// The endpoint's name and port as the header `Host` has them.
-    host: String,
     region: Region,
     credentials: SharedCredentialsProvider,
 }
@@ -87,17 +87,8 @@ impl Direct {
         let credentials =
             sdk.credentials_provider().ok_or(NotConfigured::Missing("credentials"))?;
         let endpoint = endpoint(sdk).ok_or(NotConfigured::Missing("endpoint for DynamoDB"))?;
-        let name = endpoint.host_str().unwrap_or_default();
-        let host = endpoint.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
-        let http = Client::builder()
-            .tls_backend_preconfigured(tls::client(tls::public_authorities()))
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(retry::never())
-            .build()?;
-        Ok(Self { http, endpoint, host, region, credentials })
+        let http = http_client(tls::client(tls::public_authorities())).build()?;
+        Ok(Self { http, endpoint, region, credentials })
     }
 
     /// Calls `operation` with the JSON `body`; the JSON of the answer.
@@ -143,6 +134,11 @@ impl Direct {
         }
     }
 
+    /// The endpoint's name and port as the header `Host` has them: no port where it is the scheme's own.
+    fn host(&self) -> &str {
+        &self.endpoint[Position::BeforeHost..Position::AfterPort]
+    }
+
     fn request(
         &self,
         operation: &str,
@@ -154,7 +150,7 @@ impl Direct {
         let at = date_time(at);
         let mut signed = vec![
             ("content-type", "application/x-amz-json-1.0"),
-            ("host", &self.host),
+            ("host", self.host()),
             ("x-amz-date", &at),
             ("x-amz-target", &target),
         ];
@@ -191,7 +187,7 @@ fn endpoint(sdk: &SdkConfig) -> Option<Url> {
         .ok()?;
     let resolver = DefaultResolver::new();
     let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).now_or_never()?.ok()?;
-    endpoint.url().parse().ok()
+    endpoint.url().parse().ok().filter(Url::has_host)
 }
 
 #[cfg(test)]
@@ -274,7 +270,7 @@ mod tests {
             ),
         ] {
             let direct = direct(region, named);
-            assert_eq!((direct.endpoint.as_str(), direct.host.as_str()), (url, host));
+            assert_eq!((direct.endpoint.as_str(), direct.host()), (url, host));
         }
     }
 
