@@ -38,5 +38,6 @@ pub mod batch;
 pub mod bootstrap;
 pub mod env;
 pub mod queue;
+pub mod runtime;
 pub mod secrets;
 pub mod store;

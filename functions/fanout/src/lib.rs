@@ -54,12 +54,12 @@ impl Fanout {
     /// Handles one invocation, which ends at `deadline`.
     pub async fn handle(
         &self,
-        payload: &RawValue,
+        event: &[u8],
         deadline: SystemTime,
     ) -> Result<BatchResponse, FanoutError> {
         let last_call_at = done_by(deadline, aws::CALL_TIMEOUT + ANSWER_MARGIN);
         let batch: Batch<&RawValue> =
-            serde_json::from_str(payload.get()).map_err(FanoutError::NotABatch)?;
+            serde_json::from_slice(event).map_err(FanoutError::NotABatch)?;
         let records = batch.records;
 
         let tasks = records.iter().map(|record| isolated_task(record)).collect();

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use fanout::Fanout;
 use fanout::config::Config;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
-use webhooks::aws;
+use lambda_runtime::Error;
 use webhooks::bootstrap::exit_code;
+use webhooks::{aws, runtime};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -18,8 +17,5 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let fanout = Fanout::new(&aws::config()?, config);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        fanout.handle(&event.payload, event.context.deadline()).await.map_err(Error::from)
-    }))
-    .await
+    runtime::run(async |event, deadline| Ok(fanout.handle(event, deadline).await?)).await
 }

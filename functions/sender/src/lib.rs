@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
 use webhooks::aws::direct::Direct;
 use webhooks::aws::{self, chain};
-use webhooks::batch::{Batch, BatchResponse, done_by};
+use webhooks::batch::{BatchResponse, done_by};
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::id::WebhookId;
@@ -45,7 +45,7 @@ use webhooks::webhook::Webhook;
 
 use crate::attempt::{ATTEMPT_TIMEOUT, Answer};
 use crate::config::Config;
-use crate::received::Received;
+use crate::received::{NotABatch, Received};
 use crate::secrets::SecretCache;
 use crate::settle::Queues;
 use crate::step::Receive;
@@ -111,9 +111,13 @@ impl Sender {
     }
 
     /// Handles one invocation, which ends at `deadline`.
-    pub async fn handle(&self, batch: Batch<Received>, deadline: SystemTime) -> BatchResponse {
+    pub async fn handle(
+        &self,
+        event: &[u8],
+        deadline: SystemTime,
+    ) -> Result<BatchResponse, NotABatch> {
         let ends_at = done_by(deadline, ANSWER_MARGIN);
-        let messages = batch.records;
+        let messages = received::batch(event)?;
 
         let webhooks = self.look_up(&messages).await;
         let deliveries = messages.iter().map(|message| {
@@ -136,7 +140,7 @@ impl Sender {
             successes.extend(outcome.success);
         }
         self.log_successes(successes, ends_at).await;
-        response
+        Ok(response)
     }
 
     /// The current state of every webhook that the batch is for, in one consistent read.
@@ -303,8 +307,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_attempt_that_failed_and_is_followed_by_the_next() {
         let sample = include_str!("../../../events/queue-batch.json");
-        let mut batch: Batch<Received> = serde_json::from_str(sample).unwrap();
-        let message = batch.records.remove(0).content.unwrap();
+        let message = received::batch(sample.as_bytes()).unwrap().remove(0).content.unwrap();
         let receive = Receive { attempts_before: 0, count: 1, blocked_since: None };
         let ending = panicked(receive, &message, &Ok(HashMap::new()));
         let verdict = Verdict::of(ending, receive, &message);

@@ -1,12 +1,13 @@
 //! A queue message as the sender receives it.
 //!
-//! The rule: it is read where the invocation is, in one pass, and the delivery in its text in another. Most
-//! of an event is that text, and each look at its escapes costs.
+//! The rule: an event is read in one pass, and the delivery in a message's text in another. Most of an event is
+//! that text, and each look at its escapes costs.
 
 use std::borrow::Cow;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use webhooks::batch::Batch;
 use webhooks::delivery::DeliveryMessage;
 
 /// One receive of a message.
@@ -47,6 +48,16 @@ struct SqsRecord<'a> {
 struct Attributes<'a> {
     #[serde(rename = "ApproximateReceiveCount", borrow)]
     receive_count: Cow<'a, str>,
+}
+
+/// An event that does not have the form in which a queue's messages come.
+#[derive(Debug, thiserror::Error)]
+#[error("the event is not a batch of queue messages: {0}")]
+pub struct NotABatch(serde_json::Error);
+
+/// Reads an event.
+pub fn batch(event: &[u8]) -> Result<Vec<Received>, NotABatch> {
+    Ok(serde_json::from_slice::<Batch<_>>(event).map_err(NotABatch)?.records)
 }
 
 impl<'de> Deserialize<'de> for Received {
