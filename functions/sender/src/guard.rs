@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{redirect, retry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use webhooks::endpoint::EndpointPolicy;
-use webhooks::http_client::http_client;
 use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
@@ -51,13 +51,21 @@ pub fn client(
     Ok(builder(policy, lookup, extra_ca_file)?.build()?)
 }
 
-/// How the client is made: [`http_client`] with the guarded resolver; no cookies, no compression.
+/// How the client is made: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. It
+/// makes no second request by itself: what follows from an answer is decided where attempts are counted.
 pub fn builder(
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
     extra_ca_file: Option<&Path>,
 ) -> Result<reqwest::ClientBuilder, ClientError> {
-    Ok(http_client(tls(extra_ca_file)?)
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(extra_ca_file)?)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        // Without the limit each request is copied for the retry that never comes.
+        .retry(retry::never().max_retries_per_request(0))
+        .no_proxy()
+        .referer(false)
         .dns_resolver(Arc::new(GuardedResolver { policy, lookup }))
         .pool_idle_timeout(IDLE_CONNECTION_LIFE)
         .user_agent(USER_AGENT))

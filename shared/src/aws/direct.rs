@@ -1,8 +1,8 @@
 //! DynamoDB without the SDK, for the two calls that every batch of deliveries makes.
 //!
 //! Called through the SDK, the two take 40 % of a delivery's processor time. This signs and posts JSON that its
-//! caller has written, through the HTTP library that posts the deliveries, whose code the processor has at
-//! hand. It keeps to the SDK's limits: 1 s per try, 3 s in all, 2 retries.
+//! caller has written, on one kept connection. It keeps to the SDK's limits: 1 s per try, 3 s in all,
+//! 2 retries.
 
 use std::error::Error;
 
@@ -13,18 +13,18 @@ use aws_sdk_dynamodb::config::{
 use aws_types::SdkConfig;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use reqwest::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
-use reqwest::{Client, Method, Request, StatusCode};
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, StatusCode, Uri};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
-use url::{Position, Url};
 
+use super::connection::Connection;
 use super::sigv4::{Signable, date_time};
 use super::{AwsError, CALL_TIMEOUT, FIRST_BACKOFF, MAX_TRIES, TRY_TIMEOUT, random_part};
-use crate::http_client::http_client;
 use crate::text::first_chars;
 use crate::timestamp::Timestamp;
-use crate::tls;
 
 /// Of an answer that is no success so much is told, in characters.
 const MAX_TOLD: usize = 300;
@@ -35,22 +35,18 @@ const THROTTLED: [&str; 3] =
 /// Makes calls of DynamoDB.
 #[derive(Debug, Clone)]
 pub struct Direct {
-    http: Client,
-    endpoint: Url,
+    connection: Connection,
+    endpoint: Uri,
+    /// The endpoint's path, which is all of it that a request line has.
+    target: Uri,
     region: Region,
     credentials: SharedCredentialsProvider,
 }
 
 /// Why no call can be made at all.
 #[derive(Debug, thiserror::Error)]
-pub enum NotConfigured {
-    /// The SDK's configuration lacks something.
-    #[error("the AWS configuration has no {0}")]
-    Missing(&'static str),
-    /// The HTTP client.
-    #[error("the HTTP client for DynamoDB cannot be built")]
-    Http(#[from] reqwest::Error),
-}
+#[error("the AWS configuration has no {0}")]
+pub struct NotConfigured(&'static str);
 
 /// Why a try did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +54,7 @@ enum TryError {
     #[error("no answer within {} s", TRY_TIMEOUT.as_secs())]
     Timeout,
     #[error("the request failed")]
-    Http(#[from] reqwest::Error),
+    Http(#[source] Box<dyn Error + Send + Sync>),
     #[error("{status}: {answer}")]
     Refused { status: StatusCode, answer: String },
     #[error("there are no credentials")]
@@ -83,12 +79,12 @@ impl TryError {
 impl Direct {
     /// For the region, the endpoint and the credentials that the SDK would use.
     pub fn new(sdk: &SdkConfig) -> Result<Self, NotConfigured> {
-        let region = sdk.region().ok_or(NotConfigured::Missing("region"))?.clone();
-        let credentials =
-            sdk.credentials_provider().ok_or(NotConfigured::Missing("credentials"))?;
-        let endpoint = endpoint(sdk).ok_or(NotConfigured::Missing("endpoint for DynamoDB"))?;
-        let http = http_client(tls::client(tls::public_authorities())).build()?;
-        Ok(Self { http, endpoint, region, credentials })
+        let region = sdk.region().ok_or(NotConfigured("region"))?.clone();
+        let credentials = sdk.credentials_provider().ok_or(NotConfigured("credentials"))?;
+        let endpoint = endpoint(sdk).ok_or(NotConfigured("endpoint for DynamoDB"))?;
+        let connection = Connection::new(endpoint.clone());
+        let target = endpoint.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        Ok(Self { connection, endpoint, target, region, credentials })
     }
 
     /// Calls `operation` with the JSON `body`; the JSON of the answer.
@@ -118,11 +114,7 @@ impl Direct {
         let credentials = self.credentials.provide_credentials().await;
         let credentials = credentials.map_err(|error| TryError::Credentials(error.into()))?;
         let request = self.request(operation, body, &credentials, Timestamp::now())?;
-        let exchange = async {
-            let response = self.http.execute(request).await?;
-            Ok((response.status(), response.bytes().await?))
-        };
-        match timeout(TRY_TIMEOUT, exchange).await {
+        match timeout(TRY_TIMEOUT, self.connection.exchange(request)).await {
             Ok(Ok((StatusCode::OK, answer))) => Ok(answer),
             Ok(Ok((status, answer))) => {
                 let answer = String::from_utf8_lossy(&answer);
@@ -134,9 +126,9 @@ impl Direct {
         }
     }
 
-    /// The endpoint's name and port as the header `Host` has them: no port where it is the scheme's own.
+    /// The endpoint's name, and its port where one is given.
     fn host(&self) -> &str {
-        &self.endpoint[Position::BeforeHost..Position::AfterPort]
+        self.endpoint.authority().map_or("", Authority::as_str)
     }
 
     fn request(
@@ -145,7 +137,7 @@ impl Direct {
         body: Bytes,
         credentials: &Credentials,
         at: Timestamp,
-    ) -> Result<Request, InvalidHeaderValue> {
+    ) -> Result<Request<Full<Bytes>>, InvalidHeaderValue> {
         let target = format!("DynamoDB_20120810.{operation}");
         let at = date_time(at);
         let mut signed = vec![
@@ -167,19 +159,20 @@ impl Direct {
         };
         let authorization =
             signable.authorization(credentials.access_key_id(), credentials.secret_access_key());
-        let mut request = Request::new(Method::POST, self.endpoint.clone());
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.clone();
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, authorization.try_into()?);
         for (name, value) in signed {
             headers.insert(HeaderName::from_static(name), value.try_into()?);
         }
-        *request.body_mut() = Some(body.into());
         Ok(request)
     }
 }
 
 /// Where the SDK's own rules say that the region's DynamoDB is.
-fn endpoint(sdk: &SdkConfig) -> Option<Url> {
+fn endpoint(sdk: &SdkConfig) -> Option<Uri> {
     let params = Params::builder()
         .set_region(sdk.region().map(ToString::to_string))
         .set_endpoint(sdk.endpoint_url().map(str::to_owned))
@@ -187,7 +180,7 @@ fn endpoint(sdk: &SdkConfig) -> Option<Url> {
         .ok()?;
     let resolver = DefaultResolver::new();
     let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).now_or_never()?.ok()?;
-    endpoint.url().parse().ok().filter(Url::has_host)
+    endpoint.url().parse().ok().filter(|uri: &Uri| uri.authority().is_some())
 }
 
 #[cfg(test)]
@@ -197,8 +190,12 @@ mod tests {
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
     use aws_sigv4::sign::v4::SigningParams;
 
+    use hyper::header::HOST;
+
     use super::*;
     use crate::aws::config_for;
+
+    const BODY: &[u8] = b"{}";
 
     fn credentials(token: Option<&str>) -> Credentials {
         let token = token.map(str::to_owned);
@@ -211,7 +208,11 @@ mod tests {
     }
 
     /// What AWS's own library signs a request with that has these headers.
-    fn authorization(request: &Request, credentials: &Credentials, at: Timestamp) -> String {
+    fn authorization(
+        request: &Request<Full<Bytes>>,
+        credentials: &Credentials,
+        at: Timestamp,
+    ) -> String {
         let identity = credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -224,9 +225,8 @@ mod tests {
             .into();
         let headers = request.headers().iter().filter(|(name, _)| *name != AUTHORIZATION);
         let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
-        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap();
-        let url = request.url().as_str();
-        let signable = SignableRequest::new("POST", url, headers, SignableBody::Bytes(body));
+        let url = format!("https://{}{}", request.headers()[HOST].to_str().unwrap(), request.uri());
+        let signable = SignableRequest::new("POST", url, headers, SignableBody::Bytes(BODY));
         let (signed, _) = sign(signable.unwrap(), &params).unwrap().into_parts();
         let mut headers = signed.headers();
         headers.find(|(name, _)| *name == "authorization").unwrap().1.to_owned()
@@ -239,7 +239,7 @@ mod tests {
             for token in [None, Some("a session's token")] {
                 let credentials = credentials(token);
                 let request = direct("eu-central-1", url)
-                    .request("BatchGetItem", Bytes::from_static(b"{}"), &credentials, at)
+                    .request("BatchGetItem", Bytes::from_static(BODY), &credentials, at)
                     .unwrap();
                 let theirs = authorization(&request, &credentials, at);
                 assert_eq!(request.headers()[AUTHORIZATION], theirs, "{url:?} {token:?}");
@@ -270,7 +270,7 @@ mod tests {
             ),
         ] {
             let direct = direct(region, named);
-            assert_eq!((direct.endpoint.as_str(), direct.host()), (url, host));
+            assert_eq!((direct.endpoint.to_string().as_str(), direct.host()), (url, host));
         }
     }
 

@@ -21,21 +21,29 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::tls;
 
-/// A client for every service, whose connections are made within `connect_timeout` and kept.
-pub(super) fn client(connect_timeout: Duration) -> SharedHttpClient {
+/// Makes connections to AWS, over TLS unless an emulator is called without.
+pub(super) type Connector = HttpsConnector<TcpConnector>;
+
+/// Connections that are made within `timeout`.
+pub(super) fn connector(timeout: Duration) -> Connector {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(connect_timeout));
-    // The TLS around it decides; an emulator is called without.
+    tcp.set_connect_timeout(Some(timeout));
+    // The TLS around it decides.
     tcp.enforce_http(false);
-    let connector = HttpsConnector::from((tcp, tls::client(tls::public_authorities())));
-    let client =
-        Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    HttpsConnector::from((tcp, tls::client(tls::public_authorities())))
+}
+
+/// A client for every service, whose connections are made within `connect_timeout` and kept.
+pub(super) fn client(connect_timeout: Duration) -> SharedHttpClient {
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(connector(connect_timeout));
     SharedHttpClient::new(Http(client))
 }
 
 #[derive(Debug, Clone)]
-struct Http(Client<HttpsConnector<TcpConnector>, SdkBody>);
+struct Http(Client<Connector, SdkBody>);
 
 impl HttpClient for Http {
     /// The timeouts in the settings are kept above, by the SDK, for each try as a whole.
