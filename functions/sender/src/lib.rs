@@ -129,7 +129,7 @@ impl Sender {
         let outcomes = join_all(deliveries).await;
 
         let mut response = BatchResponse::default();
-        let mut successes = Vec::new();
+        let mut successes = Vec::with_capacity(messages.len());
         for (received, outcome) in messages.iter().zip(outcomes) {
             // A message whose handling itself panicked, or did not end, comes back after the queue's
             // visibility timeout.

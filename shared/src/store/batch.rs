@@ -15,6 +15,8 @@ use crate::aws::direct::Direct;
 
 /// How often a batch operation is called in all.
 const MAX_CALLS: u32 = 4;
+/// Bytes of a request, so that it is not moved as it grows; ten deliveries take about as many.
+const ROOM: usize = 16 * 1024;
 
 #[derive(Serialize)]
 struct Request<T> {
@@ -57,5 +59,7 @@ pub(super) async fn process_all(
 }
 
 fn to_json(operation: &'static str, items: impl Serialize) -> Result<Vec<u8>, AwsError> {
-    serde_json::to_vec(&Request { items }).map_err(AwsError::of(operation))
+    let mut json = Vec::with_capacity(ROOM);
+    serde_json::to_writer(&mut json, &Request { items }).map_err(AwsError::of(operation))?;
+    Ok(json)
 }
