@@ -1,8 +1,8 @@
 //! Running a function whose events are read from their bytes.
 //!
-//! `lambda_runtime` reads an event itself, and keeps the path to every field for an error message that nobody
-//! would see: a third of the time that a batch takes to read. So it is given an empty event to read, and
-//! the function the real one.
+//! `lambda_runtime` reads an event itself, and notes the path to every field in case it has an error to report: a
+//! third of the time that a batch takes to read. So it is given an empty event to read, and the function the
+//! real one.
 
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
