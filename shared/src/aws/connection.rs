@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -15,6 +16,9 @@ use tower_service::Service as _;
 use super::TRY_TIMEOUT;
 use super::http::{Connector, connector};
 
+/// Short, because an execution environment that was frozen wakes up with a connection that is dead.
+const IDLE_LIFE: Duration = Duration::from_secs(5);
+
 type Open = SendRequest<Full<Bytes>>;
 
 /// Carries HTTP/1.1 requests to one endpoint.
@@ -22,8 +26,8 @@ type Open = SendRequest<Full<Bytes>>;
 pub(super) struct Connection {
     connector: Connector,
     endpoint: Uri,
-    /// What the last request has left open; another that comes while one is under way opens its own.
-    idle: Arc<Mutex<Option<Open>>>,
+    /// What the last request has left open, and when; another that comes while one is under way opens its own.
+    idle: Arc<Mutex<Option<(Open, Instant)>>>,
 }
 
 impl Connection {
@@ -44,13 +48,14 @@ impl Connection {
         let answer = open.send_request(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
-        *self.kept() = Some(open);
+        *self.kept() = Some((open, Instant::now()));
         Ok((status, body))
     }
 
-    /// The connection that was left open, unless it has been closed since.
+    /// The connection that was left open, unless that is too long ago or it has been closed since.
     async fn idle(&self) -> Option<Open> {
-        let mut open = self.kept().take()?;
+        let kept = self.kept().take();
+        let (mut open, _) = kept.filter(|(_, since)| since.elapsed() < IDLE_LIFE)?;
         open.ready().await.ok().map(|()| open)
     }
 
@@ -62,7 +67,7 @@ impl Connection {
         Ok(open)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Open>> {
+    fn kept(&self) -> MutexGuard<'_, Option<(Open, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,36 +78,66 @@ mod tests {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+    use tokio::time::sleep;
 
     use super::*;
 
-    /// Answers `count` requests on one connection, says with the last answer that it closes, and does.
-    async fn serve(listener: &TcpListener, count: usize) -> io::Result<()> {
-        let (mut stream, _): (TcpStream, _) = listener.accept().await?;
-        for left in (0..count).rev() {
+    /// Answers `count` requests on one connection, which stays open.
+    async fn serve(listener: &TcpListener, count: usize) -> io::Result<TcpStream> {
+        let (mut stream, _) = listener.accept().await?;
+        for number in 1..=count {
             let mut request = [0; 1000];
             assert!(stream.read(&mut request).await? > 0);
-            let after = if left == 0 { "close" } else { "keep-alive" };
-            let head = format!("HTTP/1.1 200 OK\r\nconnection: {after}\r\ncontent-length: 2\r\n");
-            stream.write_all(format!("{head}\r\n{left}\n").as_bytes()).await?;
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+            stream.write_all(answer.as_bytes()).await?;
         }
-        Ok(())
+        Ok(stream)
+    }
+
+    async fn answer(connection: &Connection) -> Bytes {
+        let (status, body) = connection.exchange(Request::default()).await.unwrap();
+        assert_eq!(status, StatusCode::OK);
+        body
     }
 
     #[tokio::test]
     async fn a_connection_is_kept_until_it_is_closed_and_then_another_is_made() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let connection = Connection::new(endpoint.parse().unwrap());
+        let (closed, is_closed) = oneshot::channel();
         let server = tokio::spawn(async move {
-            serve(&listener, 2).await?;
-            serve(&listener, 1).await
+            drop(serve(&listener, 2).await.unwrap());
+            closed.send(()).unwrap();
+            serve(&listener, 1).await.unwrap();
         });
 
+        assert_eq!(answer(&connection).await, "1");
+        assert_eq!(answer(&connection).await, "2");
+        is_closed.await.unwrap();
+        // The end of a connection is read by a task of its own.
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(answer(&connection).await, "1");
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_idle_for_long_is_not_used_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let connection = Connection::new(endpoint.parse().unwrap());
-        for expected in ["1\n", "0\n", "0\n"] {
-            let (status, body) = connection.exchange(Request::default()).await.unwrap();
-            assert_eq!((status, &*body), (StatusCode::OK, expected.as_bytes()));
+        let server = tokio::spawn(async move {
+            let mut first = serve(&listener, 1).await.unwrap();
+            assert_eq!(first.read(&mut [0]).await.unwrap(), 0, "it is closed from the other end");
+            serve(&listener, 1).await.unwrap();
+        });
+
+        assert_eq!(answer(&connection).await, "1");
+        if let Some((_, since)) = &mut *connection.kept() {
+            *since -= IDLE_LIFE;
         }
-        server.await.unwrap().unwrap();
+        assert_eq!(answer(&connection).await, "1");
+        server.await.unwrap();
     }
 }
