@@ -180,7 +180,10 @@ fn endpoint(sdk: &SdkConfig) -> Option<Uri> {
         .ok()?;
     let resolver = DefaultResolver::new();
     let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).now_or_never()?.ok()?;
-    endpoint.url().parse().ok().filter(|uri: &Uri| uri.authority().is_some())
+    let endpoint: Uri = endpoint.url().parse().ok()?;
+    // What is no whole URL, or names a user, would be found out by the first call only.
+    let authority = endpoint.scheme().and(endpoint.authority())?;
+    (!authority.as_str().contains('@')).then_some(endpoint)
 }
 
 #[cfg(test)]
@@ -271,6 +274,15 @@ mod tests {
         ] {
             let direct = direct(region, named);
             assert_eq!((direct.endpoint.to_string().as_str(), direct.host()), (url, host));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_called_is_found_out_at_the_start() {
+        for url in ["localhost:4566", "http://user:password@localhost:4566", "/path"] {
+            let url = Some(url.to_owned());
+            let config = config_for("eu-central-1".to_owned(), credentials(None), url);
+            assert!(Direct::new(&config).is_err(), "{config:?}");
         }
     }
 
