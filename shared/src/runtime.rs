@@ -16,14 +16,14 @@ use lambda_runtime::{Error, LambdaEvent, LambdaInvocation, Runtime, Service, ser
 use serde::Serialize;
 
 /// The event of the invocation that is under way; an environment has one at a time.
-type Event = Arc<Mutex<Bytes>>;
+type PendingEvent = Arc<Mutex<Bytes>>;
 
 /// Answers every event with what `handler` makes of its bytes, until the environment ends. `handler` is also
 /// told when the invocation ends.
 pub async fn run<A: Serialize>(
     handler: impl AsyncFn(&[u8], SystemTime) -> Result<A, Error>,
 ) -> Result<(), Error> {
-    let (event, handler) = (Event::default(), &handler);
+    let (event, handler) = (PendingEvent::default(), &handler);
     let answer = |invocation: LambdaEvent<()>| {
         let bytes = mem::take(&mut *event.lock().unwrap_or_else(PoisonError::into_inner));
         async move { handler(&bytes, invocation.context.deadline()).await }
@@ -38,7 +38,7 @@ pub async fn run<A: Serialize>(
 /// Puts an invocation's event aside before it is read.
 struct SetAside<S> {
     inner: S,
-    event: Event,
+    event: PendingEvent,
 }
 
 impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for SetAside<S> {

@@ -52,7 +52,7 @@ pub fn client(
 }
 
 /// How the client is made: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. It
-/// makes no second request by itself: what follows from an answer is decided where attempts are counted.
+/// sends no request a second time by itself: what follows from an answer is decided where attempts are counted.
 pub fn builder(
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,

@@ -50,7 +50,8 @@ struct Attributes<'a> {
     receive_count: Cow<'a, str>,
 }
 
-/// An event that does not have the form in which a queue's messages come.
+/// An event that does not have the form in which a queue's messages come. It says why itself, since of an error
+/// Lambda shows this text and no cause.
 #[derive(Debug, thiserror::Error)]
 #[error("the event is not a batch of queue messages: {0}")]
 pub struct NotABatch(serde_json::Error);
