@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use base16ct::lower as hex;
+use base16ct::lower::encode_string as hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -123,7 +123,7 @@ impl ApiKey {
     /// The lower-case hex SHA-256 of the whole key: all that is stored of it.
     #[must_use]
     pub fn hash(&self) -> String {
-        hex::encode_string(&Sha256::digest(self.0.as_bytes()))
+        hex(&Sha256::digest(self.0.as_bytes()))
     }
 
     /// The key's last four characters, by which a person recognises it.

@@ -3,7 +3,7 @@
 //! The guide's covers the body alone and so cannot stop a replay; that of Standard Webhooks
 //! (<https://www.standardwebhooks.com>) covers the event's id and the attempt's time as well.
 
-use base16ct::lower as hex;
+use base16ct::lower::encode_string as hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,10 +16,7 @@ use crate::secret::SigningSecret;
 /// The key is the secret as the tenant reads it, `whsec_` included.
 #[must_use]
 pub fn guide(secret: &SigningSecret, body: &[u8]) -> String {
-    format!(
-        "sha256={}",
-        hex::encode_string(&mac(secret.expose().as_bytes(), &[body]).finalize().into_bytes())
-    )
+    format!("sha256={}", hex(&mac(secret.expose().as_bytes(), &[body]).finalize().into_bytes()))
 }
 
 /// The value of `webhook-signature`: `v1,` and the base64 HMAC of `id.timestamp.body`.
@@ -75,10 +72,7 @@ mod tests {
         );
         // GitHub's published vector, whose key has no `whsec_`.
         let tag = mac(b"It's a Secret to Everybody", &[b"Hello, World!"]).finalize().into_bytes();
-        assert_eq!(
-            hex::encode_string(&tag),
-            "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-        );
+        assert_eq!(hex(&tag), "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use base16ct::lower as hex;
+use base16ct::lower::encode_string as hex;
 use sha2::{Digest, Sha256};
 
 use crate::checkout;
@@ -27,7 +27,7 @@ pub async fn ensure(steps: Steps) -> Result<PathBuf> {
     let requirements = checkout::script("requirements.txt");
     let text = fs::read(&requirements)
         .with_context(|| format!("{} cannot be read", requirements.display()))?;
-    let key = &hex::encode_string(&Sha256::digest(&text))[..12];
+    let key = &hex(&Sha256::digest(&text))[..12];
     let environment = Environment { folder: checkout::local_folder().join(format!("venv-{key}")) };
     if !environment.is_complete() {
         environment.install(&requirements, steps).await?;

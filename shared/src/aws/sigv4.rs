@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use base16ct::lower as hex;
+use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -30,19 +30,13 @@ impl Signable<'_> {
         let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let lines = headers.iter().flat_map(|(name, value)| [name, ":", value, "\n"]);
         let lines: String = lines.collect();
-        let request = format!(
-            "POST\n{path}\n\n{lines}\n{names}\n{}",
-            hex::encode_string(&Sha256::digest(body))
-        );
+        let request = format!("POST\n{path}\n\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)));
         let scope = format!("{day}/{region}/{service}/aws4_request");
-        let text = format!(
-            "AWS4-HMAC-SHA256\n{at}\n{scope}\n{}",
-            hex::encode_string(&Sha256::digest(request))
-        );
+        let text = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex(&Sha256::digest(request)));
 
         let key = mac(format!("AWS4{secret_access_key}").as_bytes(), day);
         let key = [region, service, "aws4_request"].iter().fold(key, |key, part| mac(&key, part));
-        let signature = hex::encode_string(&mac(&key, &text));
+        let signature = hex(&mac(&key, &text));
         format!(
             "AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
         )

@@ -1,6 +1,6 @@
 //! The api function when AWS fails it, and what it lets nobody register.
 
-use base16ct::lower as hex;
+use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +19,7 @@ async fn api() -> (FakeAws, Hosted) {
 async fn api_logging(level: &str) -> (FakeAws, Hosted) {
     let aws = FakeAws::with_rows([]).await;
     aws.on("GetItem", |input, _| {
-        let hash = hex::encode_string(&Sha256::digest(KEY));
+        let hash = hex(&Sha256::digest(KEY));
         let record = json!({
             "key_hash": hash,
             "tenant_id": TENANT,
