@@ -36,7 +36,8 @@ const THROTTLED: [&str; 3] =
 #[derive(Debug, Clone)]
 pub struct Direct {
     connection: Connection,
-    endpoint: Uri,
+    /// The endpoint's name, and its port where one is given.
+    host: Authority,
     /// The endpoint's path, which is all of it that a request line has.
     target: Uri,
     region: Region,
@@ -81,10 +82,9 @@ impl Direct {
     pub fn new(sdk: &SdkConfig) -> Result<Self, NotConfigured> {
         let region = sdk.region().ok_or(NotConfigured("region"))?.clone();
         let credentials = sdk.credentials_provider().ok_or(NotConfigured("credentials"))?;
-        let endpoint = endpoint(sdk).ok_or(NotConfigured("endpoint for DynamoDB"))?;
-        let connection = Connection::new(endpoint.clone());
-        let target = endpoint.path_and_query().cloned().map(Uri::from).unwrap_or_default();
-        Ok(Self { connection, endpoint, target, region, credentials })
+        let (endpoint, host, target) =
+            endpoint(sdk).ok_or(NotConfigured("endpoint for DynamoDB"))?;
+        Ok(Self { connection: Connection::new(endpoint), host, target, region, credentials })
     }
 
     /// Calls `operation` with the JSON `body`; the JSON of the answer.
@@ -126,11 +126,6 @@ impl Direct {
         }
     }
 
-    /// The endpoint's name, and its port where one is given.
-    fn host(&self) -> &str {
-        self.endpoint.authority().map_or("", Authority::as_str)
-    }
-
     fn request(
         &self,
         operation: &str,
@@ -142,7 +137,7 @@ impl Direct {
         let at = date_time(at);
         let mut signed = vec![
             ("content-type", "application/x-amz-json-1.0"),
-            ("host", self.host()),
+            ("host", self.host.as_str()),
             ("x-amz-date", &at),
             ("x-amz-target", &target),
         ];
@@ -153,7 +148,7 @@ impl Direct {
             at: &at,
             region: self.region.as_ref(),
             service: "dynamodb",
-            path: self.endpoint.path(),
+            path: self.target.path(),
             headers: &signed,
             body: &body,
         };
@@ -171,8 +166,8 @@ impl Direct {
     }
 }
 
-/// Where the SDK's own rules say that the region's DynamoDB is.
-fn endpoint(sdk: &SdkConfig) -> Option<Uri> {
+/// Where the SDK's own rules say that the region's DynamoDB is; of that the host and the path.
+fn endpoint(sdk: &SdkConfig) -> Option<(Uri, Authority, Uri)> {
     let params = Params::builder()
         .set_region(sdk.region().map(ToString::to_string))
         .set_endpoint(sdk.endpoint_url().map(str::to_owned))
@@ -182,8 +177,9 @@ fn endpoint(sdk: &SdkConfig) -> Option<Uri> {
     let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).now_or_never()?.ok()?;
     let endpoint: Uri = endpoint.url().parse().ok()?;
     // What is no whole URL, or names a user, would be found out by the first call only.
-    let authority = endpoint.scheme().and(endpoint.authority())?;
-    (!authority.as_str().contains('@')).then_some(endpoint)
+    let host = endpoint.scheme().and(endpoint.authority())?.clone();
+    let target = endpoint.path().parse().ok()?;
+    (!host.as_str().contains('@')).then_some((endpoint, host, target))
 }
 
 #[cfg(test)]
@@ -192,7 +188,6 @@ mod tests {
 
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
     use aws_sigv4::sign::v4::SigningParams;
-
     use hyper::header::HOST;
 
     use super::*;
@@ -272,8 +267,10 @@ mod tests {
                 "127.0.0.1:4566",
             ),
         ] {
-            let direct = direct(region, named);
-            assert_eq!((direct.endpoint.to_string().as_str(), direct.host()), (url, host));
+            let sdk = config_for(region.to_owned(), credentials(None), named.map(str::to_owned));
+            let (endpoint, authority, target) = endpoint(&sdk).unwrap();
+            assert_eq!((endpoint.to_string().as_str(), authority.as_str()), (url, host));
+            assert_eq!(target, "/");
         }
     }
 
