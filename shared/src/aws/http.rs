@@ -3,6 +3,7 @@
 //! The SDK's own reads the machine's certificate files at start and carries HTTP/2, a second proxy
 //! resolver and hooks that nobody here uses; this one is the same library without them.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -18,8 +19,13 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 
 use crate::tls;
+
+/// For all connections to AWS, so that the authorities are loaded once.
+static TLS: LazyLock<Arc<ClientConfig>> =
+    LazyLock::new(|| Arc::new(tls::client(tls::public_authorities())));
 
 /// Makes connections to AWS, over TLS unless an emulator is called without.
 pub(super) type Connector = HttpsConnector<TcpConnector>;
@@ -31,7 +37,7 @@ pub(super) fn connector(timeout: Duration) -> Connector {
     tcp.set_connect_timeout(Some(timeout));
     // The TLS around it decides.
     tcp.enforce_http(false);
-    HttpsConnector::from((tcp, tls::client(tls::public_authorities())))
+    HttpsConnector::from((tcp, Arc::clone(&TLS)))
 }
 
 /// A client for every service, whose connections are made within `connect_timeout` and kept.
