@@ -288,6 +288,7 @@ fn panicked(receive: Receive, message: &DeliveryMessage, webhooks: &Webhooks) ->
         error: Some("an internal error ended the attempt".to_owned()),
         response_body: None,
     };
+    // Whoever panics before the webhook is found is tried again as often as one that says nothing of it.
     let policy = find(message, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
     Ending::Attempted { attempt, answer: Answer::Failure, policy }
 }
