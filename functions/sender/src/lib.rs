@@ -4,7 +4,7 @@
 //! anything; and each message's next step is taken as soon as its own attempt has ended.
 //!
 //! In the order of a delivery: [`received`] reads the message, this file looks up its webhook, [`secrets`]
-//! the key, [`attempt`] posts through [`guard`]'s client, [`step`] and [`verdict`] say what follows,
+//! the key, [`attempt`] posts through [`guard`]'s connections, [`step`] and [`verdict`] say what follows,
 //! [`settle`] tells the queues, and then the log is told; of immediate successes when the batch has ended,
 //! all in one write.
 
@@ -32,6 +32,7 @@ use tracing::error;
 use webhooks::aws::direct::Direct;
 use webhooks::aws::{self, chain};
 use webhooks::batch::{BatchResponse, done_by};
+use webhooks::connections::Connections;
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::id::WebhookId;
@@ -60,7 +61,7 @@ const LOG_MARGIN: Duration = Duration::from_millis(100);
 /// The function: everything an invocation needs.
 #[derive(Debug)]
 pub struct Sender {
-    http: reqwest::Client,
+    connections: Connections,
     endpoints: Arc<EndpointPolicy>,
     webhooks: WebhookReader,
     secrets: SecretCache,
@@ -88,7 +89,7 @@ impl Sender {
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
         let endpoints = Arc::new(config.endpoints);
         Ok(Self {
-            http: guard::client(
+            connections: guard::connections(
                 Arc::clone(&endpoints),
                 resolve::system(),
                 config.extra_ca_file.as_deref(),
@@ -227,9 +228,15 @@ impl Sender {
             return Ending::Blocked("too little of the invocation's time is left".to_owned());
         }
         let number = receive.attempt_number();
-        let (attempt, answer) =
-            attempt::make(&self.http, &self.endpoints, &webhook.url, message, &secret, number)
-                .await;
+        let (attempt, answer) = attempt::make(
+            &self.connections,
+            &self.endpoints,
+            &webhook.url,
+            message,
+            &secret,
+            number,
+        )
+        .await;
         Ending::Attempted { attempt, answer, policy: webhook.retry }
     }
 
