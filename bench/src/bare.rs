@@ -1,27 +1,22 @@
-//! The bare loop that the sender is measured against: the same posts by reqwest, as most would write it, and
-//! nothing else. No event, no webhook, no signature, no log. On the sender's own connections, with the guard and
-//! without it, it shows what the guard costs.
+//! The bare loop that the sender is measured against: the same posts by the same HTTP library and nothing
+//! else. No event, no webhook, no signature, no log, and the guard only to see what that costs.
 //!
 //! The rule: what it sends has the size of a delivery, and it runs as a process of its own, pinned like
 //! the sender, so that both are measured alike.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::Client;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use sender::guard;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
-use webhooks::connections::{Connections, connector};
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve;
 
@@ -64,20 +59,9 @@ pub struct Bare {
     /// Posts before those, which make connections and warm caches.
     #[arg(long)]
     pub warm_up: usize,
-    /// Through what it posts.
+    /// Whether the sender's guard judges each URL and every address.
     #[arg(long)]
-    pub by: By,
-}
-
-/// What carries the posts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum By {
-    /// reqwest, as a careful user would set it up.
-    Reqwest,
-    /// The sender's connections without their guard.
-    Connections,
-    /// The sender's connections; its guard judges each URL and every address.
-    Guarded,
+    pub guarded: bool,
 }
 
 /// What the loop's process tells the benchmark, in nanoseconds.
@@ -95,8 +79,9 @@ impl Bare {
         if let Some(authority) = &self.authority {
             command.arg("--authority").arg(authority);
         }
-        let by = self.by.to_possible_value().context("it has no name")?;
-        command.args(["--by", by.get_name()]);
+        if self.guarded {
+            command.arg("--guarded");
+        }
         for (name, value) in
             [("--in-flight", self.in_flight), ("--posts", self.posts), ("--warm-up", self.warm_up)]
         {
@@ -112,91 +97,52 @@ impl Bare {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {
             let policy = Arc::new(policy()?);
-            let url = EndpointUrl::parse(&self.url)?;
-            let authority = self.authority.as_deref();
-            match self.by {
-                By::Reqwest => {
-                    let client = client(authority)?;
-                    let post = async || {
-                        let request = client.post(url.as_url().clone()).body(BODY);
-                        let response = request.send().await?;
-                        ensure!(
-                            response.status().is_success(),
-                            "the endpoint answered {response:?}"
-                        );
-                        response.bytes().await?;
-                        Ok(())
-                    };
-                    self.measure(post).await
-                }
-                By::Connections => {
-                    let tls = Arc::new(guard::tls(authority)?);
-                    let connections = Connections::new(connector(HttpConnector::new(), tls));
-                    let request = request(&url)?;
-                    self.measure(async || send(&connections, request.clone()).await).await
-                }
-                By::Guarded => {
-                    let lookup = resolve::system();
-                    let connections = guard::connections(Arc::clone(&policy), lookup, authority)?;
-                    let request = request(&url)?;
-                    let post = async || {
-                        policy.check_url(&url)?;
-                        send(&connections, request.clone()).await
-                    };
-                    self.measure(post).await
-                }
-            }
+            let client = self.client(&policy)?;
+            self.post(&client, &policy, self.warm_up).await?;
+            let (begun, cpu) = (std::time::Instant::now(), cpu_time()?);
+            self.post(&client, &policy, self.posts).await?;
+            let nanos = |time: Duration| u64::try_from(time.as_nanos());
+            let cpu = cpu_time()?.saturating_sub(cpu);
+            anyhow::Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
         })?;
         println!("{}", serde_json::to_string(&told)?);
         Ok(())
     }
 
-    async fn measure(&self, post: impl AsyncFn() -> Result<()>) -> Result<Told> {
-        self.post(&post, self.warm_up).await?;
-        let (begun, cpu) = (std::time::Instant::now(), cpu_time()?);
-        self.post(&post, self.posts).await?;
-        let nanos = |time: Duration| u64::try_from(time.as_nanos());
-        let cpu = cpu_time()?.saturating_sub(cpu);
-        Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
+    async fn post(&self, client: &Client, policy: &EndpointPolicy, posts: usize) -> Result<()> {
+        let url = EndpointUrl::parse(&self.url)?;
+        stream::iter(0..posts)
+            .map(|_| async {
+                if self.guarded {
+                    policy.check_url(&url)?;
+                }
+                let response = client.post(url.as_url().clone()).body(BODY).send().await?;
+                ensure!(response.status().is_success(), "the endpoint answered {response:?}");
+                response.bytes().await?;
+                Ok(())
+            })
+            .map(Ok)
+            .try_buffer_unordered(self.in_flight)
+            .try_collect()
+            .await
     }
 
-    async fn post(&self, post: &impl AsyncFn() -> Result<()>, posts: usize) -> Result<()> {
-        let posts = stream::iter(0..posts).map(|_| post()).map(Ok);
-        posts.try_buffer_unordered(self.in_flight).try_collect().await
+    /// The sender's client, or one as a careful user would set it up.
+    fn client(&self, policy: &Arc<EndpointPolicy>) -> Result<Client> {
+        let authority = self.authority.as_deref();
+        let builder = if self.guarded {
+            guard::builder(Arc::clone(policy), resolve::system(), authority)?
+        } else {
+            Client::builder()
+                .tls_backend_preconfigured(guard::tls(authority)?)
+                .http1_only()
+                .no_proxy()
+                .redirect(Policy::none())
+        };
+        let headers = HEADERS
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Ok(builder.default_headers(HeaderMap::from_iter(headers)).build()?)
     }
-}
-
-/// reqwest as a careful user would set it up.
-fn client(authority: Option<&Path>) -> Result<Client> {
-    Ok(Client::builder()
-        .tls_backend_preconfigured(guard::tls(authority)?)
-        .http1_only()
-        .no_proxy()
-        .redirect(Policy::none())
-        .default_headers(headers())
-        .build()?)
-}
-
-/// What is posted, for those who set every header themselves.
-fn request(url: &EndpointUrl) -> Result<Request<Bytes>> {
-    let uri = url.as_uri();
-    let host = uri.authority().context("the URL has no host")?.as_str();
-    let mut request = Request::post(uri).body(Bytes::from_static(BODY.as_bytes()))?;
-    *request.headers_mut() = headers();
-    request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
-    Ok(request)
-}
-
-async fn send(connections: &Connections, request: Request<Bytes>) -> Result<()> {
-    let response = connections.send(request).await?;
-    ensure!(response.status().is_success(), "the endpoint answered {response:?}");
-    response.body(usize::MAX).await?;
-    Ok(())
-}
-
-fn headers() -> HeaderMap {
-    let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-    HEADERS.map(header).into_iter().collect()
 }
 
 /// Loopback is allowed as a network, so that a judgement goes all the way through the table.

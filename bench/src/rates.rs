@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::aws::Aws;
-use crate::bare::{Bare, By};
+use crate::bare::Bare;
 use crate::bench::Bench;
 use crate::function::{Cost, Function};
 use crate::given::{self, NOTHING_FAILED, Target};
@@ -208,7 +208,7 @@ impl Case {
                 least / 5
             }),
             warm_up: if is_prompt { 1000 } else { self.in_flight() },
-            by: By::Reqwest,
+            guarded: false,
         };
         let cost = bare.run(bench.cores).await?;
         receiver.take_posts((bare.warm_up + bare.posts) as u64)?;

@@ -1,5 +1,6 @@
 //! How AWS is called: on ring, with short timeouts, a few retries, and a cause that a log can show.
 
+mod connection;
 pub mod direct;
 mod http;
 mod sigv4;

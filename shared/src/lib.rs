@@ -30,7 +30,6 @@ pub mod signature;
 pub mod delivery;
 pub mod fault;
 
-pub mod connections;
 pub mod tls;
 
 pub mod aws;

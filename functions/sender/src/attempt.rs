@@ -2,15 +2,12 @@
 
 use std::error::Error as _;
 use std::io;
-use std::iter;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use hyper::http::uri::Authority;
-use hyper::{Method, Request};
+use bytes::BytesMut;
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout};
-use webhooks::connections::{Connections, SendError};
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
 use webhooks::resolve::ResolveError;
@@ -26,11 +23,9 @@ const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// Of a failed attempt's answer no more is logged, in characters.
 const MAX_LOGGED_RESPONSE: usize = 500;
 
-const PRODUCT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
-
-/// Headers of a request, one that HTTP adds among them.
+/// Headers of a request, those that the client adds among them.
 const HEADERS: usize = 12;
-/// Bytes of the values that a request has for itself, without its host.
+/// Bytes of those values that a request has for itself.
 const VALUES: usize = 192;
 const SIGNATURE: HeaderName = HeaderName::from_static("x-docintell-signature");
 const EVENT: HeaderName = HeaderName::from_static("x-docintell-event");
@@ -78,7 +73,7 @@ pub enum AttemptError {
 
 /// Posts `message` to `url` as attempt `number`.
 pub async fn make(
-    connections: &Connections,
+    client: &Client,
     policy: &EndpointPolicy,
     url: &EndpointUrl,
     message: &DeliveryMessage,
@@ -90,11 +85,10 @@ pub async fn make(
     let mut status = None;
     let exchange = async {
         policy.check_url(url)?;
-        let response = connections.send(request(url, message, secret, at)).await?;
-        let answered = response.status();
+        let response = client.execute(request(url, message, secret, at)).await?;
         // Told also when the body never ends.
-        status = Some(answered);
-        Ok((answered, response.body(MAX_RESPONSE_BYTES).await?))
+        status = Some(response.status());
+        Ok((response.status(), read_capped(response).await?))
     };
     let result = match timeout(ATTEMPT_TIMEOUT, exchange).await {
         Ok(result) => result,
@@ -123,30 +117,28 @@ pub async fn make(
     (attempt, answer)
 }
 
-/// The request, with every header that leaves but Content-Length.
+/// The request, with every header that leaves; the client adds Host, Content-Length, Accept and
+/// User-Agent.
 fn request(
     url: &EndpointUrl,
     message: &DeliveryMessage,
     secret: &SigningSecret,
     at: Timestamp,
-) -> Request<Bytes> {
+) -> Request {
     let body = message.body.get();
     let event_id = String::from(message.event_id);
     let sent_at = at.unix_seconds();
     let signature = signature::standard(secret, &event_id, sent_at, body.as_bytes());
-    let uri = url.as_uri();
-    let host = uri.authority().map_or("", Authority::as_str);
-    // One piece of memory for all of it.
-    let mut room = BytesMut::with_capacity(VALUES + host.len() + body.len());
+    let mut request = Request::new(Method::POST, url.as_url().clone());
+    // The client copies all headers twice; values that share one piece of memory are only counted.
+    let mut room = BytesMut::with_capacity(VALUES + body.len());
     let mut value = |text: &str| {
         room.extend_from_slice(text.as_bytes());
         HeaderValue::from_maybe_shared(room.split().freeze())
-            .expect("hosts, ids and signatures are visible ASCII")
+            .expect("ids and signatures are visible ASCII")
     };
-    let mut headers = HeaderMap::with_capacity(HEADERS);
-    headers.insert(HOST, value(host));
-    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let headers = request.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(SIGNATURE, value(&signature::guide(secret, body.as_bytes())));
     headers.insert(EVENT, HeaderValue::from_static(message.event.as_str()));
@@ -156,11 +148,21 @@ fn request(
     headers.insert(WEBHOOK_ID, value(&event_id));
     headers.insert(WEBHOOK_TIMESTAMP, sent_at.into());
     room.extend_from_slice(body.as_bytes());
-    let mut request = Request::new(room.freeze());
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri.clone();
-    *request.headers_mut() = headers;
+    *request.body_mut() = Some(room.freeze().into());
     request
+}
+
+/// The body, or its beginning: at the cap the rest is left unread and the connection is dropped.
+async fn read_capped(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = MAX_RESPONSE_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_RESPONSE_BYTES {
+            break;
+        }
+    }
+    Ok(body)
 }
 
 /// The error that the layers of TLS and HTTP have put into others; `source` leaves these out.
@@ -181,21 +183,24 @@ impl From<&io::Error> for AttemptError {
 }
 
 /// Tells by types, never by texts, what a failed request failed of.
-impl From<SendError> for AttemptError {
-    fn from(error: SendError) -> Self {
-        for cause in iter::successors(error.source(), |&error| error.source()) {
-            match cause.downcast_ref() {
+impl From<reqwest::Error> for AttemptError {
+    fn from(error: reqwest::Error) -> Self {
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            match error.downcast_ref() {
                 Some(ResolveError::Refused(refusal)) => return Self::Refused(*refusal),
                 Some(ResolveError::Unresolved(_)) => return Self::Unresolved,
                 None => {}
             }
-            if let Some(found) = cause.downcast_ref::<io::Error>() {
+            if let Some(found) = error.downcast_ref::<io::Error>() {
                 return Self::from(innermost(found));
             }
+            cause = error.source();
         }
-        match error {
-            SendError::Connect(_) => Self::Connection("no connection could be made".to_owned()),
-            SendError::Exchange(_) => Self::Protocol,
+        if error.is_connect() {
+            Self::Connection("no connection could be made".to_owned())
+        } else {
+            Self::Protocol
         }
     }
 }

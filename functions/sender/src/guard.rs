@@ -1,4 +1,4 @@
-//! The connections to endpoints, and the resolver that keeps them on the public internet.
+//! The HTTP client that posts to endpoints, and the resolver that keeps it on the public internet.
 //!
 //! The rule: the address that was checked is the address that is dialled. A name is resolved once per
 //! connection, here, and one forbidden address in the answer refuses all of it. Literal addresses never
@@ -7,27 +7,27 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::vec;
+use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{redirect, retry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use tower_service::Service;
-use webhooks::connections::{Connections, connector};
 use webhooks::endpoint::EndpointPolicy;
-use webhooks::resolve::{Lookup, ResolveError, resolve};
+use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
-/// Why there can be no connections.
+/// Short, because an execution environment that was frozen wakes up with connections that are dead.
+const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(5);
+
+const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
+
+/// Why there can be no client.
 #[derive(Debug, thiserror::Error)]
-pub enum TrustError {
+pub enum ClientError {
     /// The file that `EXTRA_CA_FILE` names.
     #[error("cannot read certificates in PEM from {path}, which EXTRA_CA_FILE names")]
-    Unreadable {
+    ExtraCa {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -36,24 +36,46 @@ pub enum TrustError {
     },
     /// A certificate in that file that is not fit to be trusted.
     #[error("a certificate that EXTRA_CA_FILE names cannot be trusted")]
-    Unfit(#[from] rustls::Error),
+    Tls(#[from] rustls::Error),
+    /// The client itself.
+    #[error("the HTTP client cannot be built")]
+    Http(#[from] reqwest::Error),
 }
 
-/// The connections of the process to endpoints, all through the guarded resolver.
-pub fn connections(
+/// The one client of the process.
+pub fn client(
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
     extra_ca_file: Option<&Path>,
-) -> Result<Connections, TrustError> {
-    let tcp = HttpConnector::new_with_resolver(GuardedResolver { policy, lookup });
-    Ok(Connections::new(connector(tcp, Arc::new(tls(extra_ca_file)?))))
+) -> Result<reqwest::Client, ClientError> {
+    Ok(builder(policy, lookup, extra_ca_file)?.build()?)
+}
+
+/// How the client is made: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. It
+/// sends no request a second time by itself: what follows from an answer is decided where attempts are counted.
+pub fn builder(
+    policy: Arc<EndpointPolicy>,
+    lookup: Lookup,
+    extra_ca_file: Option<&Path>,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(extra_ca_file)?)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        // Without the limit each request is copied for the retry that never comes.
+        .retry(retry::never().max_retries_per_request(0))
+        .no_proxy()
+        .referer(false)
+        .dns_resolver(Arc::new(GuardedResolver { policy, lookup }))
+        .pool_idle_timeout(IDLE_CONNECTION_LIFE)
+        .user_agent(USER_AGENT))
 }
 
 /// Trusts the public certificate authorities, and those in PEM in `extra_ca_file`.
-pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, TrustError> {
+pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientError> {
     let mut authorities = tls::public_authorities();
     if let Some(path) = extra_ca_file {
-        let unreadable = |source| TrustError::Unreadable { path: path.to_owned(), source };
+        let unreadable = |source| ClientError::ExtraCa { path: path.to_owned(), source };
         let public = authorities.len();
         for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
             authorities.add(certificate.map_err(unreadable)?)?;
@@ -67,30 +89,19 @@ pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, TrustEr
 }
 
 /// Resolves names to addresses that may be dialled, or to none.
-#[derive(Clone)]
 struct GuardedResolver {
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
 }
 
-impl Service<Name> for GuardedResolver {
-    type Response = vec::IntoIter<SocketAddr>;
-    type Error = ResolveError;
-    type Future = BoxFuture<'static, Result<Self::Response, ResolveError>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), ResolveError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
-        async move {
+        Box::pin(async move {
             let addresses = resolve(&lookup, &policy, name.as_str()).await?;
-            // The connector puts the URL's port in place of the zero.
-            let sockets = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(sockets.collect::<Vec<_>>().into_iter())
-        }
-        .boxed()
+            // The client puts the URL's port in place of the zero.
+            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
+        })
     }
 }
 
@@ -99,9 +110,9 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Mutex;
 
-    use bytes::Bytes;
-    use hyper::Request;
+    use futures_util::FutureExt as _;
     use tokio::net::TcpListener;
+    use webhooks::resolve::ResolveError;
 
     use super::*;
 
@@ -113,10 +124,6 @@ mod tests {
             let answer = answers.lock().unwrap().pop().unwrap_or_default();
             async move { Ok(answer) }.boxed()
         })
-    }
-
-    fn post(url: &str) -> Request<Bytes> {
-        Request::post(url).body(Bytes::new()).unwrap()
     }
 
     fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a ResolveError> {
@@ -132,9 +139,9 @@ mod tests {
         let lookup = answers(&[&["1.1.1.1"], &["127.0.0.1"], &["1.1.1.1", "127.0.0.1"]]);
         resolve(&lookup, &policy, "rebinding.example").await.unwrap();
 
-        let connections = connections(policy, lookup, None).unwrap();
+        let client = client(policy, lookup, None).unwrap();
         for _ in 0..2 {
-            let error = connections.send(post(&url)).await.unwrap_err();
+            let error = client.post(&url).send().await.unwrap_err();
             assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
         }
         assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
@@ -147,8 +154,8 @@ mod tests {
         let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
         let policy = Arc::new(EndpointPolicy { allowed_networks, ..EndpointPolicy::default() });
         // A second look-up would find nothing.
-        let connections = connections(policy, answers(&[&["127.0.0.1"]]), None).unwrap();
-        tokio::spawn(async move { connections.send(post(&url)).await.map(|_| ()) });
+        let client = client(policy, answers(&[&["127.0.0.1"]]), None).unwrap();
+        tokio::spawn(client.post(&url).send());
         listener.accept().await.unwrap();
     }
 }

@@ -4,7 +4,7 @@
 //! anything; and each message's next step is taken as soon as its own attempt has ended.
 //!
 //! In the order of a delivery: [`received`] reads the message, this file looks up its webhook, [`secrets`]
-//! the key, [`attempt`] posts through [`guard`]'s connections, [`step`] and [`verdict`] say what follows,
+//! the key, [`attempt`] posts through [`guard`]'s client, [`step`] and [`verdict`] say what follows,
 //! [`settle`] tells the queues, and then the log is told; of immediate successes when the batch has ended,
 //! all in one write.
 
@@ -32,7 +32,6 @@ use tracing::error;
 use webhooks::aws::direct::Direct;
 use webhooks::aws::{self, chain};
 use webhooks::batch::{BatchResponse, done_by};
-use webhooks::connections::Connections;
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::id::WebhookId;
@@ -61,7 +60,7 @@ const LOG_MARGIN: Duration = Duration::from_millis(100);
 /// The function: everything an invocation needs.
 #[derive(Debug)]
 pub struct Sender {
-    connections: Connections,
+    http: reqwest::Client,
     endpoints: Arc<EndpointPolicy>,
     webhooks: WebhookReader,
     secrets: SecretCache,
@@ -89,7 +88,7 @@ impl Sender {
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
         let endpoints = Arc::new(config.endpoints);
         Ok(Self {
-            connections: guard::connections(
+            http: guard::client(
                 Arc::clone(&endpoints),
                 resolve::system(),
                 config.extra_ca_file.as_deref(),
@@ -228,15 +227,9 @@ impl Sender {
             return Ending::Blocked("too little of the invocation's time is left".to_owned());
         }
         let number = receive.attempt_number();
-        let (attempt, answer) = attempt::make(
-            &self.connections,
-            &self.endpoints,
-            &webhook.url,
-            message,
-            &secret,
-            number,
-        )
-        .await;
+        let (attempt, answer) =
+            attempt::make(&self.http, &self.endpoints, &webhook.url, message, &secret, number)
+                .await;
         Ending::Attempted { attempt, answer, policy: webhook.retry }
     }
 

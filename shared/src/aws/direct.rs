@@ -1,7 +1,7 @@
 //! DynamoDB without the SDK, for the two calls that every batch of deliveries makes.
 //!
 //! Called through the SDK, the two take 40 % of a delivery's processor time. This signs and posts JSON that its
-//! caller has written, on a kept connection. It keeps to the SDK's limits: 1 s per try, 3 s in all,
+//! caller has written, on one kept connection. It keeps to the SDK's limits: 1 s per try, 3 s in all,
 //! 2 retries.
 
 use std::error::Error;
@@ -13,16 +13,16 @@ use aws_sdk_dynamodb::config::{
 use aws_types::SdkConfig;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode, Uri};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use super::http::connector;
+use super::connection::Connection;
 use super::sigv4::{Signable, date_time};
 use super::{AwsError, CALL_TIMEOUT, FIRST_BACKOFF, MAX_TRIES, TRY_TIMEOUT, random_part};
-use crate::connections::{Connections, SendError};
 use crate::text::first_chars;
 use crate::timestamp::Timestamp;
 
@@ -35,10 +35,11 @@ const THROTTLED: [&str; 3] =
 /// Makes calls of DynamoDB.
 #[derive(Debug, Clone)]
 pub struct Direct {
-    connections: Connections,
-    endpoint: Uri,
+    connection: Connection,
     /// The endpoint's name, and its port where one is given.
     host: Authority,
+    /// The endpoint's path, which is all of it that a request line has.
+    target: Uri,
     region: Region,
     credentials: SharedCredentialsProvider,
 }
@@ -53,8 +54,8 @@ pub struct NotConfigured(&'static str);
 enum TryError {
     #[error("no answer within {} s", TRY_TIMEOUT.as_secs())]
     Timeout,
-    #[error(transparent)]
-    Http(#[from] SendError),
+    #[error("the request failed")]
+    Http(#[source] Box<dyn Error + Send + Sync>),
     #[error("{status}: {answer}")]
     Refused { status: StatusCode, answer: String },
     #[error("there are no credentials")]
@@ -81,9 +82,9 @@ impl Direct {
     pub fn new(sdk: &SdkConfig) -> Result<Self, NotConfigured> {
         let region = sdk.region().ok_or(NotConfigured("region"))?.clone();
         let credentials = sdk.credentials_provider().ok_or(NotConfigured("credentials"))?;
-        let (endpoint, host) = endpoint(sdk).ok_or(NotConfigured("endpoint for DynamoDB"))?;
-        let connections = Connections::new(connector(TRY_TIMEOUT));
-        Ok(Self { connections, endpoint, host, region, credentials })
+        let (endpoint, host, target) =
+            endpoint(sdk).ok_or(NotConfigured("endpoint for DynamoDB"))?;
+        Ok(Self { connection: Connection::new(endpoint), host, target, region, credentials })
     }
 
     /// Calls `operation` with the JSON `body`; the JSON of the answer.
@@ -91,7 +92,7 @@ impl Direct {
         &self,
         operation: &'static str,
         body: Bytes,
-    ) -> Result<Vec<u8>, AwsError> {
+    ) -> Result<Bytes, AwsError> {
         let tries = async {
             let mut tried = 1;
             loop {
@@ -109,22 +110,18 @@ impl Direct {
         result.map_err(AwsError::of(operation))
     }
 
-    async fn try_once(&self, operation: &str, body: Bytes) -> Result<Vec<u8>, TryError> {
+    async fn try_once(&self, operation: &str, body: Bytes) -> Result<Bytes, TryError> {
         let credentials = self.credentials.provide_credentials().await;
         let credentials = credentials.map_err(|error| TryError::Credentials(error.into()))?;
         let request = self.request(operation, body, &credentials, Timestamp::now())?;
-        let exchange = async {
-            let response = self.connections.send(request).await?;
-            Ok::<_, SendError>((response.status(), response.body(usize::MAX).await?))
-        };
-        match timeout(TRY_TIMEOUT, exchange).await {
+        match timeout(TRY_TIMEOUT, self.connection.exchange(request)).await {
             Ok(Ok((StatusCode::OK, answer))) => Ok(answer),
             Ok(Ok((status, answer))) => {
                 let answer = String::from_utf8_lossy(&answer);
                 let answer = first_chars(&answer, MAX_TOLD).to_owned();
                 Err(TryError::Refused { status, answer })
             }
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(TryError::Http(error)),
             Err(_elapsed) => Err(TryError::Timeout),
         }
     }
@@ -135,7 +132,7 @@ impl Direct {
         body: Bytes,
         credentials: &Credentials,
         at: Timestamp,
-    ) -> Result<Request<Bytes>, InvalidHeaderValue> {
+    ) -> Result<Request<Full<Bytes>>, InvalidHeaderValue> {
         let target = format!("DynamoDB_20120810.{operation}");
         let at = date_time(at);
         let mut signed = vec![
@@ -151,15 +148,15 @@ impl Direct {
             at: &at,
             region: self.region.as_ref(),
             service: "dynamodb",
-            path: self.endpoint.path(),
+            path: self.target.path(),
             headers: &signed,
             body: &body,
         };
         let authorization =
             signable.authorization(credentials.access_key_id(), credentials.secret_access_key());
-        let mut request = Request::new(body);
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.endpoint.clone();
+        *request.uri_mut() = self.target.clone();
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, authorization.try_into()?);
         for (name, value) in signed {
@@ -169,8 +166,8 @@ impl Direct {
     }
 }
 
-/// Where the SDK's own rules say that the region's DynamoDB is, and the host in that.
-fn endpoint(sdk: &SdkConfig) -> Option<(Uri, Authority)> {
+/// Where the SDK's own rules say that the region's DynamoDB is; of that the host and the path.
+fn endpoint(sdk: &SdkConfig) -> Option<(Uri, Authority, Uri)> {
     let params = Params::builder()
         .set_region(sdk.region().map(ToString::to_string))
         .set_endpoint(sdk.endpoint_url().map(str::to_owned))
@@ -181,7 +178,8 @@ fn endpoint(sdk: &SdkConfig) -> Option<(Uri, Authority)> {
     let endpoint: Uri = endpoint.url().parse().ok()?;
     // What is no whole URL, or names a user, would be found out by the first call only.
     let host = endpoint.scheme().and(endpoint.authority())?.clone();
-    (!host.as_str().contains('@')).then_some((endpoint, host))
+    let target = endpoint.path().parse().ok()?;
+    (!host.as_str().contains('@')).then_some((endpoint, host, target))
 }
 
 #[cfg(test)]
@@ -190,6 +188,7 @@ mod tests {
 
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
     use aws_sigv4::sign::v4::SigningParams;
+    use hyper::header::HOST;
 
     use super::*;
     use crate::aws::config_for;
@@ -207,7 +206,11 @@ mod tests {
     }
 
     /// What AWS's own library signs a request with that has these headers.
-    fn authorization(request: &Request<Bytes>, credentials: &Credentials, at: Timestamp) -> String {
+    fn authorization(
+        request: &Request<Full<Bytes>>,
+        credentials: &Credentials,
+        at: Timestamp,
+    ) -> String {
         let identity = credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -220,7 +223,7 @@ mod tests {
             .into();
         let headers = request.headers().iter().filter(|(name, _)| *name != AUTHORIZATION);
         let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
-        let url = request.uri().to_string();
+        let url = format!("https://{}{}", request.headers()[HOST].to_str().unwrap(), request.uri());
         let signable = SignableRequest::new("POST", url, headers, SignableBody::Bytes(BODY));
         let (signed, _) = sign(signable.unwrap(), &params).unwrap().into_parts();
         let mut headers = signed.headers();
@@ -265,8 +268,9 @@ mod tests {
             ),
         ] {
             let sdk = config_for(region.to_owned(), credentials(None), named.map(str::to_owned));
-            let (endpoint, authority) = endpoint(&sdk).unwrap();
+            let (endpoint, authority, target) = endpoint(&sdk).unwrap();
             assert_eq!((endpoint.to_string().as_str(), authority.as_str()), (url, host));
+            assert_eq!(target, "/");
         }
     }
 

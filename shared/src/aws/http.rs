@@ -21,20 +21,23 @@ use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 
-use crate::{connections, tls};
+use crate::tls;
 
 /// For all connections to AWS, so that the authorities are loaded once.
 static TLS: LazyLock<Arc<ClientConfig>> =
     LazyLock::new(|| Arc::new(tls::client(tls::public_authorities())));
 
 /// Makes connections to AWS, over TLS unless an emulator is called without.
-type Connector = HttpsConnector<TcpConnector>;
+pub(super) type Connector = HttpsConnector<TcpConnector>;
 
 /// Connections that are made within `timeout`.
 pub(super) fn connector(timeout: Duration) -> Connector {
     let mut tcp = TcpConnector::new();
+    tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeout));
-    connections::connector(tcp, Arc::clone(&TLS))
+    // The TLS around it decides.
+    tcp.enforce_http(false);
+    HttpsConnector::from((tcp, Arc::clone(&TLS)))
 }
 
 /// A client for every service, whose connections are made within `connect_timeout` and kept.
