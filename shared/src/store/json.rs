@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
 
 /// A string.
@@ -62,23 +62,25 @@ fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::
 #[derive(Debug, Deserialize)]
 pub(super) struct Item<'a>(#[serde(borrow)] BTreeMap<&'a str, Value<'a>>);
 
-/// A value of one of the types that are read; none of them is set for any other.
+/// A value, of a type that is read or another.
 #[derive(Debug, Deserialize)]
-struct Value<'a> {
-    #[serde(rename = "S", borrow)]
-    string: Option<Cow<'a, str>>,
-    #[serde(rename = "N")]
-    number: Option<&'a str>,
+enum Value<'a> {
+    S(#[serde(borrow)] Cow<'a, str>),
+    N(&'a str),
     #[serde(rename = "BOOL")]
-    bool: Option<bool>,
-    #[serde(rename = "L")]
-    list: Option<Vec<Value<'a>>>,
+    Bool(bool),
+    L(#[serde(borrow)] Vec<Value<'a>>),
+    #[serde(rename = "M", alias = "NULL", alias = "B", alias = "SS", alias = "NS", alias = "BS")]
+    Other(IgnoredAny),
 }
 
 impl Item<'_> {
     /// The string that an attribute is.
     pub(super) fn string(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.string.as_deref()
+        match self.0.get(name)? {
+            Value::S(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// Reads the item as a row.
@@ -100,15 +102,11 @@ impl<'de> Deserializer<'de> for Value<'de> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Value { string: Some(text), .. } => text.into_deserializer().deserialize_any(visitor),
-            Value { number: Some(text), .. } => {
-                visitor.visit_i64(text.parse().map_err(de::Error::custom)?)
-            }
-            Value { bool: Some(value), .. } => visitor.visit_bool(value),
-            Value { list: Some(values), .. } => {
-                visitor.visit_seq(SeqDeserializer::new(values.into_iter()))
-            }
-            _ => Err(de::Error::custom("a value of a type that is not read here")),
+            Value::S(text) => text.into_deserializer().deserialize_any(visitor),
+            Value::N(text) => visitor.visit_i64(text.parse().map_err(de::Error::custom)?),
+            Value::Bool(value) => visitor.visit_bool(value),
+            Value::L(values) => visitor.visit_seq(SeqDeserializer::new(values.into_iter())),
+            Value::Other(_) => Err(de::Error::custom("a value of a type that is not read here")),
         }
     }
 
@@ -118,8 +116,10 @@ impl<'de> Deserializer<'de> for Value<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let text = self.string.ok_or_else(|| de::Error::custom("not a string"))?;
-        text.into_deserializer().deserialize_enum(name, variants, visitor)
+        match self {
+            Value::S(text) => text.into_deserializer().deserialize_enum(name, variants, visitor),
+            _ => Err(de::Error::custom("not a string")),
+        }
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
