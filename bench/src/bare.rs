@@ -1,5 +1,5 @@
 //! The bare loop that the sender is measured against: the same posts by the same HTTP library and nothing
-//! else. No event, no webhook, no signature, no log, and the guard only to see what that costs.
+//! else. No event, no webhook, no signature, no log. With one thing more or less than that, it shows what that costs.
 //!
 //! The rule: what it sends has the size of a delivery, and it runs as a process of its own, pinned like
 //! the sender, so that both are measured alike.
@@ -9,36 +9,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest::Client;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use hyper_util::client::legacy::Client as PooledClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder};
 use sender::guard;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve;
+use webhooks::secret::SigningSecret;
+use webhooks::signature;
 
 use crate::cores::Cores;
 use crate::function::Cost;
-use crate::given::BODY;
+use crate::given::{BODY, SECRET};
 use crate::process::Process;
+
+const GUIDES_SIGNATURE: &str = "x-docintell-signature";
+const STANDARD_SIGNATURE: &str = "webhook-signature";
+const EVENT_ID: &str = "019ae3c0-0000-7000-9000-000000000001";
+const SENT_AT: i64 = 1_764_757_847;
 
 /// The headers of a delivery, with values of the right length.
 const HEADERS: [(&str, &str); 9] = [
     ("content-type", "application/json"),
     ("user-agent", "DocIntell-Webhooks/0.0.0"),
-    (
-        "x-docintell-signature",
-        "sha256=80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c",
-    ),
+    (GUIDES_SIGNATURE, "sha256=80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c"),
     ("x-docintell-event", "document.processing.completed"),
     ("x-docintell-timestamp", "1764757847"),
     ("x-docintell-delivery", "019ae3c0-0000-7000-8000-000000000001"),
-    ("webhook-id", "019ae3c0-0000-7000-9000-000000000001"),
+    ("webhook-id", EVENT_ID),
     ("webhook-timestamp", "1764757847"),
-    ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+    (STANDARD_SIGNATURE, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
 ];
 
 /// What the loop does.
@@ -59,9 +69,35 @@ pub struct Bare {
     /// Posts before those, which make connections and warm caches.
     #[arg(long)]
     pub warm_up: usize,
-    /// Whether the sender's guard judges each URL and every address.
+    /// How it posts.
     #[arg(long)]
-    pub guarded: bool,
+    pub by: By,
+}
+
+/// How the loop posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Through reqwest, as a careful user would set it up.
+    Reqwest,
+    /// The same, with both signatures made for each post.
+    Signed,
+    /// Through the sender's reqwest, whose guard judges each URL and every address.
+    Guarded,
+    /// Through hyper-util's pooled client, on which reqwest is built; no TLS.
+    Pooled,
+}
+
+impl By {
+    /// What a table calls it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Reqwest => "bare reqwest",
+            Self::Signed => "bare reqwest that makes both signatures",
+            Self::Guarded => "bare reqwest with the guard",
+            Self::Pooled => "the client below reqwest, hyper-util's",
+        }
+    }
 }
 
 /// What the loop's process tells the benchmark, in nanoseconds.
@@ -79,9 +115,8 @@ impl Bare {
         if let Some(authority) = &self.authority {
             command.arg("--authority").arg(authority);
         }
-        if self.guarded {
-            command.arg("--guarded");
-        }
+        let by = self.by.to_possible_value().context("it has no name")?;
+        command.args(["--by", by.get_name()]);
         for (name, value) in
             [("--in-flight", self.in_flight), ("--posts", self.posts), ("--warm-up", self.warm_up)]
         {
@@ -96,53 +131,103 @@ impl Bare {
     pub fn work(&self) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {
-            let policy = Arc::new(policy()?);
-            let client = self.client(&policy)?;
-            self.post(&client, &policy, self.warm_up).await?;
-            let (begun, cpu) = (std::time::Instant::now(), cpu_time()?);
-            self.post(&client, &policy, self.posts).await?;
-            let nanos = |time: Duration| u64::try_from(time.as_nanos());
-            let cpu = cpu_time()?.saturating_sub(cpu);
-            anyhow::Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
+            let url = EndpointUrl::parse(&self.url)?;
+            match self.by {
+                By::Reqwest => self.reqwest(&url).await,
+                By::Signed => self.signed(&url).await,
+                By::Guarded => self.guarded(&url).await,
+                By::Pooled => self.pooled(&url).await,
+            }
         })?;
         println!("{}", serde_json::to_string(&told)?);
         Ok(())
     }
 
-    async fn post(&self, client: &Client, policy: &EndpointPolicy, posts: usize) -> Result<()> {
-        let url = EndpointUrl::parse(&self.url)?;
-        stream::iter(0..posts)
-            .map(|_| async {
-                if self.guarded {
-                    policy.check_url(&url)?;
-                }
-                let response = client.post(url.as_url().clone()).body(BODY).send().await?;
-                ensure!(response.status().is_success(), "the endpoint answered {response:?}");
-                response.bytes().await?;
-                Ok(())
-            })
-            .map(Ok)
-            .try_buffer_unordered(self.in_flight)
-            .try_collect()
-            .await
+    async fn reqwest(&self, url: &EndpointUrl) -> Result<Told> {
+        let client = self.client()?;
+        self.measure(async || send(client.post(url.as_url().clone())).await).await
     }
 
-    /// The sender's client, or one as a careful user would set it up.
-    fn client(&self, policy: &Arc<EndpointPolicy>) -> Result<Client> {
-        let authority = self.authority.as_deref();
-        let builder = if self.guarded {
-            guard::builder(Arc::clone(policy), resolve::system(), authority)?
-        } else {
-            Client::builder()
-                .tls_backend_preconfigured(guard::tls(authority)?)
-                .http1_only()
-                .no_proxy()
-                .redirect(Policy::none())
+    async fn signed(&self, url: &EndpointUrl) -> Result<Told> {
+        let (client, secret) = (self.client()?, SigningSecret::parse(SECRET)?);
+        let post = async || {
+            let body = BODY.as_bytes();
+            let guide = signature::guide(&secret, body);
+            let standard = signature::standard(&secret, EVENT_ID, SENT_AT, body);
+            let post = client.post(url.as_url().clone());
+            send(post.header(GUIDES_SIGNATURE, guide).header(STANDARD_SIGNATURE, standard)).await
         };
-        let headers = HEADERS
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Ok(builder.default_headers(HeaderMap::from_iter(headers)).build()?)
+        self.measure(post).await
     }
+
+    async fn guarded(&self, url: &EndpointUrl) -> Result<Told> {
+        let (policy, authority) = (Arc::new(policy()?), self.authority.as_deref());
+        let builder = guard::builder(Arc::clone(&policy), resolve::system(), authority)?;
+        let client = builder.default_headers(headers()).build()?;
+        let post = async || {
+            policy.check_url(url)?;
+            send(client.post(url.as_url().clone())).await
+        };
+        self.measure(post).await
+    }
+
+    async fn pooled(&self, url: &EndpointUrl) -> Result<Told> {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        let client = PooledClient::builder(TokioExecutor::new()).build(tcp);
+        let body = Full::new(Bytes::from_static(BODY.as_bytes()));
+        let mut request = Request::post(url.as_str()).body(body)?;
+        *request.headers_mut() = headers();
+        let post = async || {
+            let response = client.request(request.clone()).await?;
+            check(response.status())?;
+            response.into_body().collect().await?;
+            Ok(())
+        };
+        self.measure(post).await
+    }
+
+    async fn measure(&self, post: impl AsyncFn() -> Result<()>) -> Result<Told> {
+        self.repeat(&post, self.warm_up).await?;
+        let (begun, cpu) = (std::time::Instant::now(), cpu_time()?);
+        self.repeat(&post, self.posts).await?;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos());
+        let cpu = cpu_time()?.saturating_sub(cpu);
+        Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
+    }
+
+    async fn repeat(&self, post: &impl AsyncFn() -> Result<()>, times: usize) -> Result<()> {
+        let posts = stream::iter(0..times).map(|_| post()).map(Ok);
+        posts.try_buffer_unordered(self.in_flight).try_collect().await
+    }
+
+    /// reqwest as a careful user would set it up.
+    fn client(&self) -> Result<Client> {
+        Ok(Client::builder()
+            .tls_backend_preconfigured(guard::tls(self.authority.as_deref())?)
+            .http1_only()
+            .no_proxy()
+            .redirect(Policy::none())
+            .default_headers(headers())
+            .build()?)
+    }
+}
+
+async fn send(post: RequestBuilder) -> Result<()> {
+    let response = post.body(BODY).send().await?;
+    check(response.status())?;
+    response.bytes().await?;
+    Ok(())
+}
+
+fn check(status: StatusCode) -> Result<()> {
+    ensure!(status.is_success(), "the endpoint answered {status}");
+    Ok(())
+}
+
+fn headers() -> HeaderMap {
+    let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+    HEADERS.map(header).into_iter().collect()
 }
 
 /// Loopback is allowed as a network, so that a judgement goes all the way through the table.

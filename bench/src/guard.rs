@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 
-use crate::bare::Bare;
+use crate::bare::{Bare, By};
 use crate::bench::Bench;
 use crate::progress;
 use crate::receiver::{Manner, Receiver};
@@ -30,8 +30,10 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
             ));
             let mut cost = [0.0; 2];
             // Each goes first every other time: the second finds the machine as the first left it.
-            for is_guarded in [round % 2 == 0, round % 2 == 1] {
-                cost[usize::from(is_guarded)] = micros(bench, &receiver, posts, is_guarded).await?;
+            let mut order = [(0, By::Reqwest), (1, By::Guarded)];
+            order.rotate_left(round % 2);
+            for (at, by) in order {
+                cost[at] = micros(bench, &receiver, posts, by).await?;
             }
             bare.push(cost[0]);
             guarded.push(cost[1]);
@@ -52,16 +54,10 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
 }
 
 /// Processor time of each of so many posts.
-async fn micros(bench: &Bench, receiver: &Receiver, posts: usize, guarded: bool) -> Result<f64> {
+async fn micros(bench: &Bench, receiver: &Receiver, posts: usize, by: By) -> Result<f64> {
     let warm_up = posts / 10;
-    let loop_of_posts = Bare {
-        url: receiver.url(),
-        authority: None,
-        in_flight: IN_FLIGHT,
-        posts,
-        warm_up,
-        guarded,
-    };
+    let loop_of_posts =
+        Bare { url: receiver.url(), authority: None, in_flight: IN_FLIGHT, posts, warm_up, by };
     let cost = loop_of_posts.run(bench.cores).await?;
     receiver.take_posts((warm_up + posts) as u64)?;
     Ok(cost.cpu_micros(posts))

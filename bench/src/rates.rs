@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::aws::Aws;
-use crate::bare::Bare;
+use crate::bare::{Bare, By};
 use crate::bench::Bench;
 use crate::function::{Cost, Function};
 use crate::given::{self, NOTHING_FAILED, Target};
@@ -15,7 +15,7 @@ use crate::receiver::{Manner, Receiver};
 use crate::table::{Cell, Table};
 
 /// One set of conditions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
     /// Messages in a batch, which are in flight together.
     pub batch: usize,
@@ -48,13 +48,16 @@ pub const HEADLINE: Case = Case {
     environments: ENVIRONMENTS,
 };
 
-/// What repetitions of one case gave.
+/// What the headline is compared with; everything else only with the first.
+const LOOPS: [By; 3] = [By::Reqwest, By::Signed, By::Pooled];
+
+/// What repetitions gave, of a sender or a loop, and how the sender compared with a loop at each.
 #[derive(Debug, Default)]
 struct Series {
     rate: Vec<f64>,
-    rate_of_bare: Vec<f64>,
+    rate_of_loop: Vec<f64>,
     cpu: Vec<f64>,
-    cpu_of_bare: Vec<f64>,
+    cpu_of_loop: Vec<f64>,
 }
 
 /// What one post costs.
@@ -69,12 +72,19 @@ struct PerPost {
 /// Measures every case, or the headline ones.
 pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
     let cases = cases(bench.quick);
-    let mut series: Vec<Series> = cases.iter().map(|_| Series::default()).collect();
+    let mut senders: Vec<Series> = cases.iter().map(|_| Series::default()).collect();
+    let mut loops = LOOPS.map(|_| Series::default());
     for round in 1..=ROUNDS {
-        for (case, series) in cases.iter().zip(&mut series) {
+        for (case, series) in cases.iter().zip(&mut senders) {
             progress::say(format_args!("rates, round {round} of {ROUNDS}: {}", case.name()));
             for _ in 0..case.times_a_round() {
-                series.measure(bench, *case).await?;
+                let (sender, bare) = case.measure(bench).await?;
+                series.add(sender, sender, bare[0]);
+                if *case == HEADLINE {
+                    for (bare, series) in bare.into_iter().zip(&mut loops) {
+                        series.add(bare, sender, bare);
+                    }
+                }
             }
         }
     }
@@ -82,14 +92,8 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
         "Sender: deliveries a second on one processor, and processor time of each",
         &["conditions", "deliveries/s", "of bare reqwest's", "CPU µs each", "times bare reqwest's"],
     );
-    for (case, series) in cases.iter().zip(series) {
-        table.row([
-            Cell::text(case.name()),
-            Cell::extremes(series.rate, 0),
-            Cell::extremes(series.rate_of_bare, 2),
-            Cell::extremes(series.cpu, 1),
-            Cell::extremes(series.cpu_of_bare, 2),
-        ]);
+    for (case, series) in cases.iter().zip(senders) {
+        table.row(series.cells(case.name()));
     }
     table.note(
         "Median (lowest–highest). Everything is on: event parsed, webhook read, address guarded, both \
@@ -103,7 +107,15 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
         "A batch of 100 is shown for comparison: on AWS one above 10 needs a batching window, which would \
          hold deliveries back.",
     );
-    Ok(vec![table])
+    let mut beside = Table::new(
+        "Loops that the first row can be compared with",
+        &["loop", "posts/s", "the sender's share", "CPU µs each", "the sender's times"],
+    );
+    for (by, series) in LOOPS.iter().zip(loops) {
+        beside.row(series.cells(by.title()));
+    }
+    beside.note("Median (lowest–highest), each time right after the sender of the first row.");
+    Ok(vec![table, beside])
 }
 
 fn cases(quick: bool) -> Vec<Case> {
@@ -166,6 +178,19 @@ impl Case {
         (posts / self.batch / self.environments).max(2)
     }
 
+    /// Runs the real sender under these conditions, then the loops; what a post costs each of them.
+    async fn measure(self, bench: &Bench) -> Result<(PerPost, Vec<PerPost>)> {
+        let manner = Manner { wait: self.wait, keeps_connections: self.kept, ..Manner::PROMPT };
+        let tls = self.tls.then(|| bench.tls.acceptor.clone());
+        let receiver = Receiver::start(manner, tls).await?;
+        let sender = self.sender(bench, &receiver).await?;
+        let mut loops = Vec::new();
+        for &by in if self == HEADLINE { &LOOPS[..] } else { &LOOPS[..1] } {
+            loops.push(self.bare(by, bench, &receiver).await?);
+        }
+        Ok((sender, loops))
+    }
+
     /// Runs the real sender under these conditions; what a post costs.
     async fn sender(self, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
         let aws = Aws::start(given::SECRET).await?;
@@ -194,8 +219,8 @@ impl Case {
         self.batch * self.environments
     }
 
-    /// Runs the bare loop under the same conditions; what a post costs.
-    async fn bare(self, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
+    /// Runs a bare loop under the same conditions; what a post costs.
+    async fn bare(self, by: By, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
         let is_prompt = self.wait.is_zero();
         let least = if is_prompt { 5_000 } else { 0 };
         let bare = Bare {
@@ -208,7 +233,7 @@ impl Case {
                 least / 5
             }),
             warm_up: if is_prompt { 1000 } else { self.in_flight() },
-            guarded: false,
+            by,
         };
         let cost = bare.run(bench.cores).await?;
         receiver.take_posts((bare.warm_up + bare.posts) as u64)?;
@@ -223,16 +248,21 @@ impl PerPost {
 }
 
 impl Series {
-    async fn measure(&mut self, bench: &Bench, case: Case) -> Result<()> {
-        let manner = Manner { wait: case.wait, keeps_connections: case.kept, ..Manner::PROMPT };
-        let tls = case.tls.then(|| bench.tls.acceptor.clone());
-        let receiver = Receiver::start(manner, tls).await?;
-        let sender = case.sender(bench, &receiver).await?;
-        let bare = case.bare(bench, &receiver).await?;
-        self.rate.push(sender.rate);
-        self.rate_of_bare.push(sender.rate / bare.rate);
-        self.cpu.push(sender.cpu);
-        self.cpu_of_bare.push(sender.cpu / bare.cpu);
-        Ok(())
+    /// One repetition, of which `shown` is the figure.
+    fn add(&mut self, shown: PerPost, sender: PerPost, bare: PerPost) {
+        self.rate.push(shown.rate);
+        self.rate_of_loop.push(sender.rate / bare.rate);
+        self.cpu.push(shown.cpu);
+        self.cpu_of_loop.push(sender.cpu / bare.cpu);
+    }
+
+    fn cells(self, name: impl Into<String>) -> [Cell; 5] {
+        [
+            Cell::text(name),
+            Cell::extremes(self.rate, 0),
+            Cell::extremes(self.rate_of_loop, 2),
+            Cell::extremes(self.cpu, 1),
+            Cell::extremes(self.cpu_of_loop, 2),
+        ]
     }
 }
