@@ -9,6 +9,7 @@ mod table;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use hyper::Uri;
 use ipnet::IpNet;
 use url::{Host, Url};
 
@@ -68,6 +69,10 @@ impl EndpointUrl {
         }
         if url.fragment().is_some() {
             return Err(EndpointRefusal::Fragment);
+        }
+        // The URL standard has a few characters in hosts that HTTP has not, and no attempt would ever begin.
+        if url.as_str().parse::<Uri>().is_err() {
+            return Err(EndpointRefusal::Malformed);
         }
         Ok(Self(url))
     }
