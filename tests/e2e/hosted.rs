@@ -4,7 +4,6 @@
 //! [`receiver`] the endpoint that it posts to. The tests say by [`fixtures`] what a function is given.
 
 mod attributes;
-mod certificates;
 mod fake_aws;
 mod fixtures;
 mod receiver;

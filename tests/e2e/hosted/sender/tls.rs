@@ -1,18 +1,26 @@
 //! Whose certificates are trusted.
 
+use std::path::PathBuf;
+
+use bench::tls::{Authority, NOW};
+
 use super::{deliver, report, sender_with, visibilities};
-use crate::hosted::certificates::{Authority, Years};
 use crate::hosted::fake_aws::FakeAws;
 use crate::hosted::fixtures::{first_receives, message, rows, webhook};
 use crate::hosted::receiver::{Receiver, status};
 use crate::hosted::runtime_api::Hosted;
 
-const NOW: Years = (2020, 2100);
+/// Where the authority's certificate is written, with the build's other files.
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("authority-{name}.pem"))
+}
 
 #[tokio::test]
 async fn only_a_valid_certificate_of_a_trusted_authority_for_this_very_host_gets_a_request() {
-    let (trusted, stranger) = (Authority::new("trusted"), Authority::new("stranger"));
-    let file = trusted.file();
+    let [trusted, stranger] =
+        ["trusted", "stranger"].map(|name| Authority::new(name).expect("it can be made"));
+    let file = file("trusted");
+    trusted.write(&file).expect("it can be written");
     let cases = [
         ("127.0.0.1", trusted.server("127.0.0.1", NOW), None),
         ("localhost", trusted.server("localhost", NOW), None),
@@ -26,6 +34,7 @@ async fn only_a_valid_certificate_of_a_trusted_authority_for_this_very_host_gets
         [("ALLOW_HTTP_ENDPOINTS", "false"), ("EXTRA_CA_FILE", file.to_str().expect("it is ASCII"))];
     let (aws, sender) = sender_with(&[], &closed).await;
     for (at, (host, config, refusal)) in (1..).zip(cases) {
+        let config = config.expect("the authority can sign");
         let receiver = Receiver::start_tls(status(200), config).await;
         let hook = webhook(&format!("https://{host}:{}/hook", receiver.address().port()));
         aws.replace_rows(rows([&hook]));
@@ -54,7 +63,7 @@ async fn an_endpoint_that_speaks_no_tls_is_retried() {
 
 #[tokio::test]
 async fn a_bundle_of_authorities_that_holds_none_keeps_the_function_from_starting() {
-    let empty = Authority::new("nobody").file();
+    let empty = file("nobody");
     std::fs::write(&empty, "no certificate\n").expect("it can be written");
     for file in [empty.to_str().expect("it is ASCII"), "/nowhere/authorities.pem"] {
         let aws = FakeAws::with_rows([]).await;
