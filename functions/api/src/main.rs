@@ -10,10 +10,10 @@ use webhooks::bootstrap::exit_code;
 use webhooks::secrets::SecretStore;
 use webhooks::store::{ApiKeyStore, WebhookStore};
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
     lambda_http::tracing::init_default_subscriber();
-    exit_code(run().await)
+    exit_code(run()).await
 }
 
 async fn run() -> Result<(), Error> {

@@ -8,10 +8,10 @@ use lambda_runtime::Error;
 use webhooks::bootstrap::exit_code;
 use webhooks::{aws, runtime};
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
     lambda_runtime::tracing::init_default_subscriber();
-    exit_code(run().await)
+    exit_code(run()).await
 }
 
 async fn run() -> Result<(), Error> {

@@ -13,10 +13,10 @@ use webhooks::{aws, runtime};
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
     lambda_runtime::tracing::init_default_subscriber();
-    exit_code(run().await)
+    exit_code(run()).await
 }
 
 async fn run() -> Result<(), Error> {
