@@ -31,7 +31,7 @@ use webhooks::signature;
 use crate::cores::Cores;
 use crate::function::Cost;
 use crate::given::{BODY, SECRET};
-use crate::process::Process;
+use crate::process::{Process, run_turns_to_their_end};
 
 const GUIDES_SIGNATURE: &str = "x-docintell-signature";
 const STANDARD_SIGNATURE: &str = "webhook-signature";
@@ -129,6 +129,7 @@ impl Bare {
 
     /// Runs it in this process and prints the figures.
     pub fn work(&self) -> Result<()> {
+        run_turns_to_their_end(std::process::id())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {
             let url = EndpointUrl::parse(&self.url)?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
@@ -56,6 +56,11 @@ impl Process {
         Ok(Self { child, pid, output })
     }
 
+    /// See [`run_turns_to_their_end`].
+    pub fn run_turns_to_their_end(&self) -> Result<()> {
+        run_turns_to_their_end(self.pid)
+    }
+
     /// Processor time of all its threads so far.
     pub fn cpu_time(&self) -> Result<Duration> {
         cpu_time(self.pid)
@@ -98,9 +103,23 @@ impl Process {
         // Its output is read by tasks of this thread, which have not had their turn.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let words = self.last_words();
-        anyhow::ensure!(status.success(), "the process failed ({status}): {words}");
+        ensure!(status.success(), "the process failed ({status}): {words}");
         Ok(words)
     }
+}
+
+/// Keeps the process `pid` from interrupting others on its processor when it wakes up (`SCHED_BATCH`).
+///
+/// Two functions that share a processor here would each stop the other for every answer that comes in. On AWS each
+/// has a machine of its own.
+pub fn run_turns_to_their_end(pid: u32) -> Result<()> {
+    let chrt = std::process::Command::new("chrt")
+        .args(["--all-tasks", "--batch", "--pid", "0", &pid.to_string()])
+        .output()
+        .context("cannot start `chrt`, which comes with util-linux")?;
+    let words = String::from_utf8_lossy(&chrt.stderr);
+    ensure!(chrt.status.success(), "cannot choose how a process is scheduled: {}", words.trim());
+    Ok(())
 }
 
 /// Processor time of all threads of the process `pid` so far, in the kernel's own count of nanoseconds.
