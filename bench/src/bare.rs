@@ -31,7 +31,7 @@ use webhooks::signature;
 use crate::cores::Cores;
 use crate::function::Cost;
 use crate::given::{BODY, SECRET};
-use crate::process::{Process, run_turns_to_their_end};
+use crate::process::{Process, interrupt_nobody};
 
 const GUIDES_SIGNATURE: &str = "x-docintell-signature";
 const STANDARD_SIGNATURE: &str = "webhook-signature";
@@ -87,19 +87,6 @@ pub enum By {
     Pooled,
 }
 
-impl By {
-    /// What a table calls it.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Reqwest => "bare reqwest",
-            Self::Signed => "bare reqwest that makes both signatures",
-            Self::Guarded => "bare reqwest with the guard",
-            Self::Pooled => "the client below reqwest, hyper-util's",
-        }
-    }
-}
-
 /// What the loop's process tells the benchmark, in nanoseconds.
 #[derive(Serialize, Deserialize)]
 struct Told {
@@ -129,7 +116,7 @@ impl Bare {
 
     /// Runs it in this process and prints the figures.
     pub fn work(&self) -> Result<()> {
-        run_turns_to_their_end(std::process::id())?;
+        interrupt_nobody(std::process::id())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {
             let url = EndpointUrl::parse(&self.url)?;

@@ -56,9 +56,9 @@ impl Process {
         Ok(Self { child, pid, output })
     }
 
-    /// See [`run_turns_to_their_end`].
-    pub fn run_turns_to_their_end(&self) -> Result<()> {
-        run_turns_to_their_end(self.pid)
+    /// See [`interrupt_nobody`].
+    pub fn interrupt_nobody(&self) -> Result<()> {
+        interrupt_nobody(self.pid)
     }
 
     /// Processor time of all its threads so far.
@@ -112,7 +112,7 @@ impl Process {
 ///
 /// Two functions that share a processor here would each stop the other for every answer that comes in. On AWS each
 /// has a machine of its own.
-pub fn run_turns_to_their_end(pid: u32) -> Result<()> {
+pub fn interrupt_nobody(pid: u32) -> Result<()> {
     let chrt = std::process::Command::new("chrt")
         .args(["--all-tasks", "--batch", "--pid", "0", &pid.to_string()])
         .output()

@@ -49,7 +49,11 @@ pub const HEADLINE: Case = Case {
 };
 
 /// What the headline is compared with; everything else only with the first.
-const LOOPS: [By; 3] = [By::Reqwest, By::Signed, By::Pooled];
+const LOOPS: [(By, &str); 3] = [
+    (By::Reqwest, "bare reqwest"),
+    (By::Signed, "bare reqwest that makes both signatures"),
+    (By::Pooled, "the client below reqwest, hyper-util's"),
+];
 
 /// What repetitions gave, of a sender or a loop, and how the sender compared with a loop at each.
 #[derive(Debug, Default)]
@@ -78,11 +82,11 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
         for (case, series) in cases.iter().zip(&mut senders) {
             progress::say(format_args!("rates, round {round} of {ROUNDS}: {}", case.name()));
             for _ in 0..case.times_a_round() {
-                let (sender, bare) = case.measure(bench).await?;
-                series.add(sender, sender, bare[0]);
-                if *case == HEADLINE {
-                    for (bare, series) in bare.into_iter().zip(&mut loops) {
-                        series.add(bare, sender, bare);
+                let (sender, posts) = case.measure(bench).await?;
+                series.add(sender, sender, posts[0]);
+                if case.is_headline() {
+                    for (post, series) in posts.into_iter().zip(&mut loops) {
+                        series.add(post, sender, post);
                     }
                 }
             }
@@ -112,8 +116,8 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
         "Loops that the first row can be compared with",
         &["loop", "posts/s", "the sender's share", "CPU µs each", "the sender's times"],
     );
-    for (by, series) in LOOPS.iter().zip(loops) {
-        beside.row(series.cells(by.title()));
+    for ((_, name), series) in LOOPS.iter().zip(loops) {
+        beside.row(series.cells(*name));
     }
     beside.note("Median (lowest–highest), each time right after the sender of the first row.");
     Ok(vec![table, beside])
@@ -161,6 +165,11 @@ impl Case {
         format!("{environments}batch {}{webhooks}{wait}{tls}{kept}", self.batch)
     }
 
+    /// Whether every loop is measured beside it.
+    fn is_headline(self) -> bool {
+        self == HEADLINE
+    }
+
     /// How often it is measured in a round: the first rows are what everybody looks at, and on a machine that is
     /// shared three measurements say little.
     fn times_a_round(self) -> usize {
@@ -186,7 +195,8 @@ impl Case {
         let receiver = Receiver::start(manner, tls).await?;
         let sender = self.sender(bench, &receiver).await?;
         let mut loops = Vec::new();
-        for &by in if self == HEADLINE { &LOOPS[..] } else { &LOOPS[..1] } {
+        let count = if self.is_headline() { LOOPS.len() } else { 1 };
+        for &(by, _) in &LOOPS[..count] {
             loops.push(self.bare(by, bench, &receiver).await?);
         }
         Ok((sender, loops))
@@ -206,7 +216,7 @@ impl Case {
         let mut senders = Vec::new();
         for _ in 0..self.environments {
             let sender = Function::start(&program, bench.cores).await?;
-            sender.process.run_turns_to_their_end()?;
+            sender.process.interrupt_nobody()?;
             senders.push(sender);
         }
         Function::run_all(&mut senders, &events, NOTHING_FAILED).await?;
@@ -252,11 +262,11 @@ impl PerPost {
 
 impl Series {
     /// One repetition, of which `shown` is the figure.
-    fn add(&mut self, shown: PerPost, sender: PerPost, bare: PerPost) {
+    fn add(&mut self, shown: PerPost, sender: PerPost, beside: PerPost) {
         self.rate.push(shown.rate);
-        self.rate_of_loop.push(sender.rate / bare.rate);
+        self.rate_of_loop.push(sender.rate / beside.rate);
         self.cpu.push(shown.cpu);
-        self.cpu_of_loop.push(sender.cpu / bare.cpu);
+        self.cpu_of_loop.push(sender.cpu / beside.cpu);
     }
 
     fn cells(self, name: impl Into<String>) -> [Cell; 5] {
