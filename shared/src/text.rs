@@ -1,4 +1,4 @@
-//! Text that others wrote: cut to a length of ours, or read as a value.
+//! Text that others wrote: cut to a length of ours, made harmless to print, or read as a value.
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
@@ -11,6 +11,38 @@ use serde::de::{self, Visitor};
 #[must_use]
 pub fn first_chars(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
+}
+
+/// The most that is kept of a text that an endpoint, a resolver or a library wrote, in characters.
+pub const MAX_FOREIGN_CHARS: usize = 500;
+
+/// The first [`MAX_FOREIGN_CHARS`] characters of `text`, each of which can be stored, queued and shown in
+/// a terminal: [`printable_char`] says how.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().take(MAX_FOREIGN_CHARS).map(printable_char).collect()
+}
+
+/// `c`, or what shows it where it would do something else than be seen.
+///
+/// C0 controls and DEL become their pictures (U+2400 to U+2421). C1 controls, characters that change a line's
+/// direction or break it, and noncharacters, which SQS refuses, become U+FFFD.
+fn printable_char(c: char) -> char {
+    match c {
+        '\0'..='\u{1f}' => {
+            char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER)
+        }
+        '\u{7f}' => '\u{2421}',
+        '\u{80}'..='\u{9f}'
+        | '\u{61c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{fffe}'
+        | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    }
 }
 
 /// Reads a value from a text in a document, for `Deserialize`; the text itself is not copied.
@@ -50,5 +82,23 @@ mod tests {
         assert_eq!(first_chars("é𝄞x", 2), "é𝄞");
         assert_eq!(first_chars("é𝄞x", 3), "é𝄞x");
         assert_eq!(first_chars("", 3), "");
+    }
+
+    #[test]
+    fn a_foreign_text_keeps_what_can_be_seen_and_shows_what_cannot() {
+        for (text, shown) in [
+            ("Grüße, 世界 𝄞 👍🏽", "Grüße, 世界 𝄞 👍🏽"),
+            ("\u{1b}[31mred\r\n\t\0\u{7f}", "␛[31mred␍␊␉␀␡"),
+            ("\u{9b}2J\u{85}", "\u{fffd}2J\u{fffd}"),
+            ("txt.\u{202e}exe\u{2028}\u{2066}", "txt.\u{fffd}exe\u{fffd}\u{fffd}"),
+            ("\u{fffe}\u{ffff}", "\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_foreign_text_is_cut_at_500_characters() {
+        assert_eq!(printable(&"é".repeat(501)), "é".repeat(500));
     }
 }
