@@ -149,8 +149,9 @@ impl Bare {
     }
 
     async fn guarded(&self, url: &EndpointUrl) -> Result<Told> {
-        let (policy, authority) = (Arc::new(policy()?), self.authority.as_deref());
-        let builder = guard::builder(Arc::clone(&policy), resolve::system(), authority)?;
+        let policy = Arc::new(policy()?);
+        let tls = guard::tls(self.authority.as_deref())?;
+        let builder = guard::builder(&policy, &resolve::system(), &tls);
         let client = builder.default_headers(headers()).build()?;
         let post = async || {
             policy.check_url(url)?;

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 use webhooks::id::WebhookId;
 
@@ -41,19 +41,32 @@ impl Authority {
 
     /// A server whose certificate is for `name`, an address or a host.
     pub fn server(&self, name: &str, years: Years) -> Result<ServerConfig> {
+        self.server_of(vec![name.to_owned()], years)
+    }
+
+    /// A server whose certificate is for all of `names`.
+    pub fn server_of(&self, names: Vec<String>, years: Years) -> Result<ServerConfig> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new([name.to_owned()])?;
+        let mut params = CertificateParams::new(names)?;
         params.not_before = date_time_ymd(years.0, 1, 1);
         params.not_after = date_time_ymd(years.1, 1, 1);
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = rustls::crypto::ring::default_provider().into();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(config)
+        config(params.signed_by(&key, &self.issuer)?.der(), &key)
     }
+
+    /// A server that shows the authority's own certificate, as one that `openssl req -x509` has made does.
+    pub fn self_signed(&self) -> Result<ServerConfig> {
+        config(self.issuer.der(), self.issuer.key())
+    }
+}
+
+fn config(certificate: &CertificateDer<'static>, key: &KeyPair) -> Result<ServerConfig> {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = rustls::crypto::ring::default_provider().into();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)?;
+    Ok(config)
 }
 
 /// An authority's file, and a server that it has signed for.

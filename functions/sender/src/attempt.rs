@@ -1,27 +1,29 @@
-//! One attempt: sign, post, read the answer, all within ten seconds.
+//! One attempt: sign, post, and read the answer's head, all within ten seconds.
+//!
+//! The rule: the status line decides. An answer's body is for the log alone, so nothing that a body does or
+//! fails to do changes the outcome.
 
-use std::error::Error as _;
-use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Response};
-use tokio::time::{Instant, timeout};
+use reqwest::{Client, Method, Request, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
 use webhooks::delivery::{Attempt, DeliveryMessage};
-use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
-use webhooks::resolve::ResolveError;
+use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
-use webhooks::text::first_chars;
+use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
-/// What an attempt may take in all: DNS, connect, TLS, sending, headers, body.
+use crate::failure::Failure;
+
+/// What an attempt may take in all: DNS, connect, TLS, sending, the answer's head.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Of an answer's body no more is read.
+/// How long an answer's body is read, within [`ATTEMPT_TIMEOUT`].
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much of an answer's body is read.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024;
-/// Of a failed attempt's answer no more is logged, in characters.
-const MAX_LOGGED_RESPONSE: usize = 500;
 
 /// Headers of a request, those that the client adds among them.
 const HEADERS: usize = 12;
@@ -38,7 +40,7 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// 2xx, read to its end or to the cap.
+    /// 2xx.
     Success,
     /// 4xx: the endpoint says that another attempt is no use.
     ClientError,
@@ -46,29 +48,6 @@ pub enum Answer {
     Refused,
     /// Anything else; another attempt may succeed.
     Failure,
-}
-
-/// Why no usable answer came. The text is for the tenant: it tells nothing of our network.
-#[derive(Debug, thiserror::Error)]
-pub enum AttemptError {
-    /// The endpoint may not be called.
-    #[error(transparent)]
-    Refused(#[from] EndpointRefusal),
-    /// The ten seconds are over.
-    #[error("no complete answer within {} s", ATTEMPT_TIMEOUT.as_secs())]
-    Timeout,
-    /// The host's name leads nowhere.
-    #[error("the host name cannot be resolved")]
-    Unresolved,
-    /// TLS failed.
-    #[error("TLS failed: {0}")]
-    Tls(String),
-    /// No connection, or one that broke, also in the middle of an answer.
-    #[error("the connection failed: {0}")]
-    Connection(String),
-    /// Something that is not HTTP, or an end before there was an answer.
-    #[error("the answer is not valid HTTP or is incomplete")]
-    Protocol,
 }
 
 /// Posts `message` to `url` as attempt `number`.
@@ -82,29 +61,25 @@ pub async fn make(
 ) -> (Attempt, Answer) {
     let at = Timestamp::now();
     let begun = Instant::now();
-    let mut status = None;
+    let ends_at = begun + ATTEMPT_TIMEOUT;
     let exchange = async {
         policy.check_url(url)?;
-        let response = client.execute(request(url, message, secret, at)).await?;
-        // Told also when the body never ends.
-        status = Some(response.status());
-        Ok((response.status(), read_capped(response).await?))
+        Ok(client.execute(request(url, message, secret, at)).await?)
     };
-    let result = match timeout(ATTEMPT_TIMEOUT, exchange).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(AttemptError::Timeout),
-    };
-    let (answer, error, response_body) = match result {
-        Ok((status, _)) if status.is_success() => (Answer::Success, None, None),
-        Ok((status, body)) => {
-            let error = format!("the endpoint answered {}", status.as_u16());
-            let text = first_chars(&String::from_utf8_lossy(&body), MAX_LOGGED_RESPONSE).to_owned();
-            let answer =
-                if status.is_client_error() { Answer::ClientError } else { Answer::Failure };
-            (answer, Some(error), Some(text).filter(|text| !text.is_empty()))
+    let result = timeout_at(ends_at, exchange).await.unwrap_or(Err(Failure::Timeout));
+    let (answer, status, error, response_body) = match result {
+        Ok(response) => {
+            let status = response.status();
+            let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
+            let (answer, error) = judge(status);
+            let shown = error.as_ref().map(|_| printable(&String::from_utf8_lossy(&body)));
+            (answer, Some(status), error, shown.filter(|text| !text.is_empty()))
         }
-        Err(error @ AttemptError::Refused(_)) => (Answer::Refused, Some(error.to_string()), None),
-        Err(error) => (Answer::Failure, Some(error.to_string()), None),
+        Err(failure) => {
+            let refused = matches!(failure, Failure::Refused(_));
+            let answer = if refused { Answer::Refused } else { Answer::Failure };
+            (answer, None, Some(printable(&failure.to_string())), None)
+        }
     };
     let attempt = Attempt {
         number,
@@ -115,6 +90,16 @@ pub async fn make(
         response_body,
     };
     (attempt, answer)
+}
+
+/// What a status says, and the error to log for it.
+fn judge(status: StatusCode) -> (Answer, Option<String>) {
+    let answer = match status {
+        status if status.is_success() => return (Answer::Success, None),
+        status if status.is_client_error() => Answer::ClientError,
+        _ => Answer::Failure,
+    };
+    (answer, Some(format!("the endpoint answered {}", status.as_u16())))
 }
 
 /// The request, with every header that leaves; the client adds Host, Content-Length, Accept and
@@ -152,55 +137,17 @@ fn request(
     request
 }
 
-/// The body, or its beginning: at the cap the rest is left unread and the connection is dropped.
-async fn read_capped(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+/// What arrives of the body by `ends_at`, up to the cap.
+///
+/// A body that has not ended by then is dropped, and its connection with it. One that breaks off is as good as
+/// one that ends.
+async fn read_body(mut response: Response, ends_at: Instant) -> Vec<u8> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while body.len() < MAX_RESPONSE_BYTES
+        && let Ok(Ok(Some(chunk))) = timeout_at(ends_at, response.chunk()).await
+    {
         let room = MAX_RESPONSE_BYTES - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == MAX_RESPONSE_BYTES {
-            break;
-        }
     }
-    Ok(body)
-}
-
-/// The error that the layers of TLS and HTTP have put into others; `source` leaves these out.
-fn innermost(error: &io::Error) -> &io::Error {
-    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        Some(inner) => innermost(inner),
-        None => error,
-    }
-}
-
-impl From<&io::Error> for AttemptError {
-    fn from(error: &io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(tls) => Self::Tls(tls.to_string()),
-            None => Self::Connection(error.kind().to_string()),
-        }
-    }
-}
-
-/// Tells by types, never by texts, what a failed request failed of.
-impl From<reqwest::Error> for AttemptError {
-    fn from(error: reqwest::Error) -> Self {
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            match error.downcast_ref() {
-                Some(ResolveError::Refused(refusal)) => return Self::Refused(*refusal),
-                Some(ResolveError::Unresolved(_)) => return Self::Unresolved,
-                None => {}
-            }
-            if let Some(found) = error.downcast_ref::<io::Error>() {
-                return Self::from(innermost(found));
-            }
-            cause = error.source();
-        }
-        if error.is_connect() {
-            Self::Connection("no connection could be made".to_owned())
-        } else {
-            Self::Protocol
-        }
-    }
+    body
 }

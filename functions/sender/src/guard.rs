@@ -4,10 +4,11 @@
 //! connection, here, and one forbidden address in the answer refuses all of it. Literal addresses never
 //! reach a resolver; [`EndpointPolicy::check_url`] has judged them before.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{redirect, retry};
@@ -17,8 +18,20 @@ use webhooks::endpoint::EndpointPolicy;
 use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
-/// Short, because an execution environment that was frozen wakes up with connections that are dead.
-const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(5);
+/// How long all addresses of a name together may take to accept a connection and agree on TLS. Each address of
+/// a family gets an equal share, and the other family is tried after 300 ms, so a silent address leaves time.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Below the 5 s after which the servers of Node and Apache close an idle connection, perhaps just as the next
+/// request arrives.
+const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(4);
+
+/// How long a client, and with it each of its connections, takes new requests: with the attempt that begins last
+/// a connection lives 60 s at most, so an endpoint's new address is used within a minute.
+const CLIENT_LIFE: Duration = Duration::from_secs(50);
+
+/// How many header lines an answer may have; hyper's own limit is 100.
+const MAX_HEADERS: usize = 512;
 
 const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
 
@@ -42,33 +55,66 @@ pub enum ClientError {
     Http(#[from] reqwest::Error),
 }
 
-/// The one client of the process.
-pub fn client(
+/// The HTTP client that posts to endpoints, replaced before its connections grow old.
+pub struct EndpointClients {
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
-    extra_ca_file: Option<&Path>,
-) -> Result<reqwest::Client, ClientError> {
-    Ok(builder(policy, lookup, extra_ca_file)?.build()?)
+    tls: rustls::ClientConfig,
+    current: Mutex<(reqwest::Client, Instant)>,
 }
 
-/// How the client is made: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. It
+impl EndpointClients {
+    /// A client that resolves names by `lookup` and trusts `tls`.
+    pub fn new(
+        policy: Arc<EndpointPolicy>,
+        lookup: Lookup,
+        tls: rustls::ClientConfig,
+    ) -> Result<Self, ClientError> {
+        let client = builder(&policy, &lookup, &tls).build()?;
+        Ok(Self { policy, lookup, tls, current: Mutex::new((client, Instant::now())) })
+    }
+
+    /// The client for a request that begins at `now`.
+    pub fn at(&self, now: Instant) -> Result<reqwest::Client, ClientError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(current.1) >= CLIENT_LIFE {
+            *current = (builder(&self.policy, &self.lookup, &self.tls).build()?, now);
+        }
+        Ok(current.0.clone())
+    }
+}
+
+impl fmt::Debug for EndpointClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointClients").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// How a client is made: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. It
 /// sends no request a second time by itself: what follows from an answer is decided where attempts are counted.
+/// It is liberal in what it reads: of an answer only the status counts.
 pub fn builder(
-    policy: Arc<EndpointPolicy>,
-    lookup: Lookup,
-    extra_ca_file: Option<&Path>,
-) -> Result<reqwest::ClientBuilder, ClientError> {
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(extra_ca_file)?)
+    policy: &Arc<EndpointPolicy>,
+    lookup: &Lookup,
+    tls: &rustls::ClientConfig,
+) -> reqwest::ClientBuilder {
+    let (policy, lookup) = (Arc::clone(policy), Arc::clone(lookup));
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.clone())
         .http1_only()
+        .http1_max_headers(MAX_HEADERS)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
         .redirect(redirect::Policy::none())
         // Without the limit each request is copied for the retry that never comes.
         .retry(retry::never().max_retries_per_request(0))
         .no_proxy()
         .referer(false)
         .dns_resolver(Arc::new(GuardedResolver { policy, lookup }))
+        .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_CONNECTION_LIFE)
-        .user_agent(USER_AGENT))
+        .user_agent(USER_AGENT)
 }
 
 /// Trusts the public certificate authorities, and those in PEM in `extra_ca_file`.
@@ -107,14 +153,16 @@ impl Resolve for GuardedResolver {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-    use std::sync::Mutex;
-
     use futures_util::FutureExt as _;
-    use tokio::net::TcpListener;
+    use std::net::IpAddr;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio::time::timeout;
     use webhooks::resolve::ResolveError;
 
     use super::*;
+    use crate::attempt::ATTEMPT_TIMEOUT;
+    use crate::failure::Failure;
 
     /// A name server that gives each answer once, in order.
     fn answers(list: &[&[&str]]) -> Lookup {
@@ -131,6 +179,10 @@ mod tests {
             .find_map(|error| error.downcast_ref())
     }
 
+    fn client(policy: &Arc<EndpointPolicy>, lookup: &Lookup) -> reqwest::Client {
+        builder(policy, lookup, &tls(None).unwrap()).build().unwrap()
+    }
+
     #[tokio::test]
     async fn a_name_that_was_public_when_it_was_checked_and_is_loopback_now_is_not_dialled() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -139,7 +191,7 @@ mod tests {
         let lookup = answers(&[&["1.1.1.1"], &["127.0.0.1"], &["1.1.1.1", "127.0.0.1"]]);
         resolve(&lookup, &policy, "rebinding.example").await.unwrap();
 
-        let client = client(policy, lookup, None).unwrap();
+        let client = client(&policy, &lookup);
         for _ in 0..2 {
             let error = client.post(&url).send().await.unwrap_err();
             assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
@@ -147,15 +199,106 @@ mod tests {
         assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
     }
 
+    fn loopback() -> Arc<EndpointPolicy> {
+        let allowed_networks = ["127.0.0.0/8", "::1/128"].map(|net| net.parse().unwrap()).into();
+        Arc::new(EndpointPolicy { allow_http: true, allowed_networks, ..EndpointPolicy::default() })
+    }
+
     #[tokio::test]
     async fn the_address_that_was_checked_is_the_one_that_is_dialled() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("https://allowed.example:{}/", listener.local_addr().unwrap().port());
-        let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
-        let policy = Arc::new(EndpointPolicy { allowed_networks, ..EndpointPolicy::default() });
         // A second look-up would find nothing.
-        let client = client(policy, answers(&[&["127.0.0.1"]]), None).unwrap();
+        let client = client(&loopback(), &answers(&[&["127.0.0.1"]]));
         tokio::spawn(client.post(&url).send());
         listener.accept().await.unwrap();
+    }
+
+    /// A port that is free on both addresses, and a socket for it on each.
+    fn two_sockets(addresses: [&str; 2]) -> (u16, [TcpSocket; 2]) {
+        let addresses = addresses.map(|text| text.parse::<IpAddr>().unwrap());
+        let socket = |address: IpAddr, port| {
+            let socket =
+                if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+            socket.bind(SocketAddr::new(address, port)).map(|()| socket)
+        };
+        loop {
+            let first = socket(addresses[0], 0).unwrap();
+            let port = first.local_addr().unwrap().port();
+            if let Ok(second) = socket(addresses[1], port) {
+                return (port, [first, second]);
+            }
+        }
+    }
+
+    /// Answers every request with a 200, on connections that stay open.
+    fn serve(socket: TcpSocket) {
+        let listener = socket.listen(16).unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while let Ok(1..) = stream.read(&mut request).await {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        stream.write_all(answer).await.unwrap();
+                    }
+                });
+            }
+        });
+    }
+
+    /// Lets connections to a socket wait for ever: its queue is full and nobody accepts any. It does so until
+    /// the result is dropped.
+    async fn be_silent(socket: TcpSocket) -> (TcpListener, Vec<TcpStream>) {
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) =
+            timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+        {
+            waiting.push(stream.unwrap());
+        }
+        (listener, waiting)
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_leaves_time_for_the_names_next_one_of_either_family() {
+        for [silent, good] in
+            [["127.0.0.2", "127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1", "::1"]]
+        {
+            let (port, [first, second]) = two_sockets([silent, good]);
+            let _silent = be_silent(first).await;
+            serve(second);
+            let client = client(&loopback(), &answers(&[&[silent, good]]));
+            let response = client.post(format!("http://two.example:{port}/")).send().await;
+            assert_eq!(response.unwrap().status(), 200, "{silent}, then {good}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_whose_addresses_are_all_silent_fails_within_five_seconds() {
+        let (port, [first, second]) = two_sockets(["127.0.0.2", "127.0.0.1"]);
+        let _silent = [be_silent(first).await, be_silent(second).await];
+        let client = client(&loopback(), &answers(&[&["127.0.0.2", "127.0.0.1"]]));
+        let request = client.post(format!("http://two.example:{port}/")).send();
+        let failure = Failure::from(timeout(ATTEMPT_TIMEOUT, request).await.unwrap().unwrap_err());
+        assert_eq!(failure.to_string(), "no connection within 5 s");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_for_less_than_a_minute_and_then_the_name_is_resolved_again() {
+        let (port, [old, new]) = two_sockets(["127.0.0.1", "127.0.0.2"]);
+        serve(old);
+        serve(new);
+        let lookup = answers(&[&["127.0.0.1"], &["127.0.0.2"]]);
+        let clients = EndpointClients::new(loopback(), lookup, tls(None).unwrap()).unwrap();
+        let begun = Instant::now();
+        for (seconds, expected) in [(0, "127.0.0.1"), (49, "127.0.0.1"), (51, "127.0.0.2")] {
+            let client = clients.at(begun + Duration::from_secs(seconds)).unwrap();
+            let response = client.post(format!("http://moves.example:{port}/")).send().await;
+            let address = response.unwrap().remote_addr().unwrap();
+            assert_eq!(address.ip().to_string(), expected, "after {seconds} s");
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 pub mod attempt;
 pub mod config;
+pub mod failure;
 pub mod guard;
 pub mod received;
 pub mod secrets;
@@ -45,6 +46,7 @@ use webhooks::webhook::Webhook;
 
 use crate::attempt::{ATTEMPT_TIMEOUT, Answer};
 use crate::config::Config;
+use crate::guard::EndpointClients;
 use crate::received::{NotABatch, Received};
 use crate::secrets::SecretCache;
 use crate::settle::Queues;
@@ -60,7 +62,7 @@ const LOG_MARGIN: Duration = Duration::from_millis(100);
 /// The function: everything an invocation needs.
 #[derive(Debug)]
 pub struct Sender {
-    http: reqwest::Client,
+    clients: EndpointClients,
     endpoints: Arc<EndpointPolicy>,
     webhooks: WebhookReader,
     secrets: SecretCache,
@@ -88,10 +90,10 @@ impl Sender {
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
         let endpoints = Arc::new(config.endpoints);
         Ok(Self {
-            http: guard::client(
+            clients: EndpointClients::new(
                 Arc::clone(&endpoints),
                 resolve::system(),
-                config.extra_ca_file.as_deref(),
+                guard::tls(config.extra_ca_file.as_deref())?,
             )?,
             endpoints,
             webhooks: WebhookReader::new(direct.clone(), config.webhooks_table),
@@ -226,10 +228,13 @@ impl Sender {
         if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
             return Ending::Blocked("too little of the invocation's time is left".to_owned());
         }
+        let client = match self.clients.at(std::time::Instant::now()) {
+            Ok(client) => client,
+            Err(error) => return Ending::Blocked(chain(&error)),
+        };
         let number = receive.attempt_number();
         let (attempt, answer) =
-            attempt::make(&self.http, &self.endpoints, &webhook.url, message, &secret, number)
-                .await;
+            attempt::make(&client, &self.endpoints, &webhook.url, message, &secret, number).await;
         Ending::Attempted { attempt, answer, policy: webhook.retry }
     }
 

@@ -53,6 +53,8 @@ pub enum Act {
     Meet(Arc<Barrier>),
     /// Closes the connection.
     HangUp,
+    /// Lets go of the connection: over TLS without the alert that would close it.
+    Vanish,
 }
 
 #[derive(Debug, Default)]
@@ -182,6 +184,7 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Seen) -> io::R
                     barrier.wait().await;
                 }
                 Act::HangUp => return stream.shutdown().await,
+                Act::Vanish => return Ok(()),
             }
         }
     }

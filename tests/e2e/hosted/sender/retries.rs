@@ -129,7 +129,7 @@ async fn an_endpoint_that_cannot_be_reached_is_retried_and_the_log_says_why() {
     // A label of more than 63 characters has no address anywhere.
     let nowhere = format!("http://{}.example/", "a".repeat(64));
     for (url, error) in [
-        (nobody.as_str(), "the connection failed: connection refused"),
+        (nobody.as_str(), "the connection failed: it was refused; nothing listens on this port"),
         (nowhere.as_str(), "the host name cannot be resolved"),
     ] {
         let hook = webhook(url);
