@@ -6,7 +6,6 @@ mod http;
 mod sigv4;
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -17,6 +16,7 @@ use aws_sdk_dynamodb::config::{
 use aws_types::SdkConfig;
 
 use crate::env::{self, EnvError};
+use crate::text::printable;
 
 /// How long one call may take with its retries.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -77,24 +77,17 @@ pub(crate) fn random_part(longest: Duration) -> Duration {
     longest.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }
 
-/// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind.
+/// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind. Causes can
+/// quote what strangers wrote, so it is cut and made printable.
 #[must_use]
-pub fn chain(error: &dyn Error) -> impl fmt::Display + '_ {
-    struct Chain<'a>(&'a dyn Error);
-
-    impl fmt::Display for Chain<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            fmt::Display::fmt(self.0, f)?;
-            let mut cause = self.0.source();
-            while let Some(error) = cause {
-                write!(f, ": {error}")?;
-                cause = error.source();
-            }
-            Ok(())
-        }
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
     }
-
-    Chain(error)
+    printable(&text)
 }
 
 /// What every store says when AWS did not do what it was asked.

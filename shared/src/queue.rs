@@ -130,7 +130,7 @@ impl Queue {
         match answer {
             Err(error) => {
                 let error = AwsError::of("SendMessageBatch")(error);
-                let cause = crate::aws::chain(&error).to_string();
+                let cause = crate::aws::chain(&error);
                 for &at in open {
                     results[at] = Err(SendError::Unavailable(cause.clone()));
                 }

@@ -8,6 +8,7 @@ mod support;
 
 mod api;
 mod control;
+mod delivery_log;
 mod events;
 mod faults;
 mod neighbours;

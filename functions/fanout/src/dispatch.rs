@@ -123,7 +123,7 @@ impl Dispatcher {
                 let list = timeout_at(last_call_at, self.webhooks.list(tenant)).await;
                 let webhooks = list
                     .map_err(|_elapsed| "no time is left".to_owned())
-                    .and_then(|webhooks| webhooks.map_err(|error| chain(&error).to_string()));
+                    .and_then(|webhooks| webhooks.map_err(|error| chain(&error)));
                 if let Err(error) = &webhooks {
                     error!(tenant.id = %tenant, error, "cannot read the tenant's webhooks");
                 }
@@ -242,9 +242,5 @@ fn message(event: &Event, webhook: &Webhook) -> Result<OutgoingMessage, serde_js
 }
 
 fn fault(event: &Event, error: &dyn std::error::Error) -> PipelineFault {
-    PipelineFault {
-        source: "fanout",
-        reason: chain(error).to_string(),
-        record: event.body.get().to_owned(),
-    }
+    PipelineFault { source: "fanout", reason: chain(error), record: event.body.get().to_owned() }
 }

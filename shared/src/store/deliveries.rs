@@ -4,27 +4,34 @@
 //! reported to the caller, who counts it and never posts again because of it.
 
 mod row;
+mod update;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use tracing::warn;
 
+use super::StoreError;
 use super::batch::process_all;
-use super::{StoreError, condition_failed};
-use crate::aws::AwsError;
 use crate::aws::direct::Direct;
+use crate::aws::{AwsError, chain};
 use crate::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
 use crate::timestamp::Timestamp;
 
 use row::Put;
 pub use row::{DeliveryRow, read};
+use update::{Place, Update};
 
 type Item = HashMap<String, AttributeValue>;
 
 /// Items that one `BatchWriteItem` may have.
 const MAX_BATCH_ITEMS: usize = 25;
+
+/// Attempts that a row keeps. With texts of 500 characters and a body of 64 KiB it stays below DynamoDB's 400 KB.
+pub const MAX_ATTEMPTS: usize = 50;
 
 /// The delivery log.
 #[derive(Debug, Clone)]
@@ -33,6 +40,32 @@ pub struct DeliveryLog {
     direct: Direct,
     table: String,
     keep: Duration,
+}
+
+/// What became of an update.
+enum Updated {
+    /// It was made.
+    Yes,
+    /// The row says as much, or more, already.
+    NoNeed,
+    /// The row has as many attempts as it keeps, or says as much already.
+    ListFull,
+}
+
+/// Why an update was not made.
+#[derive(Debug)]
+enum UpdateError {
+    /// DynamoDB would refuse it again.
+    Invalid(AwsError),
+    /// DynamoDB did not answer, or refused.
+    Aws(AwsError),
+}
+
+impl From<UpdateError> for StoreError {
+    fn from(error: UpdateError) -> Self {
+        let (UpdateError::Invalid(error) | UpdateError::Aws(error)) = error;
+        Self::Aws(error)
+    }
 }
 
 /// What became of a delivery at one receive of its message.
@@ -90,87 +123,70 @@ impl DeliveryLog {
 
     /// Adds what happened at one receive to the delivery's row, making the row if there is none.
     ///
+    /// Of more than [`MAX_ATTEMPTS`] attempts the row keeps the first ones and the last. A row that can take no
+    /// attempt at all still takes the status.
+    ///
     /// Does nothing, and succeeds, where the row says delivered, and where it already has this failed
     /// attempt or a later one.
     pub async fn append(&self, entry: &LogEntry<'_>) -> Result<(), StoreError> {
-        let message = entry.message;
-        let mut set = vec![
-            "#status = :status",
-            "tenant_id = :tenant_id",
-            "#event = :event",
-            "event_id = :event_id",
-            "body = :body",
-            "created_at = :created_at",
-            "#ttl = :ttl",
-        ];
-        let mut values = HashMap::from([
-            (":status", text(entry.status.as_str())),
-            (":delivered", text(DeliveryStatus::Delivered.as_str())),
-            (":tenant_id", text(message.tenant_id)),
-            (":event", text(message.event.as_str())),
-            (":event_id", text(message.event_id)),
-            (":body", text(message.body.get())),
-            (":created_at", text(message.delivery_id.created_at())),
-            (":ttl", number(entry.expiry(self.keep))),
-            (":none", AttributeValue::L(Vec::new())),
-            (":number", number(entry.last_attempt())),
-        ]);
-        let mut condition = "(attribute_not_exists(#status) OR #status <> :delivered)".to_owned();
-        let mut remove = "";
-        let attempts = if let Some(attempt) = &entry.attempt {
-            // A success is told also when a message that was moved back from the dead-letter queue, and
-            // counts its attempts from 1 again, brings it.
-            if entry.status == DeliveryStatus::Delivered {
-                remove = " REMOVE reason";
-            } else {
-                condition.push_str(
-                    " AND (attribute_not_exists(last_attempt) OR last_attempt < :number)",
-                );
-            }
-            set.push("last_attempt = :number");
-            vec![serde_dynamo::to_attribute_value(attempt).map_err(StoreError::Encode)?]
-        } else {
-            set.push("last_attempt = if_not_exists(last_attempt, :number)");
-            Vec::new()
+        let Some(attempt) = &entry.attempt else {
+            return self.update(entry, Place::None).await.map(drop).map_err(StoreError::from);
         };
-        set.push("attempts = list_append(if_not_exists(attempts, :none), :attempts)");
-        values.insert(":attempts", AttributeValue::L(attempts));
-        if let Some(reason) = &entry.reason {
-            set.push("reason = :reason");
-            values.insert(":reason", text(reason.as_str()));
+        let attempt = serde_dynamo::to_attribute_value(attempt).map_err(StoreError::Encode)?;
+        let update = match self.update(entry, Place::AtTheEnd(&attempt)).await {
+            Ok(Updated::ListFull) => self.update(entry, Place::OverTheLast(&attempt)).await,
+            update => update,
+        };
+        match update {
+            Ok(_) => Ok(()),
+            Err(UpdateError::Invalid(error)) => {
+                warn!(
+                    delivery.id = %entry.message.delivery_id,
+                    error = %chain(&error),
+                    "the row takes no further attempt, so only its status is written"
+                );
+                Ok(self.update(entry, Place::None).await.map(drop)?)
+            }
+            Err(error) => Err(error.into()),
         }
-        if let Some(completed_at) = entry.completed_at() {
-            set.push("completed_at = :completed_at");
-            values.insert(":completed_at", text(completed_at));
-        }
+    }
+
+    /// One `UpdateItem` that puts the attempt in its place and everything else where it belongs.
+    async fn update(&self, entry: &LogEntry<'_>, place: Place<'_>) -> Result<Updated, UpdateError> {
+        let mut update = Update::of(entry, self.keep);
+        update.put_attempt(place);
+        let key = entry.message;
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key("webhook_config_id", text(message.webhook_config_id))
-            .key("delivery_id", text(message.delivery_id))
-            .update_expression(format!("SET {}{remove}", set.join(", ")))
-            .condition_expression(condition)
+            .key("webhook_config_id", text(key.webhook_config_id))
+            .key("delivery_id", text(key.delivery_id))
+            .update_expression(update.expression())
+            .condition_expression(update.conditions.join(" AND "))
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#event", "event")
             .expression_attribute_names("#ttl", "ttl")
-            .set_expression_attribute_values(Some(
-                values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            ))
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
+        let Err(error) = answer else { return Ok(Updated::Yes) };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let attempts = failed.item().and_then(|row| row.get("attempts")?.as_l().ok());
+                let is_full = attempts.is_some_and(|attempts| attempts.len() >= MAX_ATTEMPTS);
+                Ok(if is_full { Updated::ListFull } else { Updated::NoNeed })
+            }
+            // The only thing about an update that can be invalid is how large it makes the row.
+            Some(service) if service.meta().code() == Some("ValidationException") => {
+                Err(UpdateError::Invalid(AwsError::of("UpdateItem")(error)))
+            }
+            _ => Err(UpdateError::Aws(AwsError::of("UpdateItem")(error))),
         }
     }
 }
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
-}
-
-fn number(value: impl ToString + Copy) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }

@@ -67,6 +67,8 @@ pub enum Reply {
     Broken,
     /// HTTP 400 with this error type.
     Refused(&'static str),
+    /// HTTP 400, since a condition did not hold for this row.
+    ConditionFailed(Value),
     /// The usual answer, too late for anyone.
     Late,
 }
@@ -205,6 +207,10 @@ async fn serve(
         }
         Reply::Refused(kind) => {
             (StatusCode::BAD_REQUEST, Json(json!({"__type": kind, "message": "told to refuse"})))
+        }
+        Reply::ConditionFailed(row) => {
+            let kind = "ConditionalCheckFailedException";
+            (StatusCode::BAD_REQUEST, Json(json!({"__type": kind, "message": "told", "Item": row})))
         }
         Reply::Late => {
             sleep(Duration::from_secs(30)).await;

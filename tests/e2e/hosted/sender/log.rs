@@ -139,3 +139,45 @@ async fn of_a_failed_attempts_answer_500_characters_are_kept() {
     deliver(&sender, &[message(&hook, 1)]).await;
     assert_eq!(aws.logged()[0]["attempts"][0]["response_body"], "é".repeat(500));
 }
+
+/// What the sender's `UpdateItem` number `number` does with the row's list of attempts.
+fn list_clause(aws: &FakeAws, number: usize) -> String {
+    let calls = aws.calls_of("UpdateItem");
+    let expression = calls[number].input["UpdateExpression"].as_str().expect("there is one");
+    expression.split(", ").find(|it| it.contains("attempts")).unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn an_attempt_that_finds_fifty_takes_the_last_ones_place() {
+    let receiver = Receiver::start(status(500)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    aws.on("UpdateItem", |_, before| {
+        let attempts = json!({"L": vec![json!({"M": {}}); 50]});
+        (before == 0).then(|| Reply::ConditionFailed(json!({"attempts": attempts})))
+    });
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
+    assert_eq!(aws.calls_of("UpdateItem").len(), 2);
+    assert_eq!(list_clause(&aws, 1), "attempts[49] = :attempt");
+    let condition = &aws.calls_of("UpdateItem")[1].input["ConditionExpression"];
+    let condition = condition.as_str().expect("there is one");
+    assert!(condition.contains("#status <> :delivered"), "{condition}");
+    assert!(condition.contains("size(attempts) >= :most"), "{condition}");
+}
+
+#[tokio::test]
+async fn a_row_that_takes_no_attempt_still_takes_the_status() {
+    let receiver = Receiver::start(status(404)).await;
+    let hook = webhook(&receiver.url());
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    // What DynamoDB says of an item of more than 400 KB.
+    aws.on("UpdateItem", |_, before| {
+        (before == 0).then_some(Reply::Refused("ValidationException"))
+    });
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
+    let rows = aws.logged();
+    let told: Vec<_> = rows.iter().map(|row| (row["status"].as_str(), &row["attempts"])).collect();
+    assert_eq!((told[1].0, told[1].1), (Some("failed"), &json!([])));
+    assert_eq!(rows[1]["reason"], "the endpoint answered 404");
+    assert!(!sender.finish().await.contains(COMPLAINT));
+}
