@@ -12,7 +12,7 @@ use tokio::io::BufStream;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -25,6 +25,25 @@ pub struct Receiver {
     address: SocketAddr,
     seen: Arc<Seen>,
     server: JoinHandle<()>,
+}
+
+/// A port on loopback that refuses every connection: it is bound, so that nobody else is given it, and does
+/// not listen.
+#[derive(Debug)]
+pub struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    /// Takes a free port and keeps it until it is dropped.
+    pub fn new() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket can be made");
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port is free");
+        Self(socket)
+    }
+
+    /// A URL over http that leads there.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.0.local_addr().expect("it is bound"))
+    }
 }
 
 /// One request as it came.

@@ -7,7 +7,7 @@ use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, Reply};
 use crate::hosted::fixtures::{
     BODY, TENANT, batch, delivery_id, id_of, message, text, webhook, webhook_with,
 };
-use crate::hosted::receiver::{Receiver, after, answer, status};
+use crate::hosted::receiver::{ClosedPort, Receiver, after, answer, status};
 
 #[tokio::test]
 async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_reported() {
@@ -123,16 +123,13 @@ async fn a_redirect_is_not_followed_and_is_retried() {
 
 #[tokio::test]
 async fn an_endpoint_that_cannot_be_reached_is_retried_and_the_log_says_why() {
-    let closed = Receiver::start(vec![]).await;
-    let nobody = closed.url();
-    drop(closed);
-    // A label of more than 63 characters has no address anywhere.
-    let nowhere = format!("http://{}.example/", "a".repeat(64));
+    let closed = ClosedPort::new();
     for (url, error) in [
-        (nobody.as_str(), "the connection failed: it was refused; nothing listens on this port"),
-        (nowhere.as_str(), "the host name cannot be resolved"),
+        (closed.url(), "the connection failed: it was refused; nothing listens on this port"),
+        // No name server has a name below `invalid` (RFC 6761).
+        ("http://nowhere.invalid/".to_owned(), "the host name cannot be resolved"),
     ] {
-        let hook = webhook(url);
+        let hook = webhook(&url);
         let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
         assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
