@@ -1,14 +1,17 @@
 //! Which addresses may be dialled: only those of the public internet.
 //!
-//! The ranges are IANA's special-purpose registries for IPv4 and IPv6, plus Azure's host address.
+//! IPv4 is open but for the ranges of IANA's special-purpose registry, and Azure's host address. IPv6 is closed
+//! but for the one block that IANA hands out to the internet, less the special ranges inside it, and NAT64.
 
+use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 use std::sync::LazyLock;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 
-/// Networks that a delivery never reaches, with what they are.
-const FORBIDDEN: &[&str] = &[
+/// IPv4 networks that a delivery never reaches, with what they are.
+const SPECIAL_V4: &[&str] = &[
     "0.0.0.0/8",        // this network
     "10.0.0.0/8",       // private
     "100.64.0.0/10",    // carrier-grade NAT
@@ -25,29 +28,25 @@ const FORBIDDEN: &[&str] = &[
     "203.0.113.0/24",   // documentation
     "224.0.0.0/4",      // multicast
     "240.0.0.0/4",      // reserved, and broadcast
-    "::/8",             // unspecified, loopback, IPv4-mapped, -compatible and -translated
-    "64:ff9b:1::/48",   // local-use NAT64
-    "100::/64",         // discard
-    "2001::/23",        // IETF protocol assignments, Teredo among them
-    "2001:db8::/32",    // documentation
-    "2002::/16",        // 6to4
-    "3fff::/20",        // documentation
-    "5f00::/16",        // segment routing
-    "fc00::/7",         // unique local
-    "fe80::/10",        // link-local
-    "fec0::/10",        // site-local
-    "ff00::/8",         // multicast
 ];
 
-static FORBIDDEN_V4: LazyLock<Vec<Ipv4Net>> = LazyLock::new(|| {
-    networks().filter_map(|net| if let IpNet::V4(net) = net { Some(net) } else { None }).collect()
-});
-static FORBIDDEN_V6: LazyLock<Vec<Ipv6Net>> = LazyLock::new(|| {
-    networks().filter_map(|net| if let IpNet::V6(net) = net { Some(net) } else { None }).collect()
-});
+/// All of IPv6 that is on the internet: global unicast (RFC 4291). Everything else is reserved, or local to a
+/// machine, a link or a site.
+const GLOBAL_UNICAST: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-fn networks() -> impl Iterator<Item = IpNet> {
-    FORBIDDEN.iter().map(|text| text.parse().expect("the table above holds networks"))
+/// Networks inside of [`GLOBAL_UNICAST`] that a delivery never reaches all the same, with what they are.
+const SPECIAL_V6: &[&str] = &[
+    "2001::/23",     // IETF protocol assignments, Teredo among them
+    "2001:db8::/32", // documentation
+    "2002::/16",     // 6to4
+    "3fff::/20",     // documentation
+];
+
+static FORBIDDEN_V4: LazyLock<Vec<Ipv4Net>> = LazyLock::new(|| networks(SPECIAL_V4));
+static FORBIDDEN_V6: LazyLock<Vec<Ipv6Net>> = LazyLock::new(|| networks(SPECIAL_V6));
+
+fn networks<Net: FromStr<Err: Debug>>(table: &[&str]) -> Vec<Net> {
+    table.iter().map(|text| text.parse().expect("the tables above hold networks")).collect()
 }
 
 /// Whether `address` belongs to the public internet.
@@ -56,8 +55,7 @@ pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         // NAT64 leads to the IPv4 address it carries, so it gets that address's verdict (RFC 6052).
-        IpAddr::V6(v6) => nat64(v6)
-            .map_or_else(|| !FORBIDDEN_V6.iter().any(|net| net.contains(&v6)), is_public_v4),
+        IpAddr::V6(v6) => nat64(v6).map_or_else(|| is_public_v6(v6), is_public_v4),
     }
 }
 
@@ -65,14 +63,24 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !FORBIDDEN_V4.iter().any(|net| net.contains(&address))
 }
 
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    GLOBAL_UNICAST.contains(&address) && !FORBIDDEN_V6.iter().any(|net| net.contains(&address))
+}
+
 /// The IPv4 address in an address of the well-known prefix `64:ff9b::/96`.
 fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else { return None };
-    Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+    Some(v4(high, low))
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
 }
 
 #[cfg(test)]
 mod tests {
+    use ipnet::IpNet;
+
     use super::*;
 
     fn public(text: &str) -> bool {
@@ -91,9 +99,12 @@ mod tests {
             "100.128.0.0",
             "223.255.255.255",
             "168.63.129.17",
+            "2000::",
+            "2001:200::1",
             "2606:4700:4700::1111",
             "2a00:1450:4001:80b::200e",
-            "2001:200::1",
+            "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "3fff:1000::",
             "64:ff9b::101:101",
         ] {
             assert!(public(text), "{text}");
@@ -101,22 +112,75 @@ mod tests {
     }
 
     #[test]
-    fn the_first_and_last_address_of_every_forbidden_network_is_refused() {
-        for net in networks() {
+    fn the_first_and_last_address_of_every_special_network_is_refused() {
+        for net in networks::<IpNet>(SPECIAL_V4).into_iter().chain(networks(SPECIAL_V6)) {
             assert!(!is_public(net.network()), "{net}");
             assert!(!is_public(net.broadcast()), "{net}");
         }
     }
 
     #[test]
-    fn a_mapped_or_translated_private_address_is_as_private_as_the_one_it_carries() {
+    fn every_special_network_of_ipv6_is_one_of_those_that_would_be_public_otherwise() {
+        for net in networks::<Ipv6Net>(SPECIAL_V6) {
+            assert!(GLOBAL_UNICAST.contains(&net), "{net}");
+        }
+    }
+
+    #[test]
+    fn no_ipv6_address_outside_global_unicast_is_public_but_for_nat64() {
+        for _ in 0..100_000 {
+            let mut octets = [0; 16];
+            getrandom::fill(&mut octets).unwrap();
+            // Any first three bits but 001. Every other address is zeros in the middle, as most special
+            // addresses are.
+            octets[0] = octets[0] & 0x1f | [0, 2, 3, 4, 5, 6, 7][usize::from(octets[0]) % 7] << 5;
+            if octets[15].is_multiple_of(2) {
+                octets[1..15].fill(0);
+            }
+            let address = Ipv6Addr::from(octets);
+            assert!(!is_public(address.into()) || nat64(address).is_some(), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_what_surrounds_global_unicast_are_refused() {
         for text in [
-            "::ffff:127.0.0.1",
-            "::127.0.0.1",
-            "64:ff9b::7f00:1",
-            "64:ff9b::a9fe:6401",
-            "2002:7f00:1::",
+            "::",
+            "100::1",
+            "100:0:0:1::1",
+            "400::1",
+            "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "4000::",
+            "5f00::1",
+            "e000::1",
+            "fc00::1",
+            "fe80::1",
+            "fec0::1",
+            "ff0e::1",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            // Beside NAT64.
+            "64:ff9a:ffff:ffff:ffff:ffff:101:101",
+            "64:ff9b:0:0:0:1:101:101",
+            "64:ff9b:1::101:101",
+            "64:ff9c::101:101",
         ] {
+            assert!(!public(text), "{text}");
+        }
+    }
+
+    const SPELLINGS: [&str; 7] = [
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::7f00:1",
+        "2002:7f00:1::",
+        "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    ];
+
+    #[test]
+    fn a_mapped_or_translated_private_address_is_as_private_as_the_one_it_carries() {
+        for text in SPELLINGS.into_iter().chain(["64:ff9b::a9fe:6401"]) {
             assert!(!public(text), "{text}");
         }
     }
