@@ -26,16 +26,27 @@ pub enum ResolveError {
     Unresolved(#[source] io::Error),
 }
 
-/// The machine's own resolver, as `/etc/hosts` and `/etc/resolv.conf` set it up.
+/// The machine's own resolver, as `/etc/hosts` and `/etc/resolv.conf` set it up, but for the search domains:
+/// with those a name of the internet could become one of the machine's own network.
 #[must_use]
 pub fn system() -> Lookup {
     Arc::new(|name| {
         async move {
-            let sockets = tokio::net::lookup_host((name, 0)).await?;
+            let sockets = tokio::net::lookup_host((absolute(name), 0)).await?;
             Ok(sockets.map(|socket| socket.ip()).collect())
         }
         .boxed()
     })
+}
+
+/// `name` with a dot at its end, which keeps search domains away.
+///
+/// A single label such as `localhost` stays as it is: the public DNS has no addresses for those.
+fn absolute(mut name: String) -> String {
+    if name.contains('.') && !name.ends_with('.') {
+        name.push('.');
+    }
+    name
 }
 
 /// The addresses of `name`, every one of which `policy` lets be dialled.
@@ -67,6 +78,29 @@ mod tests {
             let addresses = addresses.clone();
             async move { Ok(addresses) }.boxed()
         })
+    }
+
+    #[test]
+    fn a_name_of_several_labels_is_looked_up_as_an_absolute_one() {
+        for (name, asked) in [
+            ("example.com", "example.com."),
+            ("example.com.", "example.com."),
+            ("a.localhost", "a.localhost."),
+            ("localhost", "localhost"),
+            ("localhost.", "localhost."),
+            ("hooks", "hooks"),
+        ] {
+            assert_eq!(absolute(name.to_owned()), asked);
+        }
+    }
+
+    #[tokio::test]
+    async fn this_machine_is_found_by_its_name() {
+        let addresses = system()("localhost".to_owned()).await.unwrap();
+        assert!(
+            addresses.iter().all(IpAddr::is_loopback) && !addresses.is_empty(),
+            "{addresses:?}"
+        );
     }
 
     async fn is_resolved(addresses: &[&str]) -> bool {

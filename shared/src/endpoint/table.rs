@@ -4,9 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use hyper::Uri;
 use url::Host;
 
-use super::EndpointRefusal::{self, Address, Fragment, Length, Malformed, Port, Scheme, UserInfo};
+use super::EndpointRefusal::{
+    self, Address, Control, Fragment, HostName, Length, Malformed, Port, Scheme, UserInfo,
+};
 use super::{EndpointPolicy, EndpointUrl};
 use crate::resolve::{Lookup, ResolveError, resolve};
 
@@ -23,6 +26,13 @@ const TABLE: &[(&str, Option<EndpointRefusal>)] = &[
     ("https://bücher.example/", None),
     ("https://example.com./", None),
     ("https://a.b.c.d.example/", None),
+    ("https://a_b._c.example/", None),
+    ("https://a--b.example/", None),
+    ("https://1.2.3.example/", None),
+    ("https://0x1.example/", None),
+    ("https://hooks/", None),
+    ("https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example/", None),
+    (" https://example.com/ ", None),
     ("https://localhost.example.com/", None),
     ("https://1.1.1.1/", None),
     ("https://8.8.8.8:8443/", None),
@@ -158,9 +168,39 @@ const TABLE: &[(&str, Option<EndpointRefusal>)] = &[
     ("https://1.1.1.1@127.0.0.1/", Some(UserInfo)),
     ("https://example.com/#", Some(Fragment)),
     ("https://example.com/#part", Some(Fragment)),
-    ("https://a{b}.example/", Some(Malformed)),
-    ("https://a\"b.example/", Some(Malformed)),
-    ("https://a`b.example/", Some(Malformed)),
+    ("https://a{b}.example/", Some(HostName)),
+    ("https://a\"b.example/", Some(HostName)),
+    ("https://a`b.example/", Some(HostName)),
+    ("https://a(b).example/", Some(HostName)),
+    ("https://a'b.example/", Some(HostName)),
+    ("https://a!$&,;=+~b.example/", Some(HostName)),
+    ("https://*.example/", Some(HostName)),
+    ("https://*/", Some(HostName)),
+    ("https://a..b/", Some(HostName)),
+    ("https://./", Some(HostName)),
+    ("https://.example/", Some(HostName)),
+    ("https://example../", Some(HostName)),
+    ("https://a%2e%2eb/", Some(HostName)),
+    ("https://a。。b/", Some(HostName)),
+    ("https://-a.example/", Some(HostName)),
+    ("https://a-.example/", Some(HostName)),
+    ("https://a.example-/", Some(HostName)),
+    ("https://-/", Some(HostName)),
+    ("https://a.-.example/", Some(HostName)),
+    ("https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example/", Some(HostName)),
+    ("https://exa\tmple.com/", Some(Control)),
+    ("https://example.com/a\nb", Some(Control)),
+    ("https://example.com/a\rb", Some(Control)),
+    ("ht\ntps://example.com/", Some(Control)),
+    ("https:/\t/example.com/", Some(Control)),
+    ("https://example.com/?a=\tb", Some(Control)),
+    ("https://example.com/\n", Some(Control)),
+    ("\thttps://example.com/", Some(Control)),
+    ("https://example.com/\0", Some(Control)),
+    ("https://example.com/\u{1b}", Some(Control)),
+    ("https://example.com/\u{7f}", Some(Control)),
+    ("https://example.com/\u{85}", Some(Control)),
+    ("https://127.0.0.1\t/", Some(Control)),
     ("example.com", Some(Malformed)),
     ("//example.com/", Some(Malformed)),
     ("https://", Some(Malformed)),
@@ -189,6 +229,49 @@ fn every_url_of_the_table_gets_its_verdict() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_name_has_at_most_253_characters() {
+    let policy = EndpointPolicy::default();
+    let label = "a".repeat(63);
+    let name = [&label[..], &label, &label, &label[..61]].join(".");
+    for (name, expected) in [(&name[..], Ok(())), (&format!("{name}a"), Err(HostName))] {
+        let url = EndpointUrl::parse(&format!("https://{name}/")).unwrap();
+        assert_eq!(policy.check_url(&url), expected, "{}", name.len());
+    }
+}
+
+#[test]
+fn a_url_that_passes_is_one_that_http_can_ask_for() {
+    const PARTS: [&str; 12] =
+        ["a", "-", ".", "/", "?", "%", ":8443", "é", "%2e", "xn--", "_", "\\"];
+    let policy = EndpointPolicy::default();
+    let mut passed = 0;
+    for _ in 0..50_000 {
+        let mut bytes = [0; 24];
+        getrandom::fill(&mut bytes).unwrap();
+        let text = bytes.chunks(2).map(|it| match it[0] % 3 {
+            0 => PARTS[usize::from(it[1]) % PARTS.len()].to_owned(),
+            1 => char::from(it[1] % 0x60 + 0x20).to_string(),
+            _ => char::from_u32(u32::from(it[1]) << 5).unwrap_or('b').to_string(),
+        });
+        let text = format!("https://a{}", text.collect::<String>());
+        let Ok(url) = EndpointUrl::parse(&text) else { continue };
+        if policy.check_url(&url).is_ok() {
+            passed += 1;
+            assert!(url.as_str().parse::<Uri>().is_ok(), "{text:?}, {}", url.as_str());
+        }
+    }
+    assert!(passed > 1000, "{passed} have passed");
+}
+
+#[test]
+fn what_is_stored_can_be_read_also_when_its_host_is_refused_today() {
+    for (text, _) in TABLE.iter().filter(|(_, verdict)| matches!(verdict, None | Some(HostName))) {
+        let stored = EndpointUrl::parse(text).unwrap();
+        assert_eq!(EndpointUrl::parse(stored.as_str()), Ok(stored), "{text}");
+    }
 }
 
 /// The address in a URL of the table, if it has one.
