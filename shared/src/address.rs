@@ -73,6 +73,28 @@ fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(v4(high, low))
 }
 
+/// The IPv4 address that an IPv6 address is another spelling of, or else the address itself.
+///
+/// A tunnel or a translator on the way would turn the one into the other.
+pub(crate) fn translated(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let carried = match v6.segments() {
+        // The unspecified address and loopback, which look IPv4-compatible and are not.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return address,
+        // IPv4-mapped, -compatible and -translated, NAT64's two prefixes.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        // 6to4.
+        | [0x2002, high, low, ..] => v4(high, low),
+        // Teredo, which turns each bit round.
+        [0x2001, 0, _, _, _, _, high, low] => v4(!high, !low),
+        _ => return address,
+    };
+    carried.into()
+}
+
 fn v4(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
 }
@@ -182,6 +204,17 @@ mod tests {
     fn a_mapped_or_translated_private_address_is_as_private_as_the_one_it_carries() {
         for text in SPELLINGS.into_iter().chain(["64:ff9b::a9fe:6401"]) {
             assert!(!public(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_is_known_in_each_of_its_spellings_and_other_addresses_stay_what_they_are() {
+        for text in SPELLINGS {
+            assert_eq!(translated(text.parse().unwrap()), Ipv4Addr::LOCALHOST, "{text}");
+        }
+        for text in ["127.0.0.1", "::1", "::", "2606:4700:4700::1111", "fd00::7f00:1"] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(translated(address), address, "{text}");
         }
     }
 }

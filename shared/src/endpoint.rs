@@ -3,9 +3,11 @@
 //! The rule: a URL is a stranger's. It is judged when it is registered and again at every attempt, and
 //! a refusal never says which range an address fell in.
 
+mod protected;
 #[cfg(test)]
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,6 +16,8 @@ use rustls::pki_types::DnsName;
 use url::{Host, Url};
 
 use crate::address;
+pub use protected::Protected;
+pub(crate) use protected::read as read_protected;
 
 /// The longest URL that can be registered, in characters.
 pub const MAX_URL_CHARS: usize = 2048;
@@ -92,6 +96,16 @@ impl EndpointUrl {
         self.0.as_str()
     }
 
+    /// The port that is dialled.
+    ///
+    /// # Panics
+    ///
+    /// Never: [`Self::parse`] takes http and https only.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port_or_known_default().expect("http and https have one")
+    }
+
     /// The parsed URL.
     #[must_use]
     pub fn as_url(&self) -> &Url {
@@ -113,18 +127,20 @@ pub struct EndpointPolicy {
     pub allow_http: bool,
     /// Networks that may be dialled although they are not public.
     pub allowed_networks: Vec<IpNet>,
-    /// Sockets that are never dialled, whatever is allowed: the Lambda Runtime API and its like.
-    pub protected: Vec<SocketAddr>,
+    /// What is never dialled, whatever is allowed: the Lambda Runtime API and its like.
+    pub protected: Vec<Protected>,
 }
 
 impl EndpointPolicy {
     /// Judges all that the URL itself shows: scheme, port, and the host's name or IP address.
+    ///
+    /// Where a name leads is judged by [`Self::for_port`]'s policy once it is resolved.
     pub fn check_url(&self, url: &EndpointUrl) -> Result<(), EndpointRefusal> {
+        let port = url.port();
         let url = &url.0;
         if url.scheme() != "https" && !self.allow_http {
             return Err(EndpointRefusal::Scheme);
         }
-        let port = url.port_or_known_default().ok_or(EndpointRefusal::Port)?;
         if port != 443 && port < 1024 && !self.allow_http {
             return Err(EndpointRefusal::Port);
         }
@@ -135,35 +151,51 @@ impl EndpointPolicy {
             Some(Host::Domain(name)) if DnsName::try_from(name).is_err() => {
                 Err(EndpointRefusal::HostName)
             }
-            // A name could lead to a protected socket inside an allowed network, and the resolver that
-            // checks addresses is not told the port: so that port is off limits to every name.
-            Some(Host::Domain(_)) if self.is_protected_port(port) => Err(EndpointRefusal::Address),
             Some(Host::Domain(_)) => Ok(()),
             None => Err(EndpointRefusal::Malformed),
         }
     }
 
-    /// Judges an address that a name resolved to.
+    /// Judges an address that a name resolved to. [`Self::for_port`] says by which policy.
     pub fn check_address(&self, address: IpAddr) -> Result<(), EndpointRefusal> {
-        // To dial "no address" is to dial this machine: no network that is allowed can mean that, and
-        // protected sockets are not known by it.
-        let is_this_machine = address.to_canonical().is_unspecified();
-        if address::is_public(address) || (self.is_allowed(address) && !is_this_machine) {
-            Ok(())
+        let may_be_dialled = if address::is_public(address) {
+            !self.protected.iter().any(|protected| protected.is_ours_in_public(address))
         } else {
-            Err(EndpointRefusal::Address)
+            // To dial "no address" is to dial this machine: no network that is allowed can mean that, and
+            // protected sockets are not known by it.
+            self.is_allowed(address) && !address::translated(address).is_unspecified()
+        };
+        if may_be_dialled { Ok(()) } else { Err(EndpointRefusal::Address) }
+    }
+
+    /// The policy under which a name is resolved that is to be dialled at `port`.
+    ///
+    /// At a protected port a name may lead to public addresses only: inside of an allowed network it could
+    /// lead to what is protected.
+    #[must_use]
+    pub fn for_port(&self, port: u16) -> Cow<'_, Self> {
+        if self.is_protected_port(port) {
+            Cow::Owned(self.public_only())
+        } else {
+            Cow::Borrowed(self)
         }
     }
 
+    /// Whether [`Self::for_port`] is stricter than the policy itself.
+    #[must_use]
+    pub fn is_protected_port(&self, port: u16) -> bool {
+        !self.allowed_networks.is_empty()
+            && self.protected.iter().any(|protected| protected.port() == port)
+    }
+
+    /// The same policy without any network that is not public.
+    #[must_use]
+    pub fn public_only(&self) -> Self {
+        Self { allowed_networks: Vec::new(), ..self.clone() }
+    }
+
     fn check_socket(&self, socket: SocketAddr) -> Result<(), EndpointRefusal> {
-        let address = socket.ip().to_canonical();
-        // Whatever listens on one loopback address may listen on all of them.
-        let is_protected = |protected: &SocketAddr| {
-            protected.port() == socket.port()
-                && (protected.ip() == address
-                    || protected.ip().is_loopback() && address.is_loopback())
-        };
-        if self.protected.iter().any(is_protected) {
+        if self.protected.iter().any(|protected| protected.covers(socket)) {
             return Err(EndpointRefusal::Address);
         }
         self.check_address(socket.ip())
@@ -171,12 +203,6 @@ impl EndpointPolicy {
 
     fn is_allowed(&self, address: IpAddr) -> bool {
         self.allowed_networks.iter().any(|net| net.contains(&address.to_canonical()))
-    }
-
-    /// Matters only where something that is not public can be reached at all.
-    fn is_protected_port(&self, port: u16) -> bool {
-        !self.allowed_networks.is_empty()
-            && self.protected.iter().any(|socket| socket.port() == port)
     }
 }
 
@@ -197,38 +223,110 @@ mod tests {
         assert_eq!(judge(&EndpointPolicy::default(), &spaces), Err(EndpointRefusal::Length));
     }
 
-    #[test]
-    fn a_protected_socket_stays_refused_inside_an_allowed_network() {
-        let policy = EndpointPolicy {
+    /// A developer's machine on which everything is allowed but for what is protected.
+    fn open(protected: &[Protected]) -> EndpointPolicy {
+        EndpointPolicy {
             allow_http: true,
-            allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-            protected: vec!["127.0.0.1:9001".parse().unwrap()],
-        };
-        assert_eq!(judge(&policy, "http://127.0.0.1:9002/"), Ok(()));
-        assert_eq!(judge(&policy, "http://localhost:9002/"), Ok(()));
-        for text in [
-            "http://127.0.0.1:9001/",
-            "http://127.9.9.9:9001/",
-            "http://2130706433:9001/",
-            "http://localhost:9001/",
-        ] {
-            assert_eq!(judge(&policy, text), Err(EndpointRefusal::Address), "{text}");
+            allowed_networks: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
+            protected: protected.to_vec(),
+        }
+    }
+
+    fn socket(text: &str) -> Protected {
+        Protected::from(text.parse::<SocketAddr>().unwrap())
+    }
+
+    fn assert_each<const N: usize>(
+        policy: &EndpointPolicy,
+        expected: Result<(), EndpointRefusal>,
+        texts: [&str; N],
+    ) {
+        for text in texts {
+            assert_eq!(judge(policy, text), expected, "{text}");
         }
     }
 
     #[test]
-    fn the_unspecified_address_stays_refused_when_everything_is_allowed() {
-        let policy = EndpointPolicy {
-            allow_http: true,
-            allowed_networks: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
-            protected: vec!["127.0.0.1:9001".parse().unwrap()],
-        };
-        assert_eq!(judge(&policy, "http://127.0.0.1:9002/"), Ok(()));
-        for text in
-            ["http://0.0.0.0:9001/", "http://0:9001/", "http://[::]:9001/", "http://[::ffff:0:0]/"]
-        {
-            assert_eq!(judge(&policy, text), Err(EndpointRefusal::Address), "{text}");
+    fn a_protected_socket_is_refused_in_every_spelling_and_its_neighbours_are_not() {
+        let spellings = [
+            "http://127.0.0.1:9001/",
+            "http://127.9.9.9:9001/",
+            "http://2130706433:9001/",
+            "http://[::1]:9001/",
+            "http://[::ffff:127.0.0.1]:9001/",
+            "http://[::127.0.0.1]:9001/",
+            "http://[::ffff:0:127.0.0.1]:9001/",
+            "http://[64:ff9b::127.0.0.1]:9001/",
+            "http://[64:ff9b:1::127.0.0.1]:9001/",
+            "http://[2002:7f00:1::]:9001/",
+            "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]:9001/",
+        ];
+        let neighbours =
+            ["http://127.0.0.1:9002/", "http://10.0.0.1:9001/", "http://[fd00::1]:9001/"];
+        for own in ["127.0.0.1:9001", "[::1]:9001", "[::ffff:127.0.0.1]:9001"] {
+            assert_each(&open(&[socket(own)]), Err(EndpointRefusal::Address), spellings);
+            assert_each(&open(&[socket(own)]), Ok(()), neighbours);
         }
+    }
+
+    #[test]
+    fn a_protected_port_is_refused_on_every_address_that_is_not_public() {
+        for policy in [open(&[Protected::Port(4566)]), open(&[socket("0.0.0.0:4566")])] {
+            let private = [
+                "http://127.0.0.1:4566/",
+                "http://[::1]:4566/",
+                "http://10.0.0.1:4566/",
+                "http://169.254.170.2:4566/",
+                "http://[fd00::1]:4566/",
+                "http://[::ffff:10.0.0.1]:4566/",
+                "http://[64:ff9b::10.0.0.1]:4566/",
+                "http://[2002:a00:1::]:4566/",
+            ];
+            assert_each(&policy, Err(EndpointRefusal::Address), private);
+            let other =
+                ["http://1.1.1.1:4566/", "http://[2606:4700::1]:4566/", "http://127.0.0.1:4567/"];
+            assert_each(&policy, Ok(()), other);
+        }
+    }
+
+    #[test]
+    fn a_public_address_of_ours_is_refused_whether_it_is_written_or_resolved() {
+        let policy = open(&[socket("1.1.1.1:4566")]);
+        let refused = ["http://1.1.1.1:4566/", "http://[64:ff9b::1.1.1.1]:4566/"];
+        assert_each(&policy, Err(EndpointRefusal::Address), refused);
+        for (address, verdict) in [("1.1.1.1", Err(EndpointRefusal::Address)), ("1.0.0.1", Ok(()))]
+        {
+            assert_eq!(policy.check_address(address.parse().unwrap()), verdict, "{address}");
+        }
+    }
+
+    #[test]
+    fn at_a_protected_port_a_name_may_lead_to_public_addresses_only() {
+        let policy = open(&[socket("127.0.0.1:9001"), Protected::Port(4566)]);
+        let verdict =
+            |port, address: &str| policy.for_port(port).check_address(address.parse().unwrap());
+        for port in [9001, 4566] {
+            assert_each(&policy, Ok(()), [&format!("http://name.example:{port}/")]);
+            assert_eq!(verdict(port, "1.1.1.1"), Ok(()));
+            for private in ["127.0.0.1", "10.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"] {
+                assert_eq!(verdict(port, private), Err(EndpointRefusal::Address), "{private}");
+            }
+        }
+        assert_eq!(verdict(9002, "127.0.0.1"), Ok(()));
+    }
+
+    #[test]
+    fn the_unspecified_address_stays_refused_when_everything_is_allowed() {
+        let policy = open(&[socket("127.0.0.1:9001")]);
+        assert_each(&policy, Ok(()), ["http://127.0.0.1:9002/"]);
+        let refused = [
+            "http://0.0.0.0:9001/",
+            "http://0:9001/",
+            "http://[::]:9001/",
+            "http://[::ffff:0:0]/",
+            "http://[64:ff9b::]/",
+        ];
+        assert_each(&policy, Err(EndpointRefusal::Address), refused);
     }
 
     #[test]

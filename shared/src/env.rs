@@ -1,12 +1,16 @@
 //! Reading configuration from the environment: once, at start, naming the variable that is wrong.
 
+mod addresses;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use tracing::warn;
 
-use crate::endpoint::EndpointPolicy;
+use crate::endpoint::{EndpointPolicy, Protected};
+use addresses::Addresses;
 
 /// A variable that keeps the program from starting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,10 +50,21 @@ where
 }
 
 /// The endpoint policy: `ALLOW_HTTP_ENDPOINTS` (`true` or `false`), `ALLOWED_NETWORKS` (networks with
-/// commas between, may be empty), and the sockets of the Lambda environment, which stay protected.
+/// commas between, may be empty), and every address of ours in the environment, which stays protected.
 pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {
     const NETWORKS: &str = "ALLOWED_NETWORKS";
+    const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     let networks = optional(NETWORKS).unwrap_or_default();
+    let runtime_api = optional(RUNTIME_API)
+        .map(|socket| parse::<SocketAddr>(RUNTIME_API, &socket))
+        .transpose()?;
+    let Addresses { protected, unreadable } = Addresses::in_variables(std::env::vars_os());
+    for variable in unreadable {
+        warn!(
+            variable,
+            "cannot read the address in an environment variable; endpoints are not kept from it"
+        );
+    }
     Ok(EndpointPolicy {
         allow_http: parsed("ALLOW_HTTP_ENDPOINTS")?,
         allowed_networks: networks
@@ -58,11 +73,7 @@ pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {
             .filter(|network| !network.is_empty())
             .map(|network| parse::<IpNet>(NETWORKS, network))
             .collect::<Result<_, _>>()?,
-        protected: ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_METADATA_API", "AWS_XRAY_DAEMON_ADDRESS"]
-            .into_iter()
-            .filter_map(optional)
-            .filter_map(|socket| socket.parse::<SocketAddr>().ok())
-            .collect(),
+        protected: runtime_api.map(Protected::from).into_iter().chain(protected).collect(),
     })
 }
 

@@ -28,6 +28,8 @@ pub enum ResolveError {
 
 /// The machine's own resolver, as `/etc/hosts` and `/etc/resolv.conf` set it up, but for the search domains:
 /// with those a name of the internet could become one of the machine's own network.
+///
+/// In `/etc/hosts` a name of several labels is found only with a dot at its end.
 #[must_use]
 pub fn system() -> Lookup {
     Arc::new(|name| {
@@ -49,7 +51,8 @@ fn absolute(mut name: String) -> String {
     name
 }
 
-/// The addresses of `name`, every one of which `policy` lets be dialled.
+/// The addresses of `name`, every one of which `policy` lets be dialled; [`EndpointPolicy::for_port`] says
+/// which policy that has to be.
 pub async fn resolve(
     lookup: &Lookup,
     policy: &EndpointPolicy,

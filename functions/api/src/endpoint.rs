@@ -26,7 +26,8 @@ async fn check_name_by(
     policy: &EndpointPolicy,
 ) -> Result<(), EndpointRefusal> {
     let Some(name) = url.as_url().domain() else { return Ok(()) };
-    match timeout(LOOKUP_TIMEOUT, resolve(lookup, policy, name)).await {
+    let policy = policy.for_port(url.port());
+    match timeout(LOOKUP_TIMEOUT, resolve(lookup, &policy, name)).await {
         Ok(Err(ResolveError::Refused(refusal))) => Err(refusal),
         Ok(Ok(_) | Err(ResolveError::Unresolved(_))) | Err(_) => Ok(()),
     }
@@ -37,6 +38,8 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
     use std::time::Instant;
+
+    use webhooks::endpoint::Protected;
 
     use super::*;
 
@@ -58,6 +61,24 @@ mod tests {
         assert_eq!(verdict(answering(&["1.1.1.1"])).await, Ok(()));
         for addresses in [&["10.0.0.1"][..], &["1.1.1.1", "::1"], &["fe80::1", "1.1.1.1"]] {
             assert_eq!(verdict(answering(addresses)).await, Err(EndpointRefusal::Address));
+        }
+    }
+
+    #[tokio::test]
+    async fn at_a_protected_port_a_name_may_not_lead_into_an_allowed_network() {
+        let policy = EndpointPolicy {
+            allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+            protected: vec![Protected::Port(4566)],
+            ..EndpointPolicy::default()
+        };
+        for (port, address, expected) in [
+            (4566, "127.0.0.1", Err(EndpointRefusal::Address)),
+            (4566, "1.1.1.1", Ok(())),
+            (4567, "127.0.0.1", Ok(())),
+        ] {
+            let url = EndpointUrl::parse(&format!("https://name.example:{port}/")).unwrap();
+            let verdict = check_name_by(&answering(&[address]), &url, &policy).await;
+            assert_eq!(verdict, expected, "{address}:{port}");
         }
     }
 

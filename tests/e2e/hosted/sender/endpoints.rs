@@ -41,8 +41,15 @@ fn spellings(port: u16) -> Vec<String> {
         "0x7f.1",
         "0x7f000001",
         "0177.0.0.1",
+        "127.9.9.9",
+        "[::1]",
         "[::ffff:127.0.0.1]",
         "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[::ffff:0:127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b:1::127.0.0.1]",
+        "[2002:7f00:1::]",
         "0.0.0.0",
         "0",
         "[::]",
@@ -78,16 +85,90 @@ async fn a_redirect_to_the_runtime_api_is_not_followed() {
 }
 
 #[tokio::test]
-async fn what_else_lambda_names_is_out_of_reach_too() {
-    let (metadata, tracing) =
-        (Receiver::start(status(200)).await, Receiver::start(status(200)).await);
-    let (first, second) = (metadata.address().to_string(), tracing.address().to_string());
-    let environment =
-        [("AWS_LAMBDA_METADATA_API", first.as_str()), ("AWS_XRAY_DAEMON_ADDRESS", second.as_str())];
-    let (aws, sender) = sender_with(&[], &environment).await;
-    let ports = [metadata.address().port(), tracing.address().port()];
-    assert_refused(&aws, &sender, &ports.map(spellings).concat(), REFUSED).await;
-    assert_eq!((metadata.connections(), tracing.connections()), (0, 0));
+async fn aws_is_not_called_by_a_webhook_however_its_endpoint_is_written_and_whatever_is_allowed() {
+    for networks in ["127.0.0.0/8,::1/128", "0.0.0.0/0,::/0"] {
+        let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
+        let environment = aws.environment();
+        let (_, endpoint) =
+            environment.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL").expect("it is set");
+        let (_, port) = endpoint.rsplit_once(':').expect("it has a port");
+        let urls = spellings(port.parse().expect("it is a number"));
+        assert_refused(&aws, &sender, &urls, REFUSED).await;
+        // Every call was one of the function's own.
+        let posted = aws.calls().into_iter().filter(|call| call.operation.is_empty()).count();
+        assert_eq!(posted, 0, "a webhook has called AWS");
+    }
+}
+
+#[tokio::test]
+async fn whatever_else_the_environment_names_is_out_of_reach_in_whichever_form() {
+    for (variable, form) in [
+        ("AWS_LAMBDA_METADATA_API", "127.0.0.1:PORT"),
+        ("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:PORT"),
+        ("AWS_XRAY_DAEMON_ADDRESS", "tcp:127.0.0.1:1 udp:daemon.invalid:PORT"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost:PORT/v1/credentials"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "https://dynamodb.invalid:PORT"),
+        ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "PORT"),
+    ] {
+        let ours = Receiver::start(status(200)).await;
+        let value = form.replace("PORT", &ours.address().port().to_string());
+        let (aws, sender) = sender_with(&[], &[(variable, &value)]).await;
+        assert_refused(&aws, &sender, &spellings(ours.address().port()), REFUSED).await;
+        assert_eq!(ours.connections(), 0, "{variable}={form}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_it() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let environment = [("AWS_XRAY_DAEMON_ADDRESS", "tcp:user:password@daemon")];
+    let (_aws, sender) = sender_with(std::slice::from_ref(&hook), &environment).await;
+    assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
+    let log = sender.finish().await;
+    let [line] = log.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {log}") };
+    let line: Value = serde_json::from_str(line).expect("a line is JSON");
+    assert_eq!(
+        (&line["level"], &line["fields"]["variable"]),
+        (&json!("WARN"), &json!("AWS_XRAY_DAEMON_ADDRESS"))
+    );
+    assert!(!log.contains("password"), "the value is shown: {log}");
+}
+
+#[tokio::test]
+async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
+    for function in ["api", "sender"] {
+        let aws = FakeAws::with_rows([]).await;
+        let mut environment = aws.environment();
+        environment.extend(
+            [
+                ("API_KEYS_TABLE", "ApiKeys"),
+                ("MAX_WEBHOOKS_PER_TENANT", "50"),
+                ("ALLOW_HTTP_ENDPOINTS", "false"),
+                ("AWS_LAMBDA_RUNTIME_API", "localhost:9001"),
+            ]
+            .map(|(name, value)| (name, value.to_owned())),
+        );
+        let log = Hosted::start(function, &environment).await.ended().await;
+        let sentence =
+            "environment variable AWS_LAMBDA_RUNTIME_API is wrong: invalid socket address";
+        assert!(log.contains(sentence), "{function}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_dns_or_tls_can_never_take_is_the_tenants_own_failure_at_once() {
+    const REASON: &str = "the URL's host is not a valid host name: each part between dots must have 1 to 63 letters, \
+                          digits, hyphens or underscores and neither begin nor end with a hyphen; the whole name at \
+                          most 253 characters";
+    let label = "a".repeat(64);
+    let hosts =
+        ["*.example", "a..b", "a(b).example", "a{b}.example", "-a.example", "a-.example", &label];
+    let urls = hosts.map(|host| format!("https://{host}/hook"));
+    for networks in ["", "0.0.0.0/0,::/0"] {
+        let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
+        assert_refused(&aws, &sender, &urls, REASON).await;
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,88 @@
+//! Where something of ours listens, by the variables that say so.
+//!
+//! The rule: a value that cannot be read is named by its variable and never shown; it may hold a password.
+
+use std::ffi::OsString;
+
+use crate::endpoint::{Protected, read_protected};
+
+/// What the environment says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Addresses {
+    /// What endpoints are to be kept from.
+    pub protected: Vec<Protected>,
+    /// The variables whose values cannot be read.
+    pub unreadable: Vec<String>,
+}
+
+impl Addresses {
+    /// Reads those of `variables` that hold addresses; an empty one counts as missing.
+    pub fn in_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut found = Self::default();
+        for (name, value) in variables {
+            let Some(name) = name.to_str().filter(|name| holds_an_address(name)) else { continue };
+            match value.to_str().and_then(read_protected) {
+                Some(protected) => found.protected.extend(protected),
+                None if value.is_empty() => {}
+                None => found.unreadable.push(name.to_owned()),
+            }
+        }
+        found
+    }
+}
+
+/// Variables beside `AWS_ENDPOINT_URL…` and OpenTelemetry's that say where something listens: Lambda's, those
+/// of its extensions and of agents, and proxies.
+const ADDRESSES: [&str; 14] = [
+    "AWS_LAMBDA_METADATA_API",
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "_AWS_XRAY_DAEMON_PORT",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "ECS_CONTAINER_METADATA_URI",
+    "ECS_CONTAINER_METADATA_URI_V4",
+    "AWS_EMF_AGENT_ENDPOINT",
+    "AWS_APPCONFIG_EXTENSION_HTTP_PORT",
+    "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT",
+    "DD_TRACE_AGENT_URL",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+];
+
+fn holds_an_address(name: &str) -> bool {
+    // Proxies' names are also written in small letters.
+    let name = name.to_ascii_uppercase();
+    ADDRESSES.contains(&name.as_str())
+        || name.starts_with("AWS_ENDPOINT_URL")
+        || name.starts_with("OTEL_EXPORTER_") && name.ends_with("ENDPOINT")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn every_address_of_ours_is_protected_and_what_is_none_is_named() {
+        let variables = [
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "https://secrets.example"),
+            ("AWS_XRAY_DAEMON_ADDRESS", "tcp:daemon:2000 udp:daemon:2001"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:4318/v1/traces"),
+            ("https_proxy", "http://proxy:3128"),
+            ("AWS_LAMBDA_METADATA_API", "nonsense"),
+            ("HTTP_PROXY", ""),
+            ("DELIVERY_QUEUE_URL", "https://sqs.example:7777/queue"),
+            ("PATH", "/usr/bin:/bin"),
+        ];
+        let found =
+            Addresses::in_variables(variables.map(|(name, value)| (name.into(), value.into())));
+        let emulator = Protected::from(SocketAddr::from(([127, 0, 0, 1], 4566)));
+        let mut protected = vec![Protected::Port(4566), emulator];
+        protected.extend([443, 2000, 2001, 4318, 3128].map(Protected::Port));
+        let unreadable = vec!["AWS_LAMBDA_METADATA_API".to_owned()];
+        assert_eq!(found, Addresses { protected, unreadable });
+    }
+}
