@@ -12,6 +12,7 @@ mod delivery_log;
 mod events;
 mod faults;
 mod neighbours;
+mod old_rows;
 mod permissions;
 mod retries;
 mod samples;

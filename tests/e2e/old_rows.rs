@@ -1,0 +1,83 @@
+//! Webhooks that were stored when less was refused: their owner can still see, change and delete them, and
+//! learns from the log what is wrong.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use reqwest::Method;
+use serde_json::json;
+use webhooks::delivery::DeliveryStatus;
+
+use crate::support::eventually;
+use crate::support::job;
+use crate::support::receiver::Receiver;
+use crate::support::tenant::{Hook, Tenant};
+use crate::support::world::World;
+
+const URL: &str = "https://a{b}..-example/hook";
+const REASON: &str = "the URL's host is not a valid host name: each part between dots must have 1 to 63 letters, \
+                      digits, hyphens or underscores and neither begin nor end with a hyphen; the whole name at \
+                      most 253 characters";
+
+/// A webhook of `tenant` whose URL nobody could register any more.
+async fn old_row(tenant: &Tenant) -> Hook {
+    let hook = tenant.subscribe(&Receiver::start().await).await;
+    let world = World::get();
+    aws_sdk_dynamodb::Client::new(&world.aws())
+        .update_item()
+        .table_name(&world.info().webhooks_table)
+        .key("tenant_id", AttributeValue::S(tenant.id.to_string()))
+        .key("webhook_config_id", AttributeValue::S(hook.id.clone()))
+        .update_expression("SET #url = :url")
+        .condition_expression("attribute_exists(#url)")
+        .expression_attribute_names("#url", "url")
+        .expression_attribute_values(":url", AttributeValue::S(URL.to_owned()))
+        .send()
+        .await
+        .expect("the row is there");
+    hook
+}
+
+#[tokio::test]
+async fn a_row_with_a_host_that_is_refused_today_is_read_listed_changed_and_deleted() {
+    let tenant = Tenant::new().await;
+    let hook = old_row(&tenant).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    let got = tenant.request(Method::GET, &path, None).await;
+    assert_eq!((got.status, &got.body["url"]), (200, &json!(URL)));
+    let list = tenant.request(Method::GET, "/v1/webhooks", None).await;
+    assert_eq!((list.status, &list.body["webhooks"]), (200, &json!([got.body])));
+
+    for (change, status) in [
+        (json!({"max_retries": 1}), 200),
+        (json!({"url": URL}), 422),
+        (json!({"url": "https://hooks.invalid/"}), 200),
+    ] {
+        let answer = tenant.request(Method::PATCH, &path, Some(change.clone())).await;
+        assert_eq!(answer.status, status, "{change}: {}", answer.body);
+        if status == 422 {
+            assert_eq!(answer.body["details"], json!({"url": REASON}));
+        }
+    }
+    let after = tenant.request(Method::GET, &path, None).await.body;
+    assert_eq!(
+        (&after["url"], &after["max_retries"]),
+        (&json!("https://hooks.invalid/"), &json!(1))
+    );
+    assert_eq!(tenant.request(Method::DELETE, &path, None).await.status, 204);
+}
+
+#[tokio::test]
+async fn its_deliveries_are_the_tenants_own_failures_until_its_url_is_changed() {
+    let tenant = Tenant::new().await;
+    let hook = old_row(&tenant).await;
+    job::upload(tenant.id).await;
+    let row = tenant.delivery(&hook, DeliveryStatus::Failed).await;
+    assert_eq!((row.reason.as_deref(), row.attempts.len()), (Some(REASON), 1));
+    assert_eq!(row.attempts[0].error.as_deref(), Some(REASON));
+    let parked = eventually("a dead letter", async || World::get().dead_letters_of(&hook.id).pop());
+    assert_eq!(parked.await.attributes["reason"], REASON);
+
+    let receiver = Receiver::start().await;
+    tenant.change(&hook, json!({"url": receiver.url()})).await;
+    let job = job::upload(tenant.id).await;
+    assert!(receiver.wait_for(1).await[0].text().contains(&job));
+}
