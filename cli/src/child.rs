@@ -106,10 +106,20 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_nobody_waits_for_is_killed() {
         let mark = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
-        let script = format!("sleep 0.3; echo late > {}", mark.display());
-        let wait = std::time::Duration::from_millis(100);
-        assert!(tokio::time::timeout(wait, sh(&script)).await.is_err());
-        tokio::time::sleep(wait * 4).await;
-        assert!(!mark.exists());
+        // Moved, so that the file is whole once it is there.
+        let script = format!("echo $$ > {0}.part; mv {0}.part {0}; exec sleep 600", mark.display());
+        let started = async {
+            while !mark.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            ended = sh(&script) => panic!("it was to sleep: {ended:?}"),
+            () = started => {}
+        }
+        let process = std::fs::read_to_string(&mark).unwrap();
+        std::fs::remove_file(&mark).unwrap();
+        let signal = Command::new("kill").args(["-0", process.trim()]).output().unwrap();
+        assert!(!signal.status.success(), "it is still there");
     }
 }
