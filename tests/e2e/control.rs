@@ -1,5 +1,8 @@
 //! What a tenant changes holds at once, also for deliveries that are queued already.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use reqwest::Method;
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
@@ -16,10 +19,10 @@ async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     tenant.change(&hook, json!({"is_active": false})).await;
-    let seen = receiver.arrivals().len();
 
     let row = tenant.delivery(&hook, DeliveryStatus::Cancelled).await;
     assert_eq!(row.reason.as_deref(), Some("the webhook is switched off"));
+    let seen = receiver.arrivals().len();
     assert_eq!(row.attempts.len(), seen);
     let witness = Receiver::start().await;
     tenant.subscribe(&witness).await;
@@ -61,13 +64,21 @@ async fn a_changed_url_gets_what_is_queued() {
 #[tokio::test]
 async fn rotating_changes_the_signature_of_the_next_attempt() {
     let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|n| if n == 1 { 500.into() } else { 200.into() }).await;
+    let is_up = Arc::new(AtomicBool::new(false));
+    let receiver = Receiver::answering({
+        let is_up = Arc::clone(&is_up);
+        move |_| if is_up.load(Ordering::SeqCst) { 200.into() } else { 500.into() }
+    })
+    .await;
     let hook = tenant.subscribe(&receiver).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
     let rotated = tenant.request(Method::POST, &path, None).await;
     let new_secret = rotated.body["signing_secret"].as_str().expect("rotate answers a secret");
+    // One attempt may have begun before.
+    receiver.wait_for(receiver.arrivals().len() + 1).await;
+    is_up.store(true, Ordering::SeqCst);
 
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     let arrivals = receiver.arrivals();

@@ -71,8 +71,10 @@ async fn no_log_table_parked_message_or_error_shows_a_secret_or_a_key_and_no_log
     tenant.delivery(&hooks[0], DeliveryStatus::Delivered).await;
     tenant.delivery(&hooks[1], DeliveryStatus::Failed).await;
 
-    let logs = world.logs();
-    assert!(logs.contains(&hooks[1].id), "the failed delivery is in the log");
+    let logs = eventually("the failed delivery in the log", async || {
+        Some(world.logs()).filter(|logs| logs.contains(&hooks[1].id))
+    })
+    .await;
     let secrets = world.secrets();
     assert!(secrets.len() >= 3, "a key and two secrets at the least");
     for secret in secrets.iter().chain([&words]) {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::Message;
 use aws_types::SdkConfig;
 use docintell::local::{Options, Stack, Steps};
@@ -53,9 +54,10 @@ impl World {
         self.stack.info()
     }
 
-    /// Configuration for clients on the caller's runtime.
+    /// Configuration for clients on the caller's runtime, with more patience than the functions have.
     pub fn aws(&self) -> SdkConfig {
-        self.stack.info().aws_config()
+        let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(1)).build();
+        self.stack.info().aws_config().into_builder().timeout_config(timeouts).build()
     }
 
     /// The dead letters so far that name `id` in their text.
