@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::attributes::plain;
 
@@ -39,8 +39,6 @@ pub struct FakeAws {
 pub struct Call {
     /// Such as `SendMessageBatch`.
     pub operation: String,
-    /// When it was read.
-    pub at: Instant,
     /// Its body.
     pub input: Value,
 }
@@ -228,7 +226,7 @@ impl Account {
             self.take_on(operation, &input, answer);
         }
         let operation = operation.to_owned();
-        self.calls.push(Call { operation, at: Instant::now(), input });
+        self.calls.push(Call { operation, input });
         reply
     }
 
