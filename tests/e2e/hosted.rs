@@ -6,6 +6,7 @@
 mod attributes;
 mod fake_aws;
 mod fixtures;
+mod output;
 mod receiver;
 pub mod runtime_api;
 

@@ -8,6 +8,7 @@ use super::fixtures::{
     TENANT, failures, id_of, job_change, job_change_with, rows, sequence_number, webhook,
     webhook_with,
 };
+use super::output::assert_contains;
 use super::runtime_api::Hosted;
 
 const URL: &str = "https://example.com/webhooks/docintell";
@@ -311,6 +312,6 @@ async fn a_bootstrap_without_its_configuration_says_which_variable_is_missing_an
         let mut hosted = Hosted::start(function, &environment).await;
         let log = hosted.ended().await;
         let sentence = "environment variable DELIVERY_QUEUE_URL is not set";
-        assert!(log.contains(sentence), "{log}");
+        assert_contains(&log, sentence);
     }
 }

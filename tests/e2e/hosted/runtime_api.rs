@@ -32,6 +32,8 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::output::end;
+
 /// The account, in the ARN that the bootstrap is told.
 pub const ACCOUNT: &str = "123456789012";
 /// How every invocation's request id begins.
@@ -40,6 +42,9 @@ pub const REQUEST_ID_PREFIX: &str = "8476a536-e9f4-11e8-9739";
 /// Bootstraps that run at once, whatever the number of tests: the functions give their AWS calls a
 /// second each, which holds only while there is some processor for everyone.
 pub static PLACES: Semaphore = Semaphore::const_new(4);
+
+/// How long a bootstrap may take to ask for an invocation, and to end, on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const VERSION: &str = "/2018-06-01/runtime";
 
@@ -71,8 +76,9 @@ struct RuntimeApi {
 #[derive(Debug)]
 struct Invocation {
     id: String,
-    deadline: SystemTime,
+    time_limit: Duration,
     payload: Value,
+    handed_out: oneshot::Sender<()>,
 }
 
 impl Hosted {
@@ -133,7 +139,8 @@ impl Hosted {
         self.invoke_within(Duration::from_secs(seconds), payload).await
     }
 
-    /// The same with another time limit; panics when it is over, as Lambda would end the function.
+    /// The same with another time limit, which begins when the bootstrap takes the invocation; panics when it is
+    /// over, as Lambda would end the function.
     pub async fn invoke_within(
         &self,
         time_limit: Duration,
@@ -143,12 +150,21 @@ impl Hosted {
         let id = format!("{REQUEST_ID_PREFIX}-{number:012}");
         let (sender, answer) = oneshot::channel();
         self.api.waiting.lock().expect("no handler panics").insert(id.clone(), sender);
-        let invocation = Invocation { id, deadline: SystemTime::now() + time_limit, payload };
+        let (handed_out, is_handed_out) = oneshot::channel();
+        let invocation = Invocation { id, time_limit, payload, handed_out };
         self.api.queue.send(invocation).expect("the Runtime API is up");
-        let answer = timeout(time_limit, answer).await.unwrap_or_else(|_elapsed| {
-            panic!("no answer within {time_limit:?}; the log:\n{}", self.log())
-        });
+        match timeout(PATIENCE, is_handed_out).await {
+            Ok(handed_out) => handed_out.expect("it is handed out before it is forgotten"),
+            Err(_elapsed) => self.give_up("the bootstrap asks for no invocation"),
+        }
+        let answer = timeout(time_limit, answer)
+            .await
+            .unwrap_or_else(|_elapsed| self.give_up(&format!("no answer within {time_limit:?}")));
         answer.expect("it is answered before it is forgotten")
+    }
+
+    fn give_up(&self, what: &str) -> ! {
+        panic!("{what}; the log ends with\n{}", end(&self.log()))
     }
 
     /// Where the Runtime API listens.
@@ -186,7 +202,7 @@ impl Hosted {
 
     /// Waits for the bootstrap to end by itself; everything it has written.
     pub async fn ended(&mut self) -> String {
-        timeout(Duration::from_secs(10), self.bootstrap.wait())
+        timeout(PATIENCE, self.bootstrap.wait())
             .await
             .expect("it ends")
             .expect("it can be waited for");
@@ -226,7 +242,10 @@ fn router(api: &Arc<RuntimeApi>) -> Router {
 async fn next(State(api): State<Arc<RuntimeApi>>) -> (HeaderMap, Json<Value>) {
     let mut invocations = api.invocations.lock().await;
     let invocation = invocations.recv().await.expect("its sender is in the same struct");
-    let since_epoch = invocation.deadline.duration_since(SystemTime::UNIX_EPOCH);
+    let deadline = SystemTime::now() + invocation.time_limit;
+    // Whoever asked may have given up.
+    invocation.handed_out.send(()).ok();
+    let since_epoch = deadline.duration_since(SystemTime::UNIX_EPOCH);
     let deadline = since_epoch.expect("it is later").as_millis().to_string();
     let header = |name, value: &str| {
         (HeaderName::from_static(name), HeaderValue::from_str(value).expect("it is ASCII"))

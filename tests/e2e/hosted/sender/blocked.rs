@@ -11,6 +11,7 @@ use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Reply};
 use crate::hosted::fixtures::{
     BODY, batch, delivery_id, id_of, message, text, webhook, webhook_with,
 };
+use crate::hosted::output::assert_contains;
 use crate::hosted::receiver::{Receiver, status};
 
 /// A fault, and the word by which the log knows it.
@@ -80,7 +81,7 @@ async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_at
             assert_eq!(carried.delivery_id.to_string(), delivery_id(1));
             assert_eq!((receiver.connections(), aws.logged().len()), (0, 0));
             let log = sender.finish().await;
-            assert!(log.contains(fault.word), "{log}");
+            assert_contains(&log, fault.word);
         });
     }
     tests.join_all().await;
@@ -95,7 +96,8 @@ async fn a_secret_that_hangs_holds_up_a_whole_batch_no_longer_than_one_call() {
     let messages: Vec<_> = (0..10).map(|number| message(&hook, number)).collect();
     let begun = Instant::now();
     assert_eq!(deliver(&sender, &messages).await, [""; 0]);
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    // One call after the other would take ten times three seconds.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert_eq!((aws.queued(DELIVERIES).len(), receiver.connections()), (10, 0));
 }
 

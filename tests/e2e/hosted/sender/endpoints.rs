@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{deliver, sender, sender_with, visibilities};
 use crate::hosted::fake_aws::{DEAD_LETTERS, FakeAws};
 use crate::hosted::fixtures::{message, rows, webhook};
+use crate::hosted::output::{assert_contains, assert_lacks, end};
 use crate::hosted::receiver::{Receiver, answer, status};
 use crate::hosted::runtime_api::Hosted;
 
@@ -126,13 +127,13 @@ async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_
     let (_aws, sender) = sender_with(std::slice::from_ref(&hook), &environment).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     let log = sender.finish().await;
-    let [line] = log.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {log}") };
+    let [line] = log.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {}", end(&log)) };
     let line: Value = serde_json::from_str(line).expect("a line is JSON");
     assert_eq!(
         (&line["level"], &line["fields"]["variable"]),
         (&json!("WARN"), &json!("AWS_XRAY_DAEMON_ADDRESS"))
     );
-    assert!(!log.contains("password"), "the value is shown: {log}");
+    assert_lacks(&log, "password");
 }
 
 #[tokio::test]
@@ -152,7 +153,7 @@ async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
         let log = Hosted::start(function, &environment).await.ended().await;
         let sentence =
             "environment variable AWS_LAMBDA_RUNTIME_API is wrong: invalid socket address";
-        assert!(log.contains(sentence), "{function}: {log}");
+        assert_contains(&log, sentence);
     }
 }
 

@@ -9,12 +9,14 @@ use tokio::net::TcpListener;
 use super::{deliver, report, sender_with, visibilities};
 use crate::hosted::fake_aws::FakeAws;
 use crate::hosted::fixtures::{first_receives, message, rows, webhook};
+use crate::hosted::output::assert_contains;
 use crate::hosted::receiver::{Receiver, status};
 use crate::hosted::runtime_api::Hosted;
 
 /// Where the authority's certificate is written, with the build's other files.
 fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("authority-{name}.pem"))
+    let name = format!("authority-{name}-{}.pem", std::process::id());
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 #[tokio::test]
@@ -112,6 +114,6 @@ async fn a_bundle_of_authorities_that_holds_none_keeps_the_function_from_startin
         environment.push(("ALLOW_HTTP_ENDPOINTS", "false".to_owned()));
         environment.push(("EXTRA_CA_FILE", file.to_owned()));
         let log = Hosted::start("sender", &environment).await.ended().await;
-        assert!(log.contains(file), "{log}");
+        assert_contains(&log, file);
     }
 }

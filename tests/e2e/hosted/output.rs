@@ -1,0 +1,45 @@
+//! Assertions about long texts, such as all that a function has logged.
+//!
+//! The rule: one that fails shows what it looked for and a few lines, never the whole text.
+
+/// How many lines are shown, and how many characters of each.
+const LINES: usize = 10;
+const LINE_CHARS: usize = 400;
+/// What is shown of a line before the word that was found in it, in bytes.
+const BEFORE: usize = 100;
+
+/// Asserts that `word` is in the text.
+#[track_caller]
+pub fn assert_contains(text: &str, word: &str) {
+    assert!(text.contains(word), "{word:?} is not in the text, which ends with\n{}", end(text));
+}
+
+/// Asserts that `word` is in the text so many times.
+#[track_caller]
+pub fn assert_contains_times(text: &str, word: &str, times: usize) {
+    assert_eq!(text.matches(word).count(), times, "{word:?} is here:\n{}", places(text, word));
+}
+
+/// Asserts that `word` is not in the text.
+#[track_caller]
+pub fn assert_lacks(text: &str, word: &str) {
+    assert_contains_times(text, word, 0);
+}
+
+/// The last lines.
+pub fn end(text: &str) -> String {
+    let count = text.lines().count();
+    shown(text.lines().skip(count.saturating_sub(LINES)))
+}
+
+fn places(text: &str, word: &str) -> String {
+    let places = text.lines().filter_map(|line| {
+        let begin = line.find(word)?.saturating_sub(BEFORE);
+        Some(&line[line.floor_char_boundary(begin)..])
+    });
+    shown(places.take(LINES))
+}
+
+fn shown<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    lines.map(|line| line.chars().take(LINE_CHARS).chain(['\n']).collect::<String>()).collect()
+}
