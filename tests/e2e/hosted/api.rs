@@ -7,7 +7,6 @@ use sha2::{Digest as _, Sha256};
 use super::attributes::item;
 use super::fake_aws::{FakeAws, Reply};
 use super::fixtures::TENANT;
-use super::output::assert_lacks;
 use super::runtime_api::Hosted;
 
 const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
@@ -140,6 +139,6 @@ async fn not_even_the_debug_log_shows_a_key_or_a_secret() {
     assert!(stored.contains(&secret));
     let log = api.finish().await;
     assert!(log.contains("DEBUG"), "it is a debug log");
-    assert_lacks(&log, &secret);
-    assert_lacks(&log, KEY);
+    super::output::assert_lacks(&log, &secret);
+    super::output::assert_lacks(&log, KEY);
 }
