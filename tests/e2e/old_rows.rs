@@ -1,5 +1,5 @@
-//! Webhooks that were stored when less was refused: their owner can still see, change and delete them, and
-//! learns from the log what is wrong.
+//! URLs that are refused today and were not always: nobody can register one, and whoever did can still see,
+//! change and delete the webhook, and learns from the log what is wrong.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::Method;
@@ -34,6 +34,31 @@ async fn old_row(tenant: &Tenant) -> Hook {
         .await
         .expect("the row is there");
     hook
+}
+
+#[tokio::test]
+async fn what_dns_tls_or_a_url_can_never_have_cannot_be_registered() {
+    let tenant = Tenant::new().await;
+    let long = format!("https://{}.example/", "a".repeat(64));
+    for url in [
+        URL,
+        "https://*.example/",
+        "https://a..b/",
+        "https://a(b).example/",
+        "https://-a.example/",
+        &long,
+        "https://exa\tmple.com/",
+        "https://example.com/\n",
+    ] {
+        let answer = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": url}))).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]),
+            (422, &json!("validation_error")),
+            "{url}"
+        );
+        assert!(answer.body["details"]["url"].is_string(), "{url}: {}", answer.body);
+    }
+    assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
 }
 
 #[tokio::test]
