@@ -14,7 +14,7 @@ pub struct Config {
     pub secrets_prefix: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
     pub max_webhooks_per_tenant: u32,
-    /// `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`
+    /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS` and the addresses of ours in the environment.
     pub endpoint_policy: EndpointPolicy,
 }
 

@@ -23,7 +23,7 @@ pub struct Config {
     pub pipeline_faults_queue_url: String,
     /// `SECRETS_PREFIX`
     pub secrets_prefix: String,
-    /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS` and the sockets of the Lambda environment.
+    /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS` and the addresses of ours in the environment.
     pub endpoints: EndpointPolicy,
     /// `EXTRA_CA_FILE`: certificates in PEM that are trusted beside the public ones.
     pub extra_ca_file: Option<PathBuf>,
