@@ -5,7 +5,6 @@
 //! the sender, so that both are measured alike.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -149,9 +148,8 @@ impl Bare {
     }
 
     async fn guarded(&self, url: &EndpointUrl) -> Result<Told> {
-        let policy = Arc::new(policy()?);
-        let tls = guard::tls(self.authority.as_deref())?;
-        let builder = guard::builder(&policy, &resolve::system(), &tls);
+        let (policy, tls) = (policy()?, guard::tls(self.authority.as_deref())?);
+        let builder = guard::builder(policy.clone(), &resolve::system(), &tls);
         let client = builder.default_headers(headers()).build()?;
         let post = async || {
             policy.check_url(url)?;

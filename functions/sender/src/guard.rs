@@ -4,6 +4,7 @@
 //! connection, here, and one forbidden address in the answer refuses all of it. Literal addresses never
 //! reach a resolver; [`EndpointPolicy::check_url`] has judged them before.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{redirect, retry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use webhooks::endpoint::EndpointPolicy;
+use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
@@ -55,32 +56,52 @@ pub enum ClientError {
     Http(#[from] reqwest::Error),
 }
 
-/// The HTTP client that posts to endpoints, replaced before its connections grow old.
+/// The HTTP clients that post to endpoints, replaced before their connections grow old.
 pub struct EndpointClients {
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
     tls: rustls::ClientConfig,
-    current: Mutex<(reqwest::Client, Instant)>,
+    current: Mutex<Generation>,
+}
+
+/// Clients that are replaced together; each is made when it is first needed.
+struct Generation {
+    began: Instant,
+    open: Option<reqwest::Client>,
+    /// For names at a protected port. The resolver is not told the port, so it has to be another one.
+    public_only: Option<reqwest::Client>,
+}
+
+impl Generation {
+    fn beginning(now: Instant) -> Self {
+        Self { began: now, open: None, public_only: None }
+    }
 }
 
 impl EndpointClients {
-    /// A client that resolves names by `lookup` and trusts `tls`.
-    pub fn new(
-        policy: Arc<EndpointPolicy>,
-        lookup: Lookup,
-        tls: rustls::ClientConfig,
-    ) -> Result<Self, ClientError> {
-        let client = builder(&policy, &lookup, &tls).build()?;
-        Ok(Self { policy, lookup, tls, current: Mutex::new((client, Instant::now())) })
+    /// Clients that resolve names by `lookup`, judge addresses by `policy`, and trust `tls`.
+    #[must_use]
+    pub fn new(policy: Arc<EndpointPolicy>, lookup: Lookup, tls: rustls::ClientConfig) -> Self {
+        let current = Mutex::new(Generation::beginning(Instant::now()));
+        Self { policy, lookup, tls, current }
     }
 
-    /// The client for a request that begins at `now`.
-    pub fn at(&self, now: Instant) -> Result<reqwest::Client, ClientError> {
+    /// The client for a request to `url` that begins at `now`.
+    pub fn client(&self, url: &EndpointUrl, now: Instant) -> Result<reqwest::Client, ClientError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_duration_since(current.1) >= CLIENT_LIFE {
-            *current = (builder(&self.policy, &self.lookup, &self.tls).build()?, now);
+        if now.saturating_duration_since(current.began) >= CLIENT_LIFE {
+            *current = Generation::beginning(now);
         }
-        Ok(current.0.clone())
+        let policy = self.policy.for_port(url.port());
+        let place = match policy {
+            Cow::Borrowed(_) => &mut current.open,
+            Cow::Owned(_) => &mut current.public_only,
+        };
+        if let Some(client) = place {
+            return Ok(client.clone());
+        }
+        let client = builder(policy.into_owned(), &self.lookup, &self.tls).build()?;
+        Ok(place.insert(client).clone())
     }
 }
 
@@ -94,11 +115,11 @@ impl fmt::Debug for EndpointClients {
 /// sends no request a second time by itself: what follows from an answer is decided where attempts are counted.
 /// It is liberal in what it reads: of an answer only the status counts.
 pub fn builder(
-    policy: &Arc<EndpointPolicy>,
+    policy: EndpointPolicy,
     lookup: &Lookup,
     tls: &rustls::ClientConfig,
 ) -> reqwest::ClientBuilder {
-    let (policy, lookup) = (Arc::clone(policy), Arc::clone(lookup));
+    let (policy, lookup) = (Arc::new(policy), Arc::clone(lookup));
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls.clone())
         .http1_only()
@@ -158,6 +179,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
     use tokio::time::timeout;
+    use webhooks::endpoint::Protected;
     use webhooks::resolve::ResolveError;
 
     use super::*;
@@ -179,7 +201,7 @@ mod tests {
             .find_map(|error| error.downcast_ref())
     }
 
-    fn client(policy: &Arc<EndpointPolicy>, lookup: &Lookup) -> reqwest::Client {
+    fn client(policy: EndpointPolicy, lookup: &Lookup) -> reqwest::Client {
         builder(policy, lookup, &tls(None).unwrap()).build().unwrap()
     }
 
@@ -187,11 +209,11 @@ mod tests {
     async fn a_name_that_was_public_when_it_was_checked_and_is_loopback_now_is_not_dialled() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("https://rebinding.example:{}/", listener.local_addr().unwrap().port());
-        let policy = Arc::new(EndpointPolicy::default());
+        let policy = EndpointPolicy::default();
         let lookup = answers(&[&["1.1.1.1"], &["127.0.0.1"], &["1.1.1.1", "127.0.0.1"]]);
         resolve(&lookup, &policy, "rebinding.example").await.unwrap();
 
-        let client = client(&policy, &lookup);
+        let client = client(policy, &lookup);
         for _ in 0..2 {
             let error = client.post(&url).send().await.unwrap_err();
             assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
@@ -199,9 +221,9 @@ mod tests {
         assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
     }
 
-    fn loopback() -> Arc<EndpointPolicy> {
+    fn loopback() -> EndpointPolicy {
         let allowed_networks = ["127.0.0.0/8", "::1/128"].map(|net| net.parse().unwrap()).into();
-        Arc::new(EndpointPolicy { allow_http: true, allowed_networks, ..EndpointPolicy::default() })
+        EndpointPolicy { allow_http: true, allowed_networks, ..EndpointPolicy::default() }
     }
 
     #[tokio::test]
@@ -209,7 +231,7 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("https://allowed.example:{}/", listener.local_addr().unwrap().port());
         // A second look-up would find nothing.
-        let client = client(&loopback(), &answers(&[&["127.0.0.1"]]));
+        let client = client(loopback(), &answers(&[&["127.0.0.1"]]));
         tokio::spawn(client.post(&url).send());
         listener.accept().await.unwrap();
     }
@@ -270,7 +292,7 @@ mod tests {
             let (port, [first, second]) = two_sockets([silent, good]);
             let _silent = be_silent(first).await;
             serve(second);
-            let client = client(&loopback(), &answers(&[&[silent, good]]));
+            let client = client(loopback(), &answers(&[&[silent, good]]));
             let response = client.post(format!("http://two.example:{port}/")).send().await;
             assert_eq!(response.unwrap().status(), 200, "{silent}, then {good}");
         }
@@ -280,7 +302,7 @@ mod tests {
     async fn a_name_whose_addresses_are_all_silent_fails_within_five_seconds() {
         let (port, [first, second]) = two_sockets(["127.0.0.2", "127.0.0.1"]);
         let _silent = [be_silent(first).await, be_silent(second).await];
-        let client = client(&loopback(), &answers(&[&["127.0.0.2", "127.0.0.1"]]));
+        let client = client(loopback(), &answers(&[&["127.0.0.2", "127.0.0.1"]]));
         let request = client.post(format!("http://two.example:{port}/")).send();
         let failure = Failure::from(timeout(ATTEMPT_TIMEOUT, request).await.unwrap().unwrap_err());
         assert_eq!(failure.to_string(), "no connection within 5 s");
@@ -292,13 +314,28 @@ mod tests {
         serve(old);
         serve(new);
         let lookup = answers(&[&["127.0.0.1"], &["127.0.0.2"]]);
-        let clients = EndpointClients::new(loopback(), lookup, tls(None).unwrap()).unwrap();
+        let clients = EndpointClients::new(Arc::new(loopback()), lookup, tls(None).unwrap());
+        let url = EndpointUrl::parse(&format!("http://moves.example:{port}/")).unwrap();
         let begun = Instant::now();
         for (seconds, expected) in [(0, "127.0.0.1"), (49, "127.0.0.1"), (51, "127.0.0.2")] {
-            let client = clients.at(begun + Duration::from_secs(seconds)).unwrap();
-            let response = client.post(format!("http://moves.example:{port}/")).send().await;
+            let client = clients.client(&url, begun + Duration::from_secs(seconds)).unwrap();
+            let response = client.post(url.as_str()).send().await;
             let address = response.unwrap().remote_addr().unwrap();
             assert_eq!(address.ip().to_string(), expected, "after {seconds} s");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_at_a_protected_port_leads_to_the_internet_or_nowhere() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let policy = EndpointPolicy { protected: vec![Protected::Port(port)], ..loopback() };
+        let lookup = answers(&[&["127.0.0.1"], &["127.0.0.1"]]);
+        let clients = EndpointClients::new(Arc::new(policy), lookup, tls(None).unwrap());
+        let url = EndpointUrl::parse(&format!("http://name.example:{port}/")).unwrap();
+        let client = clients.client(&url, Instant::now()).unwrap();
+        let error = client.post(url.as_str()).send().await.unwrap_err();
+        assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
+        assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
     }
 }

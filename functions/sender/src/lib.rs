@@ -94,7 +94,7 @@ impl Sender {
                 Arc::clone(&endpoints),
                 resolve::system(),
                 guard::tls(config.extra_ca_file.as_deref())?,
-            )?,
+            ),
             endpoints,
             webhooks: WebhookReader::new(direct.clone(), config.webhooks_table),
             secrets: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
@@ -228,7 +228,7 @@ impl Sender {
         if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
             return Ending::Blocked("too little of the invocation's time is left".to_owned());
         }
-        let client = match self.clients.at(std::time::Instant::now()) {
+        let client = match self.clients.client(&webhook.url, std::time::Instant::now()) {
             Ok(client) => client,
             Err(error) => return Ending::Blocked(chain(&error)),
         };
