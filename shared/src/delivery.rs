@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::event::{Event, EventName};
 use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
+use crate::message::MessageJson;
 use crate::timestamp::Timestamp;
 
 /// The queue message that asks for a delivery, written by fanout and read by the sender.
@@ -75,8 +76,8 @@ impl DeliveryMessage {
     }
 
     /// The message as text.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
+    pub fn to_json(&self) -> Result<MessageJson, serde_json::Error> {
+        MessageJson::of(self)
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
     fn a_body_goes_through_the_queue_byte_for_byte() {
         let message: DeliveryMessage = serde_json::from_str(MESSAGE).unwrap();
         assert_eq!(message.body.get(), r#"{"b": 1.50,"a":"\u00e9"}"#);
-        assert_eq!(message.to_json().unwrap(), MESSAGE);
+        assert_eq!(message.to_json().unwrap().as_str(), MESSAGE);
     }
 
     #[test]

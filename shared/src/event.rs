@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::id::{EventId, TenantId};
 use crate::job::{Job, JobStatus};
+use crate::message::MessageJson;
 use crate::text::first_chars;
 use crate::timestamp::Timestamp;
 
@@ -73,9 +74,9 @@ pub struct Event {
     pub name: EventName,
     /// Whose document it happened to.
     pub tenant_id: TenantId,
-    /// When the pipeline says it happened, in whole seconds.
+    /// When it happened, in whole seconds.
     pub occurred_at: Timestamp,
-    /// The bytes to POST: compact JSON.
+    /// The bytes to POST: compact JSON that a queue takes as it is.
     pub body: Box<RawValue>,
 }
 
@@ -97,12 +98,10 @@ impl Event {
     /// The event `name` of `job`; `id` is the event's own.
     pub fn new(id: EventId, name: EventName, job: &Job) -> Result<Self, EventError> {
         let occurred_at = job.updated_at.whole_seconds();
-        let body = serde_json::value::to_raw_value(&Body {
-            event: name,
-            timestamp: occurred_at,
-            data: Data::of(name, job),
-        })
-        .map_err(EventError::Serialize)?;
+        let body = Body { event: name, timestamp: occurred_at, data: Data::of(name, job) };
+        let body = MessageJson::of(&body)
+            .and_then(MessageJson::into_raw)
+            .map_err(EventError::Serialize)?;
         match body.get().len() {
             size if size > MAX_BODY_BYTES => Err(EventError::BodyTooLarge { size }),
             _ => Ok(Self { id, name, tenant_id: job.tenant_id, occurred_at, body }),
@@ -234,6 +233,26 @@ mod tests {
                 .unwrap()
                 .contains(&format!("\"{}\"", "é".repeat(1024)))
         );
+    }
+
+    #[test]
+    fn a_character_that_no_queue_takes_is_an_escape_in_every_field() {
+        let bad = || "bad glyph \u{ffff}\u{fffe}".to_owned();
+        let job = |status| Job {
+            job_id: bad(),
+            document_id: bad(),
+            ir_version: Some(bad()),
+            error_message: Some(bad()),
+            ..job(status)
+        };
+        let escaped = r#":"bad glyph \uffff\ufffe""#;
+        for (name, status, fields) in [
+            (EventName::DocumentUploaded, JobStatus::Queued, 2),
+            (EventName::ProcessingCompleted, JobStatus::Completed, 3),
+            (EventName::ProcessingFailed, JobStatus::Failed, 3),
+        ] {
+            assert_eq!(body(name, &job(status)).unwrap().matches(escaped).count(), fields);
+        }
     }
 
     #[test]

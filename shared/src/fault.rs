@@ -1,49 +1,168 @@
 //! Pipeline faults: records that we could not understand or process, parked for our own operator.
+//!
+//! The rule: what refuses a record must not refuse its parking, so there is a placeholder for each fault.
 
 use serde::Serialize;
 
+use crate::message::MessageJson;
 use crate::queue::{MAX_BATCH_BYTES, OutgoingMessage};
-use crate::text::first_chars;
+use crate::text::{first_chars, printable};
 
 /// A record that is set aside so that it does not block the ones behind it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineFault {
-    /// The function that gave up: `fanout` or `sender`.
-    pub source: &'static str,
-    /// What is wrong, for a person.
-    pub reason: String,
-    /// The record as it came, cut where it would not fit a queue message.
-    pub record: String,
+    origin: Origin,
+    reason: String,
+    record: String,
+}
+
+/// The function that gave up, and what its input calls the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A record of the jobs' stream.
+    Fanout {
+        /// The record's sequence number, where it can be read.
+        sequence_number: Option<String>,
+    },
+    /// A message of the delivery queue.
+    Sender {
+        /// The message's id.
+        message_id: String,
+    },
+}
+
+/// A fault as the queue's readers see it.
+#[derive(Serialize)]
+struct Body<'a> {
+    source: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_number: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<&'a str>,
 }
 
 impl PipelineFault {
-    /// The message for the `PipelineFaults` queue.
+    /// `record` as it came, and what is wrong with it, for a person.
     #[must_use]
-    pub fn into_message(self) -> OutgoingMessage {
+    pub fn new(origin: Origin, reason: &str, record: String) -> Self {
+        Self { origin, reason: printable(reason), record }
+    }
+
+    /// What is wrong: printable, and at most 500 characters.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The message for the `PipelineFaults` queue, with the record cut where it would not fit.
+    #[must_use]
+    pub fn message(&self) -> OutgoingMessage {
         // JSON escapes at worst turn one character into six bytes.
-        let record = first_chars(&self.record, MAX_BATCH_BYTES / 8).to_owned();
-        let reason = first_chars(&self.reason, 1024).to_owned();
-        let attributes = vec![("source", self.source.to_owned()), ("reason", reason)];
-        let body = serde_json::json!({
-            "source": self.source,
-            "reason": attributes[1].1,
-            "record": record,
-        });
-        OutgoingMessage { body: body.to_string(), attributes, ..OutgoingMessage::default() }
+        let record = first_chars(&self.record, MAX_BATCH_BYTES / 8);
+        self.message_of(&self.reason, Some(record))
+    }
+
+    /// The message that takes the place of one that the queue refused: without the record, and in ASCII, so
+    /// that it holds nothing of what was refused.
+    #[must_use]
+    pub fn placeholder(&self) -> OutgoingMessage {
+        let reason = self.reason.replace(|c| !matches!(c, ' '..='~'), "?");
+        self.message_of(&format!("{reason}; the queue refused the record itself"), None)
+    }
+
+    fn message_of(&self, reason: &str, record: Option<&str>) -> OutgoingMessage {
+        let (source, name, id) = match &self.origin {
+            Origin::Fanout { sequence_number } => {
+                ("fanout", "sequence_number", sequence_number.as_deref())
+            }
+            Origin::Sender { message_id } => ("sender", "message_id", Some(message_id.as_str())),
+        };
+        let id_named = |wanted| id.filter(|_| name == wanted);
+        let body = Body {
+            source,
+            reason,
+            sequence_number: id_named("sequence_number"),
+            message_id: id_named("message_id"),
+            record,
+        };
+        let body = MessageJson::of(&body).expect("texts can be written as JSON");
+        let mut attributes = vec![("source", source.into()), ("reason", reason.into())];
+        attributes.extend(id.map(|id| (name, id.into())));
+        OutgoingMessage { attributes, ..OutgoingMessage::new(body) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
+    fn fault(reason: &str, record: &str) -> PipelineFault {
+        let origin = Origin::Fanout { sequence_number: Some("4421".to_owned()) };
+        PipelineFault::new(origin, reason, record.to_owned())
+    }
+
+    fn body(message: &OutgoingMessage) -> Value {
+        serde_json::from_str(message.body.as_str()).unwrap()
+    }
+
+    fn attributes(message: &OutgoingMessage) -> Vec<(&str, &str)> {
+        message.attributes.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+
     #[test]
-    fn a_record_of_any_size_fits_a_queue_message() {
-        let fault = PipelineFault {
-            source: "fanout",
-            reason: "no reason".to_owned(),
-            record: "\u{1}".repeat(2 * MAX_BATCH_BYTES),
-        };
-        assert!(fault.into_message().body.len() <= MAX_BATCH_BYTES);
+    fn a_record_of_any_size_and_with_any_character_fits_a_queue_message() {
+        for character in ["\u{1}", "\u{ffff}", "𝄞", "\""] {
+            let message = fault(character, &character.repeat(2 * MAX_BATCH_BYTES)).message();
+            assert!(message.size() <= MAX_BATCH_BYTES, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_kept_as_it_came_and_its_reason_is_the_same_in_body_and_attribute() {
+        let message = fault("not \u{ffff} a \u{1b} record é", "{\"a\":\"\u{ffff}\u{7f}\"}").message();
+        let reason = "not \u{fffd} a ␛ record é";
+        assert_eq!(
+            body(&message),
+            json!({
+                "source": "fanout",
+                "reason": reason,
+                "sequence_number": "4421",
+                "record": "{\"a\":\"\u{ffff}\u{7f}\"}",
+            })
+        );
+        let expected = [("source", "fanout"), ("reason", reason), ("sequence_number", "4421")];
+        assert_eq!(attributes(&message), expected);
+    }
+
+    #[test]
+    fn a_placeholder_has_source_reason_and_id_and_nothing_of_the_record() {
+        let reason = "a ? reason; the queue refused the record itself";
+        let message = fault("a é reason", "the record").placeholder();
+        assert_eq!(
+            body(&message),
+            json!({"source": "fanout", "reason": reason, "sequence_number": "4421"})
+        );
+
+        let origin = Origin::Sender { message_id: "m0".to_owned() };
+        let message = PipelineFault::new(origin, "a é reason", "the record".to_owned()).placeholder();
+        assert_eq!(
+            body(&message),
+            json!({"source": "sender", "reason": reason, "message_id": "m0"})
+        );
+        let expected = [("source", "sender"), ("reason", reason), ("message_id", "m0")];
+        assert_eq!(attributes(&message), expected);
+    }
+
+    #[test]
+    fn a_record_without_a_sequence_number_is_parked_without_one() {
+        let origin = Origin::Fanout { sequence_number: None };
+        let message = PipelineFault::new(origin, "no record", "1".to_owned()).placeholder();
+        assert!(body(&message)["sequence_number"].is_null());
+        assert_eq!(message.attributes.len(), 2);
     }
 }

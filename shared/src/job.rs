@@ -71,6 +71,6 @@ pub struct Job {
     pub ir_version: Option<String>,
     /// Why the run failed.
     pub error_message: Option<String>,
-    /// When the pipeline wrote this state.
+    /// When the pipeline wrote this state, or when the stream says it was written.
     pub updated_at: Timestamp,
 }

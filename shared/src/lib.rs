@@ -17,6 +17,7 @@ pub mod timestamp;
 pub mod job;
 
 pub mod event;
+pub mod message;
 
 pub mod address;
 pub mod endpoint;

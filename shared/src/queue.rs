@@ -1,22 +1,46 @@
 //! A queue: sending with every refused entry accounted for, and hiding a message until its next attempt.
+//!
+//! The rule: a message that the queue will never take is told apart from a queue that cannot take any now,
+//! and costs none of the messages beside it anything.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry,
 };
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use crate::aws::AwsError;
+use crate::aws::{AwsError, chain};
+use crate::id::TenantId;
+use crate::message::{AttributeText, MessageJson};
 
 /// Entries that one `SendMessageBatch` may have.
 const MAX_BATCH_ENTRIES: usize = 10;
-/// Bytes that one message, and all entries of one `SendMessageBatch` together, may have: 1 MiB less
-/// room for attributes.
-pub const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+/// Bytes that one message, and all entries of one `SendMessageBatch` together, may have: their bodies, and
+/// their attributes' names, types and values.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// The type of each attribute that is sent.
+const ATTRIBUTE_TYPE: &str = "String";
+/// Errors of a whole call that are about what was sent: sent again as it is, it would fail again. All others
+/// are about the queue, the caller or the moment.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html#API_SendMessageBatch_Errors>,
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html>
+const CONTENT_ERRORS: [&str; 8] = [
+    "BatchRequestTooLong",
+    "InvalidMessageContents",
+    "InvalidParameterCombination",
+    "InvalidParameterValue",
+    "MissingParameter",
+    "Serialization",
+    "Validation",
+    "ValidationError",
+];
 /// How often an entry is sent before it counts as failed.
 const MAX_SENDS: u32 = 3;
 
@@ -28,19 +52,43 @@ pub struct Queue {
 }
 
 /// A message to be sent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OutgoingMessage {
     /// The message's text.
-    pub body: String,
-    /// `MessageGroupId`: SQS puts a noisy group behind the quiet ones.
-    pub group: Option<String>,
+    pub body: MessageJson,
+    /// `MessageGroupId`: SQS puts a noisy tenant behind the quiet ones.
+    pub group: Option<TenantId>,
     /// How long the queue holds the message back, up to 900 s; whole seconds count.
     pub delay: Duration,
-    /// String attributes for whoever reads the queue; empty values are left out.
-    pub attributes: Vec<(&'static str, String)>,
+    /// Attributes for whoever reads the queue; empty ones, which SQS refuses, are left out.
+    pub attributes: Vec<(&'static str, AttributeText)>,
 }
 
-/// Why one entry of a batch was not queued.
+impl OutgoingMessage {
+    /// A message of no group, without delay and attributes.
+    #[must_use]
+    pub fn new(body: MessageJson) -> Self {
+        Self { body, group: None, delay: Duration::ZERO, attributes: Vec::new() }
+    }
+
+    /// What SQS counts of the message against its limits, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let attributes = self
+            .sent_attributes()
+            .map(|(name, value)| name.len() + ATTRIBUTE_TYPE.len() + value.len());
+        self.body.as_str().len() + attributes.sum::<usize>()
+    }
+
+    fn sent_attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.attributes
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .filter(|(_, value)| !value.is_empty())
+    }
+}
+
+/// Why a message was not queued.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The queue says that the message itself is wrong: sending it again cannot help.
@@ -59,22 +107,22 @@ impl Queue {
     }
 
     /// Sends one message.
-    pub async fn send(&self, message: OutgoingMessage) -> Result<(), AwsError> {
+    pub async fn send(&self, message: OutgoingMessage) -> Result<(), SendError> {
         self.client
             .send_message()
             .queue_url(&self.url)
             .set_delay_seconds(delay_seconds(&message))
             .set_message_attributes(attributes(&message))
-            .set_message_group_id(message.group)
+            .set_message_group_id(group(&message))
             .message_body(message.body)
             .send()
             .await
             .map(drop)
-            .map_err(AwsError::of("SendMessage"))
+            .map_err(send_error("SendMessage"))
     }
 
-    /// Sends messages in as few batches as possible, all under way together, and sends refused
-    /// entries again while `give_up_at` allows. The results are in the messages' order.
+    /// Sends messages in as few batches as possible, all under way together, and sends those again that
+    /// the queue could not take while `give_up_at` allows. The results are in the messages' order.
     pub async fn send_all(
         &self,
         messages: &[OutgoingMessage],
@@ -90,16 +138,15 @@ impl Queue {
         messages: &[OutgoingMessage],
         give_up_at: Instant,
     ) -> Vec<Result<(), SendError>> {
-        let mut results =
-            vec![Err(SendError::Unavailable("no time was left".to_owned())); messages.len()];
+        let mut results = vec![Err(no_time()); messages.len()];
         for sends in 1..=MAX_SENDS {
-            if Instant::now() >= give_up_at {
-                break;
-            }
             let open: Vec<usize> = (0..messages.len())
                 .filter(|&at| matches!(results[at], Err(SendError::Unavailable(_))))
                 .collect();
-            self.send_entries(messages, &open, &mut results).await;
+            let sent = self.send_entries(messages, &open, give_up_at).await;
+            for (&at, result) in open.iter().zip(sent) {
+                results[at] = result;
+            }
 
             let backoff = Duration::from_millis(100) * 2_u32.pow(sends - 1);
             let all_settled =
@@ -112,13 +159,18 @@ impl Queue {
         results
     }
 
-    /// One `SendMessageBatch` of the messages at the places `open`.
+    /// One `SendMessageBatch` of the messages at the places `open`, whose order the results have. When it is
+    /// refused as a whole for what is in it, each message is sent by itself, so that only the wrong ones are
+    /// refused.
     async fn send_entries(
         &self,
         messages: &[OutgoingMessage],
         open: &[usize],
-        results: &mut [Result<(), SendError>],
-    ) {
+        give_up_at: Instant,
+    ) -> Vec<Result<(), SendError>> {
+        if Instant::now() >= give_up_at {
+            return vec![Err(no_time()); open.len()];
+        }
         let entries = open.iter().map(|&at| entry(at, &messages[at])).collect();
         let answer = self
             .client
@@ -126,15 +178,15 @@ impl Queue {
             .queue_url(&self.url)
             .set_entries(Some(entries))
             .send()
-            .await;
+            .await
+            .map_err(send_error("SendMessageBatch"));
         match answer {
-            Err(error) => {
-                let error = AwsError::of("SendMessageBatch")(error);
-                let cause = crate::aws::chain(&error);
-                for &at in open {
-                    results[at] = Err(SendError::Unavailable(cause.clone()));
-                }
+            Err(SendError::Refused(_)) if open.len() > 1 => {
+                let alone =
+                    open.chunks(1).map(|one| Box::pin(self.send_entries(messages, one, give_up_at)));
+                join_all(alone).await.concat()
             }
+            Err(error) => vec![Err(error); open.len()],
             Ok(answer) => {
                 let failed: HashMap<&str, &BatchResultErrorEntry> =
                     answer.failed().iter().map(|failure| (failure.id(), failure)).collect();
@@ -143,14 +195,15 @@ impl Queue {
                     .iter()
                     .map(aws_sdk_sqs::types::SendMessageBatchResultEntry::id)
                     .collect();
-                for &at in open {
+                let result = |at: &usize| {
                     let id = at.to_string();
-                    results[at] = match failed.get(id.as_str()) {
-                        Some(failure) => Err(send_error(failure)),
+                    match failed.get(id.as_str()) {
+                        Some(failure) => Err(entry_error(failure)),
                         None if queued.contains(&id.as_str()) => Ok(()),
                         None => Err(SendError::Unavailable("no answer for the entry".to_owned())),
-                    };
-                }
+                    }
+                };
+                open.iter().map(result).collect()
             }
         }
     }
@@ -170,7 +223,30 @@ impl Queue {
     }
 }
 
-fn send_error(failure: &BatchResultErrorEntry) -> SendError {
+fn no_time() -> SendError {
+    SendError::Unavailable("no time was left".to_owned())
+}
+
+/// For `map_err`: what a failed call says about the messages that it sent.
+fn send_error<E>(operation: &'static str) -> impl FnOnce(E) -> SendError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    move |error| {
+        let is_refusal = error.code().is_some_and(is_about_content);
+        let error = AwsError::of(operation)(error);
+        let text = chain(&error);
+        if is_refusal { SendError::Refused(text) } else { SendError::Unavailable(text) }
+    }
+}
+
+/// SQS writes some codes as its older protocol did, others as the newer one does.
+fn is_about_content(code: &str) -> bool {
+    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
+    CONTENT_ERRORS.contains(&code.strip_suffix("Exception").unwrap_or(code))
+}
+
+fn entry_error(failure: &BatchResultErrorEntry) -> SendError {
     let text = format!("{} {}", failure.code(), failure.message().unwrap_or_default());
     if failure.sender_fault() { SendError::Refused(text) } else { SendError::Unavailable(text) }
 }
@@ -184,7 +260,7 @@ fn batches(mut messages: &[OutgoingMessage]) -> Vec<&[OutgoingMessage]> {
             .iter()
             .take(MAX_BATCH_ENTRIES)
             .take_while(|message| {
-                bytes += message.body.len();
+                bytes += message.size();
                 bytes <= MAX_BATCH_BYTES
             })
             .count();
@@ -199,12 +275,16 @@ fn batches(mut messages: &[OutgoingMessage]) -> Vec<&[OutgoingMessage]> {
 fn entry(id: usize, message: &OutgoingMessage) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder()
         .id(id.to_string())
-        .message_body(&message.body)
-        .set_message_group_id(message.group.clone())
+        .message_body(message.body.as_str())
+        .set_message_group_id(group(message))
         .set_delay_seconds(delay_seconds(message))
         .set_message_attributes(attributes(message))
         .build()
         .expect("id and body are set")
+}
+
+fn group(message: &OutgoingMessage) -> Option<String> {
+    message.group.map(|tenant| tenant.to_string())
 }
 
 /// Absent when zero, so that the queue's own default holds.
@@ -214,16 +294,14 @@ fn delay_seconds(message: &OutgoingMessage) -> Option<i32> {
 
 fn attributes(message: &OutgoingMessage) -> Option<HashMap<String, MessageAttributeValue>> {
     let attributes: HashMap<_, _> = message
-        .attributes
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
+        .sent_attributes()
         .map(|(name, value)| {
             let value = MessageAttributeValue::builder()
-                .data_type("String")
+                .data_type(ATTRIBUTE_TYPE)
                 .string_value(value)
                 .build()
                 .expect("the data type is set");
-            ((*name).to_owned(), value)
+            (name.to_owned(), value)
         })
         .collect();
     Some(attributes).filter(|attributes| !attributes.is_empty())
@@ -233,27 +311,64 @@ fn attributes(message: &OutgoingMessage) -> Option<HashMap<String, MessageAttrib
 mod tests {
     use super::*;
 
-    fn sizes(bodies: &[usize]) -> Vec<Vec<usize>> {
-        let messages: Vec<_> = bodies
-            .iter()
-            .map(|&size| OutgoingMessage { body: "x".repeat(size), ..OutgoingMessage::default() })
-            .collect();
+    /// A message whose body has so many bytes.
+    fn message(size: usize) -> OutgoingMessage {
+        OutgoingMessage::new(MessageJson::of(&"x".repeat(size - 2)).unwrap())
+    }
+
+    /// The sizes of the batches of messages with so many bytes each.
+    fn sizes(sizes: &[usize]) -> Vec<Vec<usize>> {
+        let messages: Vec<_> = sizes.iter().map(|&size| message(size)).collect();
         batches(&messages)
             .iter()
-            .map(|batch| batch.iter().map(|message| message.body.len()).collect())
+            .map(|batch| batch.iter().map(OutgoingMessage::size).collect())
             .collect()
     }
 
     #[test]
     fn a_batch_ends_at_ten_entries() {
-        assert_eq!(sizes(&[1; 23]).iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 3]);
+        assert_eq!(sizes(&[2; 23]).iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 3]);
     }
 
     #[test]
     fn a_batch_ends_before_it_outgrows_the_queues_limit() {
         let half = MAX_BATCH_BYTES / 2;
-        assert_eq!(sizes(&[half, half, 1, half]), [vec![half, half], vec![1, half]]);
-        assert_eq!(sizes(&[1, 3 * half, 1]), [vec![1], vec![3 * half], vec![1]]);
+        assert_eq!(sizes(&[half, half, 2, half]), [vec![half, half], vec![2, half]]);
+        assert_eq!(sizes(&[2, 3 * half, 2]), [vec![2], vec![3 * half], vec![2]]);
+    }
+
+    #[test]
+    fn a_messages_size_is_its_body_and_the_names_types_and_values_of_its_attributes() {
+        let attributes = vec![("reason", "é".into()), ("status_code", "".into())];
+        let message = OutgoingMessage { attributes, ..message(100) };
+        assert_eq!(message.size(), 100 + "reason".len() + "String".len() + "é".len());
+        let full = MAX_BATCH_BYTES - message.size();
+        assert_eq!(batches(&[message.clone(), self::message(full)]).len(), 1);
+        assert_eq!(batches(&[message, self::message(full + 1)]).len(), 2);
+    }
+
+    #[test]
+    fn an_error_about_the_content_is_told_from_one_about_the_queue_by_its_code() {
+        for code in [
+            "AWS.SimpleQueueService.BatchRequestTooLong",
+            "InvalidMessageContents",
+            "InvalidParameterValue",
+            "InvalidParameterValueException",
+            "MissingParameter",
+        ] {
+            assert!(is_about_content(code), "{code}");
+        }
+        for code in [
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "AccessDenied",
+            "InternalFailure",
+            "InvalidSecurity",
+            "KMS.ThrottlingException",
+            "OverLimit",
+            "RequestThrottled",
+        ] {
+            assert!(!is_about_content(code), "{code}");
+        }
     }
 
     #[test]
