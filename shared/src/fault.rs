@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_record_is_kept_as_it_came_and_its_reason_is_the_same_in_body_and_attribute() {
-        let message = fault("not \u{ffff} a \u{1b} record é", "{\"a\":\"\u{ffff}\u{7f}\"}").message();
+        let message =
+            fault("not \u{ffff} a \u{1b} record é", "{\"a\":\"\u{ffff}\u{7f}\"}").message();
         let reason = "not \u{fffd} a ␛ record é";
         assert_eq!(
             body(&message),
@@ -149,7 +150,8 @@ mod tests {
         );
 
         let origin = Origin::Sender { message_id: "m0".to_owned() };
-        let message = PipelineFault::new(origin, "a é reason", "the record".to_owned()).placeholder();
+        let message =
+            PipelineFault::new(origin, "a é reason", "the record".to_owned()).placeholder();
         assert_eq!(
             body(&message),
             json!({"source": "sender", "reason": reason, "message_id": "m0"})

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn what_sqs_takes_is_written_as_in_any_json() {
-        let text: String = every_char().chars().filter(|c| !"\u{fffe}\u{ffff}".contains(*c)).collect();
+        let text: String =
+            every_char().chars().filter(|c| !"\u{fffe}\u{ffff}".contains(*c)).collect();
         let json = MessageJson::of(&text).unwrap();
         assert_eq!(json.as_str(), serde_json::to_string(&text).unwrap());
     }

@@ -182,8 +182,9 @@ impl Queue {
             .map_err(send_error("SendMessageBatch"));
         match answer {
             Err(SendError::Refused(_)) if open.len() > 1 => {
-                let alone =
-                    open.chunks(1).map(|one| Box::pin(self.send_entries(messages, one, give_up_at)));
+                let alone = open
+                    .chunks(1)
+                    .map(|one| Box::pin(self.send_entries(messages, one, give_up_at)));
                 join_all(alone).await.concat()
             }
             Err(error) => vec![Err(error); open.len()],

@@ -1,16 +1,19 @@
 //! A stream record of the Jobs table → the event it announces. Pure.
 //!
-//! Only a *transition* is an event: a job that is written again in the state it was in announces
-//! nothing.
+//! Only a *transition* is an event: a job that is written again in the state it was in announces nothing. The
+//! rule: whatever an event can do without costs a warning, not the event.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use webhooks::event::{Event, EventError, EventName};
 use webhooks::id::{EventId, InvalidId};
 use webhooks::job::{Job, JobStatus};
-use webhooks::timestamp::{InvalidTimestamp, Timestamp};
+use webhooks::text::printable;
+use webhooks::timestamp::Timestamp;
 
 /// Why a record cannot be understood. Reading it again would not help.
 #[derive(Debug, thiserror::Error)]
@@ -24,51 +27,120 @@ pub enum ChangeError {
     /// The job lacks something that every event tells.
     #[error("the job has no `{0}`, or not of the right type")]
     MissingAttribute(&'static str),
-    /// A number that JSON does not know.
-    #[error("the job's `{0}` is not a number that JSON can hold")]
-    NotANumber(&'static str),
     /// A tenant id of another form.
     #[error("the job's `tenant_id` is {0}")]
     Tenant(#[source] InvalidId),
-    /// A time of another form.
-    #[error("the job's `updated_at` is {0}")]
-    Time(#[source] InvalidTimestamp),
+    /// Neither the job nor the record says when.
+    #[error("the job's `updated_at` is {0}, and the record has no time")]
+    NoTime(Unusable),
     /// An event that cannot be made.
     #[error(transparent)]
     Event(#[from] EventError),
 }
 
-/// The event that `record` announces, if it announces one.
-pub fn event(record: &RawValue) -> Result<Option<Event>, ChangeError> {
-    let record: Record<'_> = serde_json::from_str(record.get()).map_err(ChangeError::NotARecord)?;
-    let Some(name) = transition(&record)? else { return Ok(None) };
-    let image = record.dynamodb.new_image.as_ref().ok_or(ChangeError::MissingImage("NewImage"))?;
-    let job = image.job()?;
-    let recorded_at = match record.dynamodb.approximate_creation_date_time {
-        Some(seconds) => Timestamp::from_unix_millis(millis(seconds)),
-        None => job.updated_at,
-    };
-    let id = EventId::of_record(&record.event_id, recorded_at);
-    Ok(Some(Event::new(id, name, &job)?))
+/// What a record announces.
+#[derive(Debug, Default)]
+pub struct Announcement {
+    /// The event, if the change is one.
+    pub event: Option<Event>,
+    /// What whoever looks after the document pipeline should know.
+    pub warnings: Vec<Warning>,
 }
 
-/// Which event the change from the old to the new image is.
-fn transition(record: &Record<'_>) -> Result<Option<EventName>, ChangeError> {
+/// Something wrong with a job that stops nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// The job changed into a status that nobody knows, so there is no event. In printable characters.
+    UnknownStatus(String),
+    /// The event goes without the attribute.
+    LeftOut(&'static str, Unusable),
+    /// The event has the record's time, for want of the job's `updated_at`.
+    RecordTime(Unusable),
+}
+
+/// Why an attribute cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is not there, or NULL.
+    Missing,
+    /// It should be text.
+    NotText,
+    /// It should be a number.
+    NotANumber,
+    /// A number beyond those that JSON's readers can hold.
+    OutOfRange,
+    /// A text of another form.
+    NotATime,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::NotText => "not text",
+            Self::NotANumber => "not a number",
+            Self::OutOfRange => "not a number that JSON can hold",
+            Self::NotATime => "not an RFC 3339 time with an offset",
+        })
+    }
+}
+
+/// What `record` announces.
+pub fn announcement(record: &RawValue) -> Result<Announcement, ChangeError> {
+    let record: Record<'_> = serde_json::from_str(record.get()).map_err(ChangeError::NotARecord)?;
+    let name = match transition(&record)? {
+        Transition::None => return Ok(Announcement::default()),
+        Transition::Unknown(status) => {
+            let warnings = vec![Warning::UnknownStatus(printable(status))];
+            return Ok(Announcement { event: None, warnings });
+        }
+        Transition::Event(name) => name,
+    };
+    let image = record.dynamodb.new_image.as_ref().ok_or(ChangeError::MissingImage("NewImage"))?;
+    let recorded_at = record
+        .dynamodb
+        .approximate_creation_date_time
+        .map(|seconds| Timestamp::from_unix_millis(millis(seconds)));
+    let mut warnings = Vec::new();
+    let job = image.job(name, recorded_at, &mut warnings)?;
+    let id = EventId::of_record(&record.event_id, recorded_at.unwrap_or(job.updated_at));
+    Ok(Announcement { event: Some(Event::new(id, name, &job)?), warnings })
+}
+
+/// What a change from the old to the new image is.
+enum Transition<'a> {
+    /// No event.
+    None,
+    /// An event.
+    Event(EventName),
+    /// Into a status that nobody knows.
+    Unknown(&'a str),
+}
+
+fn transition<'a>(record: &'a Record<'_>) -> Result<Transition<'a>, ChangeError> {
     let change = &record.dynamodb;
     let old = match record.event_name {
         Kind::Insert => None,
         Kind::Modify => {
-            Some(change.old_image.as_ref().ok_or(ChangeError::MissingImage("OldImage"))?.status()?)
+            Some(change.old_image.as_ref().ok_or(ChangeError::MissingImage("OldImage"))?.status())
         }
-        Kind::Remove => return Ok(None),
+        Kind::Remove => return Ok(Transition::None),
     };
-    let new = change.new_image.as_ref().ok_or(ChangeError::MissingImage("NewImage"))?.status()?;
+    let new = change.new_image.as_ref().ok_or(ChangeError::MissingImage("NewImage"))?.status();
+    if old == Some(new) {
+        return Ok(Transition::None);
+    }
+    let new = new.ok_or(ChangeError::MissingAttribute("status"))?;
     Ok(match (old, JobStatus::from_name(new)) {
-        (None, Some(JobStatus::Queued | JobStatus::Pending)) => Some(EventName::DocumentUploaded),
-        (Some(old), _) if old == new => None,
-        (_, Some(JobStatus::Completed)) => Some(EventName::ProcessingCompleted),
-        (_, Some(JobStatus::Failed)) => Some(EventName::ProcessingFailed),
-        _ => None,
+        (_, None) => Transition::Unknown(new),
+        (None, Some(JobStatus::Queued | JobStatus::Pending)) => {
+            Transition::Event(EventName::DocumentUploaded)
+        }
+        (_, Some(JobStatus::Completed)) => Transition::Event(EventName::ProcessingCompleted),
+        (_, Some(JobStatus::Failed)) => Transition::Event(EventName::ProcessingFailed),
+        (_, Some(JobStatus::Queued | JobStatus::Pending | JobStatus::Processing)) => {
+            Transition::None
+        }
     })
 }
 
@@ -129,22 +201,36 @@ struct Image<'a> {
     updated_at: Option<Attribute<'a>>,
 }
 
-/// A DynamoDB value; one of another type than these two, NULL among them, is both absent.
+/// A DynamoDB value; one of another type than these has none of them.
 #[derive(Deserialize)]
 struct Attribute<'a> {
     #[serde(rename = "S", borrow)]
     text: Option<Cow<'a, str>>,
     #[serde(rename = "N", borrow)]
     number: Option<Cow<'a, str>>,
+    #[serde(rename = "NULL")]
+    null: Option<IgnoredAny>,
 }
 
 impl Image<'_> {
-    fn status(&self) -> Result<&str, ChangeError> {
-        required("status", self.status.as_ref())
+    /// The status, if it is text.
+    fn status(&self) -> Option<&str> {
+        text(self.status.as_ref()).ok()
     }
 
-    fn job(&self) -> Result<Job, ChangeError> {
-        let status = self.status()?;
+    /// The job as event `name` tells of it.
+    fn job(
+        &self,
+        name: EventName,
+        recorded_at: Option<Timestamp>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Job, ChangeError> {
+        let status = required("status", self.status.as_ref())?;
+        let mut optional = Optional { warnings };
+        let updated_at = text(self.updated_at.as_ref())
+            .and_then(|text| Timestamp::parse(text).map_err(|_invalid| Unusable::NotATime));
+        let (completed, failed) =
+            (name == EventName::ProcessingCompleted, name == EventName::ProcessingFailed);
         Ok(Job {
             job_id: required("job_id", self.job_id.as_ref())?.to_owned(),
             document_id: required("document_id", self.document_id.as_ref())?.to_owned(),
@@ -152,43 +238,70 @@ impl Image<'_> {
                 .parse()
                 .map_err(ChangeError::Tenant)?,
             status: JobStatus::from_name(status).ok_or(ChangeError::MissingAttribute("status"))?,
-            processing_time_seconds: number(
-                "processing_time_seconds",
-                self.processing_time_seconds.as_ref(),
-            )?,
-            page_count: number("page_count", self.page_count.as_ref())?,
-            ir_version: text(self.ir_version.as_ref()).map(str::to_owned),
-            error_message: text(self.error_message.as_ref()).map(str::to_owned),
-            updated_at: Timestamp::parse(required("updated_at", self.updated_at.as_ref())?)
-                .map_err(ChangeError::Time)?,
+            processing_time_seconds: completed
+                .then(|| number(self.processing_time_seconds.as_ref()))
+                .and_then(|read| optional.value("processing_time_seconds", read)),
+            page_count: completed
+                .then(|| number(self.page_count.as_ref()))
+                .and_then(|read| optional.value("page_count", read)),
+            ir_version: completed
+                .then(|| text(self.ir_version.as_ref()))
+                .and_then(|read| optional.value("ir_version", read))
+                .map(str::to_owned),
+            error_message: failed
+                .then(|| text(self.error_message.as_ref()))
+                .and_then(|read| optional.value("error_message", read))
+                .map(str::to_owned),
+            updated_at: match (updated_at, recorded_at) {
+                (Ok(updated_at), _) => updated_at,
+                (Err(why), Some(recorded_at)) => {
+                    optional.warnings.push(Warning::RecordTime(why));
+                    recorded_at
+                }
+                (Err(why), None) => return Err(ChangeError::NoTime(why)),
+            },
         })
     }
 }
 
-fn text<'a>(attribute: Option<&'a Attribute<'_>>) -> Option<&'a str> {
-    attribute.and_then(|attribute| attribute.text.as_deref())
+/// Attributes that an event can do without.
+struct Optional<'a> {
+    warnings: &'a mut Vec<Warning>,
+}
+
+impl Optional<'_> {
+    /// What was read of attribute `name`; one that is there and cannot be used is told.
+    fn value<T>(&mut self, name: &'static str, read: Result<T, Unusable>) -> Option<T> {
+        read.inspect_err(|why| {
+            if *why != Unusable::Missing {
+                self.warnings.push(Warning::LeftOut(name, *why));
+            }
+        })
+        .ok()
+    }
+}
+
+fn present<'a, 'b>(attribute: Option<&'a Attribute<'b>>) -> Result<&'a Attribute<'b>, Unusable> {
+    attribute.filter(|attribute| attribute.null.is_none()).ok_or(Unusable::Missing)
+}
+
+fn text<'a>(attribute: Option<&'a Attribute<'_>>) -> Result<&'a str, Unusable> {
+    present(attribute)?.text.as_deref().ok_or(Unusable::NotText)
 }
 
 fn required<'a>(
     name: &'static str,
     attribute: Option<&'a Attribute<'_>>,
 ) -> Result<&'a str, ChangeError> {
-    text(attribute).filter(|text| !text.is_empty()).ok_or(ChangeError::MissingAttribute(name))
+    text(attribute).ok().filter(|text| !text.is_empty()).ok_or(ChangeError::MissingAttribute(name))
 }
 
 /// The digits as DynamoDB wrote them: no float in between that could change them.
-fn number(
-    name: &'static str,
-    attribute: Option<&Attribute<'_>>,
-) -> Result<Option<Box<RawValue>>, ChangeError> {
-    let Some(digits) = attribute.and_then(|attribute| attribute.number.as_deref()) else {
-        return Ok(None);
-    };
-    match serde_json::from_str::<serde_json::Number>(digits) {
-        Ok(_) => RawValue::from_string(digits.to_owned()).ok().map(Some),
-        Err(_) => None,
-    }
-    .ok_or(ChangeError::NotANumber(name))
+fn number(attribute: Option<&Attribute<'_>>) -> Result<Box<RawValue>, Unusable> {
+    let digits = present(attribute)?.number.as_deref().ok_or(Unusable::NotANumber)?;
+    serde_json::from_str::<serde_json::Number>(digits)
+        .and_then(|_| RawValue::from_string(digits.to_owned()))
+        .map_err(|_error| Unusable::OutOfRange)
 }
 
 #[cfg(test)]
@@ -230,12 +343,25 @@ mod tests {
         })
     }
 
-    fn read(record: &Value) -> Result<Option<Event>, ChangeError> {
-        event(&serde_json::value::to_raw_value(record).unwrap())
+    fn read(record: &Value) -> Result<Announcement, ChangeError> {
+        announcement(&serde_json::value::to_raw_value(record).unwrap())
+    }
+
+    fn event(record: &Value) -> Event {
+        read(record).unwrap().event.unwrap()
     }
 
     fn name(kind: &str, old: Option<&str>, new: Option<&str>) -> Option<&'static str> {
-        read(&record(kind, old, new)).unwrap().map(|event| event.name.as_str())
+        read(&record(kind, old, new)).unwrap().event.map(|event| event.name.as_str())
+    }
+
+    /// The record of a job that was inserted as `status` with other values in some attributes.
+    fn inserted(status: &str, attributes: &[(&str, Value)]) -> Value {
+        let mut image = image(status);
+        for (attribute, value) in attributes {
+            image[*attribute] = value.clone();
+        }
+        record_of("INSERT", None, Some(image))
     }
 
     #[test]
@@ -257,6 +383,9 @@ mod tests {
             ("MODIFY", Some("queued"), Some("processing"), None),
             ("MODIFY", Some("processing"), Some("queued"), None),
             ("MODIFY", Some("queued"), Some("archived"), None),
+            ("MODIFY", Some("archived"), Some("completed"), completed),
+            ("MODIFY", Some("FAILED"), Some("failed"), failed),
+            ("INSERT", None, Some("QUEUED"), None),
             ("REMOVE", Some("completed"), None, None),
         ] {
             assert_eq!(name(kind, old, new), expected, "{kind} {old:?} {new:?}");
@@ -264,33 +393,131 @@ mod tests {
     }
 
     #[test]
+    fn a_transition_into_a_status_that_nobody_knows_is_told_once() {
+        let told = |kind, old, new| read(&record(kind, old, new)).unwrap().warnings;
+        let unknown = |status: &str| vec![Warning::UnknownStatus(status.to_owned())];
+        for status in ["QUEUED", "complete", "archived", ""] {
+            assert_eq!(told("INSERT", None, Some(status)), unknown(status));
+            assert_eq!(told("MODIFY", Some("processing"), Some(status)), unknown(status));
+            assert_eq!(told("MODIFY", Some(status), Some(status)), []);
+            assert_eq!(told("MODIFY", Some(status), Some("processing")), []);
+        }
+        assert_eq!(told("INSERT", None, Some("\u{1b}[2J")), unknown("␛[2J"));
+    }
+
+    #[test]
+    fn a_job_whose_old_status_cannot_be_read_is_judged_by_its_new_one() {
+        for status in [Value::Null, json!({"N": "1"}), json!({"NULL": true})] {
+            let mut old = image("processing");
+            old["status"] = status;
+            let change = |new| read(&record_of("MODIFY", Some(old.clone()), Some(new)));
+            let completed = change(image("completed")).unwrap().event.unwrap();
+            assert_eq!(completed.name, EventName::ProcessingCompleted);
+            assert!(change(old.clone()).unwrap().event.is_none());
+        }
+    }
+
+    #[test]
+    fn a_job_that_gets_a_status_that_is_not_text_is_a_fault() {
+        for status in [Value::Null, json!({"N": "1"}), json!({"NULL": true})] {
+            let mut new = image("completed");
+            new["status"] = status;
+            let inserted = read(&record_of("INSERT", None, Some(new.clone())));
+            let changed = read(&record_of("MODIFY", Some(image("processing")), Some(new)));
+            for result in [inserted, changed] {
+                assert!(matches!(result, Err(ChangeError::MissingAttribute("status"))));
+            }
+        }
+    }
+
+    #[test]
     fn numbers_keep_the_digits_that_dynamodb_wrote() {
-        let event = read(&record("INSERT", None, Some("completed"))).unwrap().unwrap();
+        let event = event(&record("INSERT", None, Some("completed")));
         assert!(event.body.get().contains(r#""processing_time_seconds":45.20,"page_count":12"#));
     }
 
     #[test]
     fn a_record_read_twice_is_the_same_event() {
-        let record = record("INSERT", None, Some("queued"));
-        let (first, second) = (read(&record).unwrap().unwrap(), read(&record).unwrap().unwrap());
-        assert_eq!((first.id, first.body.get()), (second.id, second.body.get()));
+        let without_time = inserted("queued", &[("updated_at", Value::Null)]);
+        for record in [record("INSERT", None, Some("queued")), without_time] {
+            let (first, second) = (event(&record), event(&record));
+            assert_eq!((first.id, first.body.get()), (second.id, second.body.get()));
+        }
+    }
+
+    #[test]
+    fn an_event_without_a_readable_time_of_its_own_has_the_records_in_whole_seconds() {
+        for (value, why) in [
+            (Value::Null, Unusable::Missing),
+            (json!({"NULL": true}), Unusable::Missing),
+            (json!({"N": "1764757800"}), Unusable::NotText),
+            (json!({"M": {}}), Unusable::NotText),
+            (json!({"S": ""}), Unusable::NotATime),
+            (json!({"S": "yesterday"}), Unusable::NotATime),
+            (json!({"S": "2025-12-03T10:30:47"}), Unusable::NotATime),
+            (json!({"S": "2025-12-03 10:30:47"}), Unusable::NotATime),
+            (json!({"S": "0000-01-01T00:00:00+01:00"}), Unusable::NotATime),
+        ] {
+            let mut record = inserted("completed", &[("updated_at", value.clone())]);
+            record["dynamodb"]["ApproximateCreationDateTime"] = json!(1_764_757_900.75);
+            let Announcement { event, warnings } = read(&record).unwrap();
+            let event = event.unwrap();
+            assert_eq!(warnings, [Warning::RecordTime(why)], "{value}");
+            assert_eq!(event.occurred_at.to_string(), "2025-12-03T10:31:40Z");
+            assert!(event.body.get().contains(r#""timestamp":"2025-12-03T10:31:40Z""#));
+
+            record["dynamodb"]["ApproximateCreationDateTime"] = Value::Null;
+            assert!(matches!(read(&record), Err(ChangeError::NoTime(it)) if it == why), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_of_another_type_costs_itself_and_a_warning() {
+        let list = json!({"L": []});
+        for (status, attribute, value, why) in [
+            ("completed", "page_count", json!({"S": "12"}), Unusable::NotANumber),
+            ("completed", "processing_time_seconds", list.clone(), Unusable::NotANumber),
+            ("completed", "page_count", json!({"N": "1E+400"}), Unusable::OutOfRange),
+            ("completed", "page_count", json!({"N": "many"}), Unusable::OutOfRange),
+            ("completed", "ir_version", json!({"N": "1"}), Unusable::NotText),
+            ("failed", "error_message", json!({"BOOL": true}), Unusable::NotText),
+            ("failed", "error_message", list, Unusable::NotText),
+        ] {
+            let Announcement { event, warnings } =
+                read(&inserted(status, &[(attribute, value)])).unwrap();
+            assert_eq!(warnings, [Warning::LeftOut(attribute, why)]);
+            let body = event.unwrap().body;
+            let default = r#""error_message":"Document processing failed""#;
+            assert_eq!(body.get().contains(attribute), attribute == "error_message");
+            assert_eq!(body.get().contains(default), attribute == "error_message");
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_is_absent_null_or_of_no_matter_to_the_event_is_no_warning() {
+        let null = json!({"NULL": true});
+        for (status, attribute, value) in [
+            ("completed", "page_count", Value::Null),
+            ("completed", "page_count", null.clone()),
+            ("completed", "error_message", json!({"N": "1"})),
+            ("failed", "error_message", null),
+            ("failed", "page_count", json!({"S": "12"})),
+            ("queued", "page_count", json!({"S": "12"})),
+        ] {
+            let told = read(&inserted(status, &[(attribute, value)])).unwrap().warnings;
+            assert_eq!(told, [], "{status} {attribute}");
+        }
     }
 
     #[test]
     fn a_record_that_cannot_be_understood_says_what_is_wrong() {
-        let broken = |attribute: &str, value: Value| {
-            let mut image = image("completed");
-            image[attribute] = value;
-            read(&record_of("INSERT", None, Some(image))).unwrap_err().to_string()
-        };
         for (attribute, value, reason) in [
             ("document_id", Value::Null, "`document_id`"),
+            ("document_id", json!({"S": ""}), "`document_id`"),
             ("job_id", json!({"N": "1"}), "`job_id`"),
             ("tenant_id", json!({"S": "acme"}), "not a UUID"),
-            ("updated_at", json!({"S": "yesterday"}), "not an RFC 3339 time"),
-            ("page_count", json!({"N": "many"}), "`page_count`"),
         ] {
-            let said = broken(attribute, value);
+            let said = read(&inserted("completed", &[(attribute, value)])).unwrap_err().to_string();
             assert!(said.contains(reason), "{said}");
         }
     }

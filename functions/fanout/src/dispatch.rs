@@ -8,18 +8,20 @@ use std::collections::{BTreeSet, HashMap};
 use aws_types::SdkConfig;
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
-use tracing::error;
+use tracing::{error, warn};
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
 use webhooks::event::Event;
-use webhooks::fault::PipelineFault;
+use webhooks::fault::{Origin, PipelineFault};
 use webhooks::id::TenantId;
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
 use webhooks::store::{StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
 
 use crate::config::Config;
+use crate::subject::Subject;
 
 /// Queries under way at once.
 const CONCURRENT_QUERIES: usize = 10;
@@ -34,8 +36,8 @@ pub enum Task {
     Nothing,
     /// It announces an event.
     Deliver(Event),
-    /// It cannot be understood.
-    Park(PipelineFault),
+    /// It cannot be understood, for this reason.
+    Park(String),
 }
 
 /// How a batch went.
@@ -65,7 +67,15 @@ type Subscribers = Result<Vec<Result<Webhook, StoreError>>, String>;
 struct Plan {
     record: usize,
     deliveries: Vec<OutgoingMessage>,
-    faults: Vec<PipelineFault>,
+    faults: Vec<Fault>,
+}
+
+/// What is to be parked: a record, or one delivery of its event.
+struct Fault {
+    /// The record's place in the batch.
+    record: usize,
+    reason: String,
+    text: String,
 }
 
 impl Dispatcher {
@@ -80,28 +90,33 @@ impl Dispatcher {
         }
     }
 
-    /// Dispatches `tasks`, one per record and in the records' order; begins nothing after
-    /// `last_call_at`.
-    pub async fn dispatch(&self, tasks: Vec<Task>, last_call_at: Instant) -> Report {
+    /// Dispatches `tasks`, one for each of `records` and in their order; begins nothing after `last_call_at`.
+    pub async fn dispatch(
+        &self,
+        records: &[&RawValue],
+        tasks: Vec<Task>,
+        last_call_at: Instant,
+    ) -> Report {
         let mut report = Report::default();
         let subscribers = self.subscribers(&tasks, last_call_at).await;
         let mut wave: Vec<Plan> = Vec::new();
         let mut unplanned = None;
         for (record, task) in tasks.into_iter().enumerate() {
-            let Ok(plan) = plan(record, task, &subscribers) else {
+            let Ok(plan) = plan(record, records[record], task, &subscribers) else {
                 unplanned = Some(record);
                 break;
             };
             wave.push(plan);
             if wave.iter().map(|plan| plan.deliveries.len()).sum::<usize>() >= WAVE_MESSAGES {
                 report.first_failure =
-                    self.send(std::mem::take(&mut wave), last_call_at, &mut report).await;
+                    self.send(records, std::mem::take(&mut wave), last_call_at, &mut report).await;
                 if report.first_failure.is_some() {
                     return report;
                 }
             }
         }
-        report.first_failure = self.send(wave, last_call_at, &mut report).await.or(unplanned);
+        report.first_failure =
+            self.send(records, wave, last_call_at, &mut report).await.or(unplanned);
         report
     }
 
@@ -137,6 +152,7 @@ impl Dispatcher {
     /// Sends all messages of a wave; the answer is the first record that failed, if one did.
     async fn send(
         &self,
+        records: &[&RawValue],
         wave: Vec<Plan>,
         last_call_at: Instant,
         report: &mut Report,
@@ -151,7 +167,7 @@ impl Dispatcher {
         let mut owners = Vec::new();
         let mut messages = Vec::new();
         for plan in wave {
-            faults.extend(plan.faults.into_iter().map(|fault| (plan.record, fault)));
+            faults.extend(plan.faults);
             owners.extend(plan.deliveries.iter().map(|_| plan.record));
             messages.extend(plan.deliveries);
         }
@@ -160,9 +176,8 @@ impl Dispatcher {
             match result {
                 Ok(()) => report.deliveries += 1,
                 Err(refused @ SendError::Refused(_)) => {
-                    let reason = refused.to_string();
-                    let fault = PipelineFault { source: "fanout", reason, record: message.body };
-                    faults.push((record, fault));
+                    let (reason, text) = (refused.to_string(), message.body.into());
+                    faults.push(Fault { record, reason, text });
                 }
                 Err(unavailable @ SendError::Unavailable(_)) => {
                     error!(record.index = record, error = %unavailable, "cannot queue a delivery");
@@ -170,28 +185,36 @@ impl Dispatcher {
                 }
             }
         }
-        self.park(faults, last_call_at, report, &mut failed).await;
+        self.park(records, faults, last_call_at, report, &mut failed).await;
         failed.first().copied()
     }
 
     async fn park(
         &self,
-        faults: Vec<(usize, PipelineFault)>,
+        records: &[&RawValue],
+        faults: Vec<Fault>,
         last_call_at: Instant,
         report: &mut Report,
         failed: &mut BTreeSet<usize>,
     ) {
-        for (record, fault) in &faults {
-            error!(
-                record.index = record,
-                reason = fault.reason,
-                "a record is parked in PipelineFaults"
-            );
-        }
-        let (owners, messages): (Vec<usize>, Vec<OutgoingMessage>) =
-            faults.into_iter().map(|(record, fault)| (record, fault.into_message())).unzip();
-        let results = self.faults.send_all(&messages, last_call_at).await;
-        for (record, result) in owners.into_iter().zip(results) {
+        let (places, faults): (Vec<usize>, Vec<PipelineFault>) = faults
+            .into_iter()
+            .map(|Fault { record, reason, text }| {
+                let Subject { sequence_number, job_id, tenant_id } = Subject::of(records[record]);
+                let origin = Origin::Fanout { sequence_number };
+                let fault = PipelineFault::new(origin, &reason, text);
+                error!(
+                    record.index = record,
+                    job.id = job_id,
+                    tenant.id = tenant_id,
+                    reason = fault.reason(),
+                    "a record is parked in PipelineFaults"
+                );
+                (record, fault)
+            })
+            .unzip();
+        let results = self.send_faults(&faults, last_call_at).await;
+        for (record, result) in places.into_iter().zip(results) {
             match result {
                 Ok(()) => report.faults += 1,
                 Err(error) => {
@@ -201,6 +224,33 @@ impl Dispatcher {
             }
         }
     }
+
+    /// Sends faults, and in place of each that the queue refuses its placeholder.
+    async fn send_faults(
+        &self,
+        faults: &[PipelineFault],
+        last_call_at: Instant,
+    ) -> Vec<Result<(), SendError>> {
+        let messages: Vec<_> = faults.iter().map(PipelineFault::message).collect();
+        let mut results = self.faults.send_all(&messages, last_call_at).await;
+        let (refused, placeholders): (Vec<usize>, Vec<OutgoingMessage>) = results
+            .iter()
+            .zip(faults)
+            .enumerate()
+            .filter_map(|(at, (result, fault))| match result {
+                Err(error @ SendError::Refused(_)) => {
+                    warn!(%error, reason = fault.reason(), "a placeholder is parked without the record");
+                    Some((at, fault.placeholder()))
+                }
+                _ => None,
+            })
+            .unzip();
+        let replaced = self.faults.send_all(&placeholders, last_call_at).await;
+        for (at, result) in refused.into_iter().zip(replaced) {
+            results[at] = result;
+        }
+        results
+    }
 }
 
 /// The tenant's webhooks could not be read, which is already logged.
@@ -209,23 +259,26 @@ struct Unknown;
 /// What follows from one record.
 fn plan(
     record: usize,
+    text: &RawValue,
     task: Task,
     subscribers: &HashMap<TenantId, Subscribers>,
 ) -> Result<Plan, Unknown> {
     let mut plan = Plan { record, ..Plan::default() };
     match task {
         Task::Nothing => {}
-        Task::Park(fault) => plan.faults.push(fault),
+        Task::Park(reason) => {
+            plan.faults.push(Fault { record, reason, text: text.get().to_owned() });
+        }
         Task::Deliver(event) => {
             let Some(Ok(webhooks)) = subscribers.get(&event.tenant_id) else { return Err(Unknown) };
             for webhook in webhooks {
                 match webhook {
                     Ok(webhook) if webhook.wants(event.name) => match message(&event, webhook) {
                         Ok(message) => plan.deliveries.push(message),
-                        Err(error) => plan.faults.push(fault(&event, &error)),
+                        Err(error) => plan.faults.push(fault(record, &event, &error)),
                     },
                     Ok(_) => {}
-                    Err(error) => plan.faults.push(fault(&event, error)),
+                    Err(error) => plan.faults.push(fault(record, &event, error)),
                 }
             }
         }
@@ -234,13 +287,12 @@ fn plan(
 }
 
 fn message(event: &Event, webhook: &Webhook) -> Result<OutgoingMessage, serde_json::Error> {
-    Ok(OutgoingMessage {
-        body: DeliveryMessage::new(event, webhook.id).to_json()?,
-        group: Some(webhook.id.to_string()),
-        ..OutgoingMessage::default()
-    })
+    let body = DeliveryMessage::new(event, webhook.id).to_json()?;
+    // By tenant and not by webhook: a tenant can have many webhooks, each of them below what SQS takes for
+    // noisy.
+    Ok(OutgoingMessage { group: Some(event.tenant_id), ..OutgoingMessage::new(body) })
 }
 
-fn fault(event: &Event, error: &dyn std::error::Error) -> PipelineFault {
-    PipelineFault { source: "fanout", reason: chain(error), record: event.body.get().to_owned() }
+fn fault(record: usize, event: &Event, error: &dyn std::error::Error) -> Fault {
+    Fault { record, reason: chain(error), text: event.body.get().to_owned() }
 }

@@ -3,26 +3,27 @@
 //! The rule: a record is acknowledged only when all its messages are queued, or when it is parked in
 //! `PipelineFaults` with the reason. Whatever else happens, the stream is asked for it again.
 //!
-//! [`change`] says what a record means, [`dispatch`] queues what follows from it, and this file walks
-//! the batch.
+//! [`change`] says what a record means, [`dispatch`] queues what follows from it, [`subject`] is what the log
+//! calls a record by, and this file walks the batch.
 
 pub mod change;
 pub mod config;
 pub mod dispatch;
+pub mod subject;
 
 use std::panic;
 use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::{debug, warn};
 use webhooks::aws;
 use webhooks::batch::{Batch, BatchResponse, done_by};
-use webhooks::fault::PipelineFault;
 
+use crate::change::{Announcement, Warning};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Task};
+use crate::subject::Subject;
 
 /// What is kept of an invocation's time for answering.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
@@ -63,7 +64,7 @@ impl Fanout {
         let records = batch.records;
 
         let tasks = records.iter().map(|record| isolated_task(record)).collect();
-        let report = self.dispatcher.dispatch(tasks, last_call_at).await;
+        let report = self.dispatcher.dispatch(&records, tasks, last_call_at).await;
         // Told at debug level: for changes that come singly a line each would cost as much as the rest of
         // fanout, and whatever is parked or fails has a line of its own.
         debug!(
@@ -75,7 +76,8 @@ impl Fanout {
 
         let mut response = BatchResponse::default();
         if let Some(failed) = report.first_failure {
-            let sequence_number = sequence_number(records[failed]).ok_or(FanoutError::Unnamed)?;
+            let sequence_number =
+                Subject::of(records[failed]).sequence_number.ok_or(FanoutError::Unnamed)?;
             warn!(record.index = failed, "the batch is to be given again from here");
             // Lambda gives the batch again from the lowest number, so one says it all.
             response.add_failure(sequence_number);
@@ -86,38 +88,42 @@ impl Fanout {
 
 /// What is to be done about one record.
 fn task(record: &RawValue) -> Task {
-    match change::event(record) {
-        Ok(Some(event)) => Task::Deliver(event),
-        Ok(None) => Task::Nothing,
-        Err(error) => Task::Park(PipelineFault {
-            source: "fanout",
-            reason: error.to_string(),
-            record: record.get().to_owned(),
-        }),
+    match change::announcement(record) {
+        Ok(Announcement { event, warnings }) => {
+            for warning in warnings {
+                log(&warning, record);
+            }
+            event.map_or(Task::Nothing, Task::Deliver)
+        }
+        Err(error) => Task::Park(error.to_string()),
     }
 }
 
 /// The same, with a bug that one record brings out costing that record alone.
 fn isolated_task(record: &RawValue) -> Task {
     panic::catch_unwind(|| task(record)).unwrap_or_else(|_on_standard_error| {
-        Task::Park(PipelineFault {
-            source: "fanout",
-            reason: "an internal error: see the log".to_owned(),
-            record: record.get().to_owned(),
-        })
+        Task::Park("an internal error: see the log".to_owned())
     })
 }
 
-/// Read apart from the rest of the record, which may be what is wrong with it.
-fn sequence_number(record: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Record {
-        dynamodb: Change,
+fn log(warning: &Warning, record: &RawValue) {
+    let Subject { job_id, tenant_id, .. } = Subject::of(record);
+    macro_rules! line {
+        ($($field:tt)*) => { warn!(job.id = job_id, tenant.id = tenant_id, $($field)*) };
     }
-    #[derive(Deserialize)]
-    struct Change {
-        #[serde(rename = "SequenceNumber")]
-        sequence_number: String,
+    match warning {
+        Warning::UnknownStatus(status) => {
+            line!(job.status = status, "a job's new status is unknown, so there is no event");
+        }
+        Warning::LeftOut(attribute, reason) => {
+            line!(job.attribute = attribute, %reason, "an attribute of a job is left out of its event");
+        }
+        Warning::RecordTime(reason) => {
+            line!(
+                job.attribute = "updated_at",
+                %reason,
+                "a job's time cannot be read, so its event has the time of the stream record"
+            );
+        }
     }
-    serde_json::from_str::<Record>(record.get()).ok().map(|record| record.dynamodb.sequence_number)
 }

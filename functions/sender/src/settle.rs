@@ -1,14 +1,17 @@
 //! Carrying out a step: what the queues are told about one message.
 //!
-//! The rule: a message is acknowledged only when whatever takes its place is queued.
+//! The rule: a message is acknowledged only when whatever takes its place is queued. What a queue refuses is a
+//! fault of ours, and parked: to come back would only have it posted and refused again.
 
 use std::time::Duration;
 
-use tracing::error;
-use webhooks::aws::{AwsError, chain};
+use tracing::{error, warn};
+use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
-use webhooks::fault::PipelineFault;
-use webhooks::queue::{OutgoingMessage, Queue};
+use webhooks::fault::{Origin, PipelineFault};
+use webhooks::message::MessageJson;
+use webhooks::queue::{OutgoingMessage, Queue, SendError};
+use webhooks::text::printable;
 
 use crate::received::{Received, Unreadable};
 use crate::step::{MAX_RECEIVES, Step};
@@ -51,34 +54,41 @@ impl Queues {
             Step::Acknowledge => return true,
             Step::RetryAfter(delay) => return self.hide(received, delay).await,
             Step::Redrive => return self.hide(received, Duration::ZERO).await,
-            Step::DeadLetter => self.dead_letter(message, why).await,
+            Step::DeadLetter => match self.dead_letter(message, &why).await {
+                Err(refused @ SendError::Refused(_)) => {
+                    let reason =
+                        format!("as a dead letter, {refused}; it was one for: {}", why.reason);
+                    self.park(received, &reason, text(message)).await
+                }
+                sent => sent,
+            },
             Step::Replace { attempts, delay, blocked_since } => {
                 let copy = message.carrying(attempts, blocked_since);
                 match self.send_copy(&copy, delay).await {
                     // Only hidden, it would go to the tenant's dead letters after its last receive.
-                    Err(error) if received.receive_count >= MAX_RECEIVES => {
-                        let reason = format!("a copy cannot be queued: {}", chain(&error));
-                        self.park(reason, text(message)).await
+                    Err(error) if is_final(&error, received) => {
+                        let reason = format!("a copy cannot be queued: {error}");
+                        self.park(received, &reason, text(message)).await
                     }
                     sent => sent,
                 }
             }
-            Step::Fault => self.park(why.reason, text(message)).await,
+            Step::Fault => self.park(received, &why.reason, text(message)).await,
         };
         self.acknowledge_if(sent, received).await
     }
 
     /// Parks a message that asks for no delivery; whether it may be acknowledged.
     pub async fn settle_unreadable(&self, received: &Received, unreadable: &Unreadable) -> bool {
-        let sent = self.park(unreadable.reason.clone(), unreadable.text.clone()).await;
+        let sent = self.park(received, &unreadable.reason, unreadable.text.clone()).await;
         self.acknowledge_if(sent, received).await
     }
 
-    async fn acknowledge_if(&self, sent: Result<(), AwsError>, received: &Received) -> bool {
+    async fn acknowledge_if(&self, sent: Result<(), SendError>, received: &Received) -> bool {
         match sent {
             Ok(()) => true,
             Err(error) => {
-                error!(message.id = received.message_id, error = %chain(&error), "cannot move a message on");
+                error!(message.id = received.message_id, %error, "cannot move a message on");
                 self.hide(received, UNSETTLED_DELAY).await
             }
         }
@@ -93,45 +103,70 @@ impl Queues {
         false
     }
 
-    async fn send_copy(&self, copy: &DeliveryMessage, delay: Duration) -> Result<(), AwsError> {
-        let message = OutgoingMessage { delay, ..outgoing(copy) };
-        self.deliveries.send(message).await
+    async fn send_copy(&self, copy: &DeliveryMessage, delay: Duration) -> Result<(), SendError> {
+        self.deliveries.send(OutgoingMessage { delay, ..outgoing(copy) }).await
     }
 
     async fn dead_letter(
         &self,
         message: &DeliveryMessage,
-        why: DeadLetterReason,
-    ) -> Result<(), AwsError> {
+        why: &DeadLetterReason,
+    ) -> Result<(), SendError> {
         let status_code = why.status_code.map(|code| code.to_string()).unwrap_or_default();
         let attributes = vec![
-            ("reason", why.reason),
-            ("status_code", status_code),
-            ("attempts", why.attempts.to_string()),
-            ("delivery_id", message.delivery_id.to_string()),
-            ("event_id", message.event_id.to_string()),
-            ("event", message.event.to_string()),
-            ("webhook_config_id", message.webhook_config_id.to_string()),
-            ("tenant_id", message.tenant_id.to_string()),
+            ("reason", printable(&why.reason).into()),
+            ("status_code", status_code.into()),
+            ("attempts", why.attempts.to_string().into()),
+            ("delivery_id", message.delivery_id.to_string().into()),
+            ("event_id", message.event_id.to_string().into()),
+            ("event", message.event.as_str().into()),
+            ("webhook_config_id", message.webhook_config_id.to_string().into()),
+            ("tenant_id", message.tenant_id.to_string().into()),
         ];
         self.dead_letters.send(OutgoingMessage { attributes, ..outgoing(message) }).await
     }
 
-    async fn park(&self, reason: String, record: String) -> Result<(), AwsError> {
-        error!(reason, "a message is parked in PipelineFaults");
-        let fault = PipelineFault { source: "sender", reason, record };
-        self.faults.send(fault.into_message()).await
+    /// Parks `record`, or where the queue refuses that its placeholder.
+    async fn park(
+        &self,
+        received: &Received,
+        reason: &str,
+        record: String,
+    ) -> Result<(), SendError> {
+        let message_id = received.message_id.clone();
+        let fault = PipelineFault::new(Origin::Sender { message_id }, reason, record);
+        let message = received.content.as_ref().ok();
+        error!(
+            message.id = received.message_id,
+            delivery.id = message.map(|it| tracing::field::display(it.delivery_id)),
+            webhook.id = message.map(|it| tracing::field::display(it.webhook_config_id)),
+            tenant.id = message.map(|it| tracing::field::display(it.tenant_id)),
+            reason = fault.reason(),
+            "a message is parked in PipelineFaults"
+        );
+        match self.faults.send(fault.message()).await {
+            Err(error @ SendError::Refused(_)) => {
+                warn!(message.id = received.message_id, %error, "a placeholder is parked without the message");
+                self.faults.send(fault.placeholder()).await
+            }
+            sent => sent,
+        }
     }
+}
+
+/// Whether to receive the message once more would not help.
+fn is_final(error: &SendError, received: &Received) -> bool {
+    matches!(error, SendError::Refused(_)) || received.receive_count >= MAX_RECEIVES
 }
 
 fn outgoing(message: &DeliveryMessage) -> OutgoingMessage {
-    OutgoingMessage {
-        body: text(message),
-        group: Some(message.webhook_config_id.to_string()),
-        ..OutgoingMessage::default()
-    }
+    OutgoingMessage { group: Some(message.tenant_id), ..OutgoingMessage::new(json(message)) }
 }
 
 fn text(message: &DeliveryMessage) -> String {
+    json(message).into()
+}
+
+fn json(message: &DeliveryMessage) -> MessageJson {
     message.to_json().expect("a message that was read from JSON can be written as JSON")
 }
