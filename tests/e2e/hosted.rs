@@ -13,4 +13,6 @@ pub mod runtime_api;
 mod api;
 mod cost;
 mod fanout;
+mod journey;
+mod refused;
 mod sender;

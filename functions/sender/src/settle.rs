@@ -57,7 +57,7 @@ impl Queues {
             Step::DeadLetter => match self.dead_letter(message, &why).await {
                 Err(refused @ SendError::Refused(_)) => {
                     let reason =
-                        format!("as a dead letter, {refused}; it was one for: {}", why.reason);
+                        format!("a dead letter cannot be queued: {refused} ({})", why.reason);
                     self.park(received, &reason, text(message)).await
                 }
                 sent => sent,

@@ -1,7 +1,10 @@
 //! An AWS of the test's own: DynamoDB, SQS and Secrets Manager over their JSON protocols.
 //!
-//! The rule: it answers as AWS does, from the rows and secrets it is given, until a rule of the test's
-//! says otherwise for one operation. It keeps what it was asked apart from what it took on.
+//! The rule: it answers as AWS does, from the rows and secrets it is given, and refuses what AWS refuses
+//! ([`refusals`]), until a rule of the test's says otherwise for one operation. It keeps what it was asked
+//! apart from what it took on.
+
+pub mod refusals;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -243,9 +246,18 @@ impl Account {
                 json!({"Responses": {"WebhookConfigs": self.rows_at(keys.map_or(&[], Vec::as_slice))}})
             }
             "BatchWriteItem" => json!({"UnprocessedItems": {}}),
+            "UpdateItem" if refusals::overlaps(input) => {
+                return Reply::Refused("ValidationException");
+            }
             "UpdateItem" | "ChangeMessageVisibility" => json!({}),
-            "SendMessage" => json!({"MessageId": "m", "MD5OfMessageBody": ""}),
-            "SendMessageBatch" => sent_but(input, false, |_| false),
+            "SendMessage" => match refusals::of_message(input) {
+                Some(code) => return Reply::Refused(code),
+                None => json!({"MessageId": "m", "MD5OfMessageBody": ""}),
+            },
+            "SendMessageBatch" => match refusals::of_batch(input) {
+                Some(code) => return Reply::Refused(code),
+                None => sent_but(input, false, |_| false),
+            },
             "GetSecretValue" => {
                 let version = input["VersionId"].as_str().unwrap_or_default();
                 match self.secrets.get(version) {
@@ -275,7 +287,7 @@ impl Account {
             "SendMessage" => self.queued.push((url.to_owned(), queued(input))),
             "SendMessageBatch" => {
                 let sent = answer["Successful"].as_array().map_or(&[][..], Vec::as_slice);
-                for entry in input["Entries"].as_array().map_or(&[][..], Vec::as_slice) {
+                for entry in entries(input) {
                     if sent.iter().any(|it| it["Id"] == entry["Id"]) {
                         self.queued.push((url.to_owned(), queued(entry)));
                     }
@@ -286,19 +298,33 @@ impl Account {
     }
 }
 
-/// The answer to a `SendMessageBatch` that takes every entry but those whose body `is_refused`.
+/// The answer to a `SendMessageBatch` that takes every entry but those whose body `is_refused`, and those that
+/// AWS refuses.
 pub fn sent_but(input: &Value, sender_fault: bool, is_refused: impl Fn(&str) -> bool) -> Value {
-    let entries = input["Entries"].as_array().map_or(&[][..], Vec::as_slice);
-    let refused = |entry: &&Value| is_refused(entry["MessageBody"].as_str().unwrap_or_default());
-    let (failed, sent): (Vec<_>, Vec<_>) = entries.iter().partition(refused);
-    let code = if sender_fault { "InvalidMessageContents" } else { "InternalError" };
-    let failed = failed.iter().map(
-        |entry| json!({"Id": entry["Id"], "SenderFault": sender_fault, "Code": code, "Message": "told"}),
-    );
-    let sent = sent
-        .iter()
-        .map(|entry| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));
-    json!({"Successful": sent.collect::<Vec<_>>(), "Failed": failed.collect::<Vec<_>>()})
+    let told = if sender_fault { "InvalidMessageContents" } else { "InternalError" };
+    let (mut sent, mut failed) = (Vec::new(), Vec::new());
+    for entry in entries(input) {
+        let refusal = match refusals::of_message(entry) {
+            Some(code) => Some((code, true)),
+            None if is_refused(entry["MessageBody"].as_str().unwrap_or_default()) => {
+                Some((told, sender_fault))
+            }
+            None => None,
+        };
+        let id = &entry["Id"];
+        match refusal {
+            None => sent.push(json!({"Id": id, "MessageId": "m", "MD5OfMessageBody": ""})),
+            Some((code, sender_fault)) => failed.push(
+                json!({"Id": id, "SenderFault": sender_fault, "Code": code, "Message": "refused"}),
+            ),
+        }
+    }
+    json!({"Successful": sent, "Failed": failed})
+}
+
+/// The entries of a `SendMessageBatch`.
+fn entries(input: &Value) -> &[Value] {
+    input["Entries"].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn queued(message: &Value) -> Queued {

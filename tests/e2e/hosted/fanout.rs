@@ -1,5 +1,7 @@
 //! Fanout when the queue or the table fails it, and when a record makes no sense.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
 
@@ -40,6 +42,16 @@ fn documents(messages: &[Queued]) -> Vec<usize> {
     (0..100)
         .filter(|&it| messages.iter().any(|queued| queued.body.contains(&document(it))))
         .collect()
+}
+
+/// The message that the queue has taken.
+fn read(queued: &Queued) -> DeliveryMessage {
+    serde_json::from_str(&queued.body).expect("it is a delivery message")
+}
+
+/// The webhook that each message is for.
+fn webhooks_of(messages: &[Queued]) -> Vec<String> {
+    messages.iter().map(|queued| read(queued).webhook_config_id.to_string()).collect()
 }
 
 /// The record or message that a fault holds, and the reason.
@@ -116,6 +128,7 @@ async fn a_poison_record_among_ten_good_ones_is_parked_with_its_reason_and_the_o
         (job_change_with(10, "completed", json!({"document_id": null})), "`document_id`"),
         (job_change_with(10, "queued", json!({"tenant_id": "acme"})), "not a UUID"),
         (job_change_with(10, "completed", json!({"ir_version": "x".repeat(70_000)})), "65536"),
+        (job_change_with(10, "completed", json!({"status": null})), "`status`"),
         (json!({"eventID": "1", "dynamodb": {"SequenceNumber": "10"}}), "not a DynamoDB stream"),
     ];
     for (poison, reason) in poisons {
@@ -165,14 +178,11 @@ async fn a_record_that_is_read_twice_makes_the_same_messages_byte_for_byte() {
         let fanout = Hosted::start("fanout", &aws.environment()).await;
         dispatch(&fanout, &ten()).await;
     }
-    let mut bodies: Vec<_> = aws.queued(DELIVERIES).into_iter().map(|queued| queued.body).collect();
-    assert_eq!(bodies.len(), 40);
-    let (first, second) = bodies.split_at_mut(20);
-    // Each time they are sent in parallel, in whatever order.
-    first.sort_unstable();
-    second.sort_unstable();
-    let different: Vec<_> = first.iter().zip(second).filter(|(one, two)| one != two).collect();
-    assert!(different.is_empty(), "{} differ, {:?} first", different.len(), different[0]);
+    let bodies: Vec<_> = aws.queued(DELIVERIES).into_iter().map(|queued| queued.body).collect();
+    // Batches are under way together, and arrive in any order.
+    let [first, second] = [&bodies[..20], &bodies[20..]].map(BTreeSet::from_iter);
+    assert_eq!((bodies.len(), first.len()), (40, 20));
+    assert_eq!(first.symmetric_difference(&second).collect::<Vec<_>>(), [&&""; 0]);
 }
 
 #[tokio::test]
@@ -198,15 +208,13 @@ async fn each_events_body_is_the_guides_json() {
         job_change_with(446_655_440_001, "failed", failed),
     ];
     dispatch(&fanout, &records).await;
-    let queued = aws.queued(DELIVERIES);
-    let read = |queued: &Queued| serde_json::from_str::<DeliveryMessage>(&queued.body);
-    let messages: Vec<_> = queued.iter().map(|it| read(it).expect("it is a message")).collect();
+    let messages: Vec<_> = aws.queued(DELIVERIES).iter().map(read).collect();
     let bodies: Vec<_> = messages.iter().map(|message| message.body.get()).collect();
     assert_eq!(bodies, [UPLOADED, UPLOADED, COMPLETED, FAILED]);
 }
 
 #[tokio::test]
-async fn only_active_subscribed_webhooks_of_the_tenant_get_a_message_and_each_in_its_group() {
+async fn only_active_subscribed_webhooks_of_the_tenant_get_a_message_in_the_tenants_group() {
     let wanted = [webhook(URL), webhook_with(URL, json!({"events": ["document.uploaded"]}))];
     let others = [
         webhook_with(URL, json!({"is_active": false})),
@@ -217,12 +225,10 @@ async fn only_active_subscribed_webhooks_of_the_tenant_get_a_message_and_each_in
     let fanout = Hosted::start("fanout", &aws.environment()).await;
     dispatch(&fanout, &[job_change(0, "queued")]).await;
     let queued = aws.queued(DELIVERIES);
-    let groups: Vec<_> = queued.iter().map(|it| it.group.as_deref()).collect();
-    assert_eq!(groups, [Some(id_of(&wanted[0])), Some(id_of(&wanted[1]))]);
-    for (queued, webhook) in queued.iter().zip(&wanted) {
-        let message: DeliveryMessage = serde_json::from_str(&queued.body).expect("a message");
-        assert_eq!(message.webhook_config_id.to_string(), id_of(webhook));
-        assert_eq!(message.tenant_id.to_string(), TENANT);
+    assert_eq!(webhooks_of(&queued), [id_of(&wanted[0]), id_of(&wanted[1])]);
+    for queued in queued {
+        assert_eq!(queued.group.as_deref(), Some(TENANT));
+        assert_eq!(read(&queued).tenant_id.to_string(), TENANT);
     }
 }
 
@@ -271,9 +277,109 @@ async fn a_tenants_webhooks_are_read_page_by_page() {
         Some(Reply::Body(page))
     });
     dispatch(&fanout, &[job_change(0, "queued")]).await;
-    let queued = aws.queued(DELIVERIES);
-    let groups: Vec<_> = queued.iter().map(|it| it.group.as_deref()).collect();
-    assert_eq!(groups, [Some(id_of(&first)), Some(id_of(&second))]);
+    assert_eq!(webhooks_of(&aws.queued(DELIVERIES)), [id_of(&first), id_of(&second)]);
+}
+
+/// The lines of a log that have the level WARN or ERROR.
+fn complaints(log: &str) -> Vec<Value> {
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["level"] == "WARN" || line["level"] == "ERROR")
+        .map(|line| line["fields"].clone())
+        .collect()
+}
+
+const JOB: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+#[tokio::test]
+async fn a_job_without_a_readable_time_gives_its_event_with_the_records_and_a_line() {
+    for (updated_at, reason) in [
+        (json!(null), "missing"),
+        (json!(1_764_757_800), "not text"),
+        (json!("2025-12-03T10:30:00"), "not an RFC 3339 time with an offset"),
+    ] {
+        let (aws, fanout) = one_webhook().await;
+        let records = [job_change_with(0, "queued", json!({"updated_at": updated_at}))];
+        assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+        let message = read(&aws.queued(DELIVERIES)[0]);
+        assert_eq!(message.occurred_at.to_string(), "2025-12-03T10:30:47Z");
+        assert!(message.body.get().contains(r#""timestamp":"2025-12-03T10:30:47Z""#));
+        assert_eq!(aws.queued(FAULTS).len(), 0);
+        let lines = complaints(&fanout.finish().await);
+        assert_eq!(
+            lines,
+            [json!({
+                "message": "a job's time cannot be read, so its event has the time of the stream record",
+                "job.id": JOB,
+                "tenant.id": TENANT,
+                "job.attribute": "updated_at",
+                "reason": reason,
+            })]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_of_another_type_is_left_out_and_told() {
+    let (aws, fanout) = one_webhook().await;
+    let odd = json!({"page_count": "12", "ir_version": 1, "processing_time_seconds": 45.2});
+    let absent = json!({"page_count": null});
+    let records = [
+        job_change_with(0, "completed", odd),
+        job_change_with(1, "failed", json!({"error_message": 7})),
+        job_change_with(2, "completed", absent),
+    ];
+    assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+    let bodies: Vec<_> = aws.queued(DELIVERIES).iter().map(|it| read(it).body).collect();
+    assert!(bodies[0].get().ends_with(r#""status":"completed","processing_time_seconds":45.2}}"#));
+    assert!(bodies[1].get().contains(r#""error_message":"Document processing failed""#));
+    assert_eq!((bodies.len(), aws.queued(FAULTS).len()), (3, 0));
+    let told: Vec<_> = complaints(&fanout.finish().await)
+        .iter()
+        .map(|line| ["job.id", "job.attribute", "reason"].map(|name| line[name].clone()))
+        .collect();
+    let expected = [
+        [JOB, "page_count", "not a number"],
+        [JOB, "ir_version", "not text"],
+        [JOB, "error_message", "not text"],
+    ];
+    assert_eq!(told, expected.map(|line| line.map(Value::from)));
+}
+
+#[tokio::test]
+async fn a_status_that_nobody_knows_is_told_with_its_job_and_is_no_event() {
+    let (aws, fanout) = one_webhook().await;
+    let records = ["QUEUED", "queued", "complete", "processing"];
+    let records: Vec<_> =
+        records.iter().enumerate().map(|(number, status)| job_change(number, status)).collect();
+    assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+    assert_eq!(documents(&aws.queued(DELIVERIES)), [1]);
+    assert_eq!(aws.queued(FAULTS).len(), 0);
+    let told: Vec<_> = complaints(&fanout.finish().await)
+        .iter()
+        .map(|line| ["job.id", "tenant.id", "job.status"].map(|name| line[name].clone()))
+        .collect();
+    let expected = ["QUEUED", "complete"].map(|status| [JOB, TENANT, status].map(Value::from));
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn the_line_of_a_parked_record_names_its_job_and_tenant_where_they_can_be_read() {
+    let (_aws, fanout) = one_webhook().await;
+    let records = [
+        job_change_with(0, "queued", json!({"tenant_id": "acme"})),
+        job_change_with(1, "queued", json!({"document_id": null, "job_id": 7, "tenant_id": null})),
+        json!({"eventID": "1", "dynamodb": {"SequenceNumber": "10"}}),
+    ];
+    assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+    let told: Vec<_> = complaints(&fanout.finish().await)
+        .iter()
+        .filter(|line| line["message"] == "a record is parked in PipelineFaults")
+        .map(|line| ["job.id", "tenant.id"].map(|name| line[name].clone()))
+        .collect();
+    let null = Value::Null;
+    let expected = [[json!(JOB), json!("acme")], [json!("7"), null.clone()], [null.clone(), null]];
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]

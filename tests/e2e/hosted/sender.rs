@@ -18,7 +18,7 @@ use super::fixtures::{SECRET, SECRET_VERSION, failures, first_receives, rows};
 use super::runtime_api::Hosted;
 
 /// A sender that may post to this machine over http, with an account that has these webhooks.
-async fn sender(webhooks: &[Value]) -> (FakeAws, Hosted) {
+pub(super) async fn sender(webhooks: &[Value]) -> (FakeAws, Hosted) {
     sender_with(webhooks, &[]).await
 }
 

@@ -9,7 +9,7 @@ use webhooks::timestamp::Timestamp;
 use super::{deliver, delivery, report, sender, visibilities};
 use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Reply};
 use crate::hosted::fixtures::{
-    BODY, batch, delivery_id, id_of, message, text, webhook, webhook_with,
+    BODY, TENANT, batch, delivery_id, id_of, message, text, webhook, webhook_with,
 };
 use crate::hosted::output::assert_contains;
 use crate::hosted::receiver::{Receiver, status};
@@ -76,7 +76,7 @@ async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_at
             let carried = delivery(copy);
             let since = carried.blocked_since.expect("it says since when");
             assert!(since >= before && since <= Timestamp::now());
-            assert_eq!((copy.delay, copy.group.as_deref()), (Some(30), Some(id_of(&hook))));
+            assert_eq!((copy.delay, copy.group.as_deref()), (Some(30), Some(TENANT)));
             assert_eq!((carried.attempts_before, carried.body.get()), (7, BODY));
             assert_eq!(carried.delivery_id.to_string(), delivery_id(1));
             assert_eq!((receiver.connections(), aws.logged().len()), (0, 0));

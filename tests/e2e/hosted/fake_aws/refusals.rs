@@ -1,0 +1,200 @@
+//! What AWS refuses, and with which error; the emulator takes most of it.
+//!
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::entries;
+
+/// Bytes of a message and of all messages of a batch together.
+const MAX_BYTES: usize = 1024 * 1024;
+const MAX_ENTRIES: usize = 10;
+const MAX_ATTRIBUTES: usize = 10;
+const MAX_DELAY_SECONDS: u64 = 900;
+
+/// Why SQS refuses a message: the error's code.
+pub fn of_message(message: &Value) -> Option<&'static str> {
+    let body = message["MessageBody"].as_str().unwrap_or_default();
+    let group = message["MessageGroupId"].as_str();
+    let delay = message["DelaySeconds"].as_u64().unwrap_or_default();
+    let rules = [
+        (body.is_empty(), "MissingParameter"),
+        (!body.chars().all(is_allowed), "InvalidMessageContents"),
+        (
+            !attributes(message).all(|(name, value)| is_attribute(name, value)),
+            "InvalidParameterValue",
+        ),
+        (attributes(message).count() > MAX_ATTRIBUTES, "InvalidParameterValue"),
+        (size(message) > MAX_BYTES, "InvalidParameterValue"),
+        (group.is_some_and(|group| !is_group(group)), "InvalidParameterValue"),
+        (delay > MAX_DELAY_SECONDS, "InvalidParameterValue"),
+    ];
+    rules.into_iter().find_map(|(is_broken, code)| is_broken.then_some(code))
+}
+
+/// Why SQS refuses a batch as a whole: the error's code.
+pub fn of_batch(input: &Value) -> Option<&'static str> {
+    let entries = entries(input);
+    let ids: BTreeSet<_> = entries.iter().map(|entry| entry["Id"].as_str()).collect();
+    let rules = [
+        (entries.is_empty(), "AWS.SimpleQueueService.EmptyBatchRequest"),
+        (entries.len() > MAX_ENTRIES, "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"),
+        (ids.len() < entries.len(), "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
+        (
+            entries.iter().map(size).sum::<usize>() > MAX_BYTES,
+            "AWS.SimpleQueueService.BatchRequestTooLong",
+        ),
+    ];
+    rules.into_iter().find_map(|(is_broken, code)| is_broken.then_some(code))
+}
+
+/// XML 1.0's characters.
+fn is_allowed(c: char) -> bool {
+    let code = u32::from(c);
+    matches!(code, 0x9 | 0xa | 0xd | 0x20..=0xd7ff | 0xe000..=0xfffd | 0x1_0000..=0x10_ffff)
+}
+
+fn attributes(message: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let attributes = message["MessageAttributes"].as_object();
+    attributes.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+}
+
+fn is_attribute(name: &str, value: &Value) -> bool {
+    let text = value["StringValue"].as_str().unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    (1..=256).contains(&name.len())
+        && name.chars().all(is_name)
+        && value["DataType"] == "String"
+        && !text.is_empty()
+        && text.chars().all(is_allowed)
+}
+
+fn is_group(group: &str) -> bool {
+    (1..=128).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// What counts against the limits: the body, and the attributes' names, types and values.
+fn size(message: &Value) -> usize {
+    let text = |value: &Value| value.as_str().map_or(0, str::len);
+    let attributes = attributes(message)
+        .map(|(name, value)| name.len() + text(&value["DataType"]) + text(&value["StringValue"]));
+    text(&message["MessageBody"]) + attributes.sum::<usize>()
+}
+
+/// Whether `UpdateItem` touches a path twice, or one path within another.
+pub fn overlaps(input: &Value) -> bool {
+    let expression = input["UpdateExpression"].as_str().unwrap_or_default();
+    let paths = updated_paths(expression, &input["ExpressionAttributeNames"]);
+    paths.iter().enumerate().any(|(at, path)| {
+        paths[at + 1..].iter().any(|other| path.starts_with(other) || other.starts_with(path))
+    })
+}
+
+/// Each path that an update expression writes to, in its parts: `#a.b[0]` is `["name of #a", "b", "[0]"]`.
+fn updated_paths(expression: &str, names: &Value) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    let mut depth = 0_usize;
+    // A path comes after a section's name, and after each comma outside of functions' arguments.
+    let mut is_due = false;
+    let spaced = ["(", ")", ",", "="]
+        .iter()
+        .fold(expression.to_owned(), |text, mark| text.replace(mark, &format!(" {mark} ")));
+    for word in spaced.split_whitespace() {
+        match word.to_ascii_uppercase().as_str() {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            "," | "SET" | "REMOVE" | "ADD" | "DELETE" if depth == 0 => is_due = true,
+            _ if is_due => {
+                is_due = false;
+                paths.push(parts(word, names));
+            }
+            _ => {}
+        }
+    }
+    paths
+}
+
+fn parts(path: &str, names: &Value) -> Vec<String> {
+    path.replace('[', ".[")
+        .split('.')
+        .map(|part| names[part].as_str().unwrap_or(part).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(field: &str, value: Value) -> Value {
+        let mut message = json!({"MessageBody": "{}"});
+        message[field] = value;
+        message
+    }
+
+    fn attribute(text: &str) -> Value {
+        with("MessageAttributes", json!({"reason": {"DataType": "String", "StringValue": text}}))
+    }
+
+    #[test]
+    fn each_message_that_sqs_refuses_is_refused_with_its_code() {
+        let invalid = Some("InvalidParameterValue");
+        for (message, code) in [
+            (with("MessageBody", json!("\u{fffd}\t\r\n\u{7f}\u{85}𝄞")), None),
+            (with("MessageBody", json!("")), Some("MissingParameter")),
+            (with("MessageBody", json!("\u{fffe}")), Some("InvalidMessageContents")),
+            (with("MessageBody", json!("\u{ffff}")), Some("InvalidMessageContents")),
+            (with("MessageBody", json!("\u{0}")), Some("InvalidMessageContents")),
+            (with("MessageBody", json!("\u{1b}")), Some("InvalidMessageContents")),
+            (with("MessageBody", json!("x".repeat(MAX_BYTES))), None),
+            (with("MessageBody", json!("x".repeat(MAX_BYTES + 1))), invalid),
+            (attribute("é"), None),
+            (attribute(""), invalid),
+            (attribute("\u{ffff}"), invalid),
+            (attribute("\u{1}"), invalid),
+            (attribute(&"x".repeat(MAX_BYTES - "{}reasonString".len())), None),
+            (attribute(&"x".repeat(MAX_BYTES - "{}reasonString".len() + 1)), invalid),
+            (with("MessageGroupId", json!("a group")), invalid),
+            (with("DelaySeconds", json!(901)), invalid),
+        ] {
+            let shown: String = message.to_string().chars().take(100).collect();
+            assert_eq!(of_message(&message), code, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_refused_as_a_whole_for_its_size_and_its_ids_alone() {
+        let batch = |bodies: &[usize]| {
+            let entry = |(id, size): (usize, &usize)| json!({"Id": id.to_string(), "MessageBody": "x".repeat(*size)});
+            json!({"Entries": bodies.iter().enumerate().map(entry).collect::<Vec<_>>()})
+        };
+        assert_eq!(of_batch(&batch(&[MAX_BYTES - 1, 1])), None);
+        let refusals = [
+            (batch(&[MAX_BYTES, 1]), "BatchRequestTooLong"),
+            (batch(&[1; 11]), "TooManyEntriesInBatchRequest"),
+            (batch(&[]), "EmptyBatchRequest"),
+            (json!({"Entries": [{"Id": "0"}, {"Id": "0"}]}), "BatchEntryIdsNotDistinct"),
+        ];
+        for (batch, code) in refusals {
+            assert_eq!(of_batch(&batch), Some(format!("AWS.SimpleQueueService.{code}").as_str()));
+        }
+    }
+
+    #[test]
+    fn an_update_that_touches_overlapping_paths_is_known() {
+        let names = json!({"#a": "attempts", "#s": "status"});
+        for (expression, expected) in [
+            ("SET #s = :s, attempts = list_append(if_not_exists(attempts, :none), :new)", false),
+            ("SET attempts[0] = :a, attempts[1] = :b REMOVE last", false),
+            ("SET a.b = :a, a.c = if_not_exists(a.b, :c)", false),
+            ("set attempts = list_append(attempts, :new) remove #a[0]", true),
+            ("SET #a=:a REMOVE attempts", true),
+            ("SET a = :a, a.b = :b", true),
+            ("ADD n :one SET n=:n", true),
+        ] {
+            let input = json!({"UpdateExpression": expression, "ExpressionAttributeNames": names});
+            assert_eq!(overlaps(&input), expected, "{expression}");
+        }
+    }
+}
