@@ -13,6 +13,7 @@ def apply() -> None:
     treat_loopback_as_tls()
     allow_batches_with_the_single_action()
     retry_stream_records_that_are_reported()
+    filter_on_fields_that_are_missing()
     read_concurrency_as_a_number()
 
 
@@ -47,6 +48,27 @@ def retry_stream_records_that_are_reported() -> None:
         return result
 
     lambda_svc._execute_function = corrected
+
+
+def filter_on_fields_that_are_missing() -> None:
+    """A field that is missing matches `exists: false`, also where what it would be in is missing too, and no
+    other rule. In the emulator it matches `anything-but`, and inside of something missing nothing matches."""
+    match = lambda_svc._match_esm_filter
+
+    def corrected(record, pattern):
+        for key, rule in pattern.items():
+            value = record.get(key)
+            if isinstance(rule, dict):
+                matches = corrected(value if isinstance(value, dict) else {}, rule)
+            elif key in record:
+                matches = match({key: value}, {key: rule})
+            else:
+                matches = {"exists": False} in rule
+            if not matches:
+                return False
+        return True
+
+    lambda_svc._match_esm_filter = corrected
 
 
 def read_concurrency_as_a_number() -> None:

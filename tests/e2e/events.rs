@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryStatus;
+use webhooks::timestamp::Timestamp;
 
+use crate::support::eventually;
 use crate::support::job;
 use crate::support::receiver::Receiver;
 use crate::support::tenant::Tenant;
+use crate::support::world::World;
 
 /// The three bodies of the public guide, compact, with its ids but for the tenant's.
 const UPLOADED: &str = r#"{"event":"document.uploaded","timestamp":"2025-12-03T10:30:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"JOB","tenant_id":"TENANT","status":"queued"}}"#;
@@ -113,4 +116,67 @@ async fn another_tenants_events_never_arrive() {
     let arrivals = my_receiver.wait_for(1).await;
     assert!(arrivals.iter().all(|it| it.text().contains(&my_job)));
     assert!(their_receiver.arrivals().iter().all(|it| it.text().contains(&their_job)));
+}
+
+#[tokio::test]
+async fn a_status_that_nobody_knows_is_told_with_its_job_and_the_job_is_followed_up() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    tenant.subscribe(&receiver).await;
+    let job = job::new_id();
+    for status in ["QUEUED", "queued", "complete", "processing", "Done", "completed"] {
+        job::state(tenant.id, &job, status).await;
+    }
+
+    let arrivals = receiver.wait_for(1).await;
+    assert_eq!(arrivals[0].header("X-DocIntell-Event"), "document.processing.completed");
+    let told: Vec<_> =
+        ["QUEUED", "complete", "Done"].map(|status| format!(r#""job.status":"{status}""#)).into();
+    eventually("the lines about the statuses", async || {
+        let logs = World::get().logs();
+        let lines: Vec<_> = logs.lines().filter(|line| line.contains(&job)).collect();
+        let is_told = |status: &String| lines.iter().any(|line| line.contains(status));
+        told.iter().all(is_told).then_some(())
+    })
+    .await;
+    assert_eq!(World::get().faults_of(&job).len(), 0);
+    assert_eq!(receiver.arrivals().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_without_a_status_or_with_one_that_is_not_text_is_parked() {
+    let tenant = Tenant::new().await.id.to_string();
+    let (without, number) = (job::new_id(), job::new_id());
+    let row = |job: &str| json!({"job_id": job, "document_id": job, "tenant_id": tenant});
+    job::put(row(&without)).await;
+    let mut odd = row(&number);
+    odd["status"] = json!(3);
+    job::put(odd).await;
+
+    for job in [without, number] {
+        let fault = eventually("the fault", async || World::get().faults_of(&job).pop()).await;
+        assert!(fault.attributes["reason"].contains("`status`"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_without_a_time_gives_its_event_with_the_time_of_its_record() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    tenant.subscribe(&receiver).await;
+    let before = Timestamp::now().unix_seconds();
+    job::put(json!({
+        "job_id": job::new_id(),
+        "document_id": job::new_id(),
+        "tenant_id": tenant.id.to_string(),
+        "status": "queued",
+    }))
+    .await;
+
+    let arrival = receiver.wait_for(1).await.remove(0);
+    let body: Value = serde_json::from_slice(&arrival.body).expect("a body is JSON");
+    let time = body["timestamp"].as_str().and_then(|text| Timestamp::parse(text).ok());
+    let time = time.expect("it has a time").unix_seconds();
+    assert!((before..=Timestamp::now().unix_seconds()).contains(&time), "{body}");
+    assert_eq!(arrival.header("X-DocIntell-Timestamp"), time.to_string());
 }
