@@ -123,7 +123,7 @@ impl Message {
                 "ApproximateReceiveCount": self.receives.to_string(),
                 "SentTimestamp": "1764757847123",
                 "SenderId": "AROAIENQZJOLO23YVJ4VO:fanout",
-                "MessageGroupId": "550e8400-e29b-41d4-a716-446655440000",
+                "MessageGroupId": "770e8400-e29b-41d4-a716-446655440002",
                 "ApproximateFirstReceiveTimestamp": "1764757847125",
             },
             "messageAttributes": {},

@@ -1,4 +1,4 @@
-//! Neighbours: how long a quiet webhook waits while one is flooded and another one hangs.
+//! Neighbours: how long a quiet tenant's webhook waits while another tenant's is flooded and others hang.
 //!
 //! **This is a model of ours of the rules that AWS publishes**, not a measurement of AWS: [`queue`] is the
 //! queue's fairness, [`simulation`] Lambda's event source mapping and the sender around its real decision
@@ -35,20 +35,38 @@ use template::Deployed;
 const FLOOD: u32 = 10_000;
 /// The mean time between two events of the quiet webhook.
 const QUIET: Duration = Duration::from_secs(2);
-/// The hanging webhook's, where nothing else is said.
-const HANGING: Duration = Duration::from_secs(1);
+/// One webhook that hangs and has an event a second.
+const HANGING: Hanging =
+    Hanging { webhooks: 1, events: Events::Steady { mean: Duration::from_secs(1) } };
+/// As many webhooks as a tenant may have, all of which hang, and a document every two seconds.
+const CROWD: Hanging =
+    Hanging { webhooks: 50, events: Events::Regular { every: Duration::from_secs(2) } };
+/// The same with as many documents, at any time.
+const UNSTEADY_CROWD: Hanging =
+    Hanging { events: Events::Steady { mean: Duration::from_secs(2) }, ..CROWD };
 /// The flood comes, and the quiet webhook's events are counted, when the hanging one's retries have long
 /// reached their usual number.
 const WARM_UP: Time = Duration::from_mins(2);
 /// How long they are counted where no flood says it.
 const COUNTED: Duration = Duration::from_mins(5);
 
-/// Who is there besides the quiet webhook.
+const QUIET_TENANT: usize = 0;
+const HANGING_TENANT: usize = 1;
+const FLOODED_TENANT: usize = 2;
+
+/// Who is there besides the quiet webhook; each is a tenant.
 #[derive(Debug, Clone, Copy, Default)]
 struct Neighbours {
     flooded: bool,
-    /// The mean time between two events of the hanging webhook.
-    hanging: Option<Duration>,
+    hanging: Option<Hanging>,
+}
+
+/// A tenant whose webhooks hang.
+#[derive(Debug, Clone, Copy)]
+struct Hanging {
+    webhooks: usize,
+    /// Its documents, each of them an event of every webhook.
+    events: Events,
 }
 
 /// What the quiet webhook and the flooded one met with, in seconds.
@@ -72,7 +90,10 @@ fn by_neighbours() -> Table {
     let both = Neighbours { flooded: true, hanging: Some(HANGING) };
     let flood = Neighbours { hanging: None, ..both };
     let hang = Neighbours { flooded: false, ..both };
+    let crowd = Neighbours { hanging: Some(CROWD), ..hang };
+    let unsteady = Neighbours { hanging: Some(UNSTEADY_CROWD), ..hang };
     let fair = settings();
+    let by_webhook = Settings { grouping: Grouping::ByWebhook, ..fair };
     let keeping = Settings { scaling: Scaling::KEEPING, ..fair };
     let stepwise = Settings { scaling: Scaling::BY_THE_MINUTE, ..fair };
     let plain = Settings { grouping: Grouping::None, ..fair };
@@ -91,6 +112,10 @@ fn by_neighbours() -> Table {
         ("a flood", flood, "no groups", plain),
         ("one that hangs", hang, "no groups", plain),
         ("both", both, "no groups", plain),
+        ("50 of one tenant that hang", crowd, "fair", fair),
+        ("50 of one tenant that hang", crowd, "fair between webhooks", by_webhook),
+        ("the same, documents at any time", unsteady, "fair", fair),
+        ("the same, documents at any time", unsteady, "fair between webhooks", by_webhook),
     ] {
         let observed = observe(settings, neighbours, 20);
         let [p50, p99, longest] = observed.quantiles();
@@ -107,11 +132,17 @@ fn by_neighbours() -> Table {
     table.note(format!(
         "Seconds from the queueing of an event of the quiet webhook, one every {} s, to its delivery, counted \
          while {FLOOD} events of the flooded one are delivered that came at once; without a flood, for {} min. \
-         The one that hangs has an event every {} s and lets each of five attempts wait for {} s.",
+         The one that hangs has an event a second and lets each of five attempts wait for {} s.",
         QUIET.as_secs(),
         COUNTED.as_secs() / 60,
-        HANGING.as_secs(),
         ATTEMPT_TIMEOUT.as_secs(),
+    ));
+    table.note(format!(
+        "Fair is between tenants: each message's group is its tenant. The {} that hang have a document every 2 s, \
+         which is an event of each of them. Were the group the webhook, none of them alone would be noisy, and a \
+         stranger would wait behind them all. Where several documents come at once, pollers are freed in bunches, \
+         and the stranger waits for the next bunch.",
+        CROWD.webhooks,
     ));
     table.note(
         "Assumed where AWS says nothing: Lambda adds its 300 pollers a minute one by one (in two rows all at the \
@@ -140,7 +171,8 @@ fn by_concurrency() -> Table {
     for max_concurrency in [2, 10, fair.deployed.max_concurrency, 200] {
         for every in [10_000, 1_000, 250].map(Duration::from_millis) {
             let deployed = Deployed { max_concurrency, ..fair.deployed };
-            let neighbours = Neighbours { flooded: true, hanging: Some(every) };
+            let hanging = Some(Hanging { events: Events::Steady { mean: every }, ..HANGING });
+            let neighbours = Neighbours { flooded: true, hanging };
             let observed = observe(Settings { deployed, ..fair }, neighbours, 10);
             let [p50, p99, longest] = observed.quantiles();
             table.row([
@@ -168,18 +200,26 @@ fn by_concurrency() -> Table {
 }
 
 fn settings() -> Settings {
-    Settings { deployed: Deployed::read(), grouping: Grouping::ByWebhook, scaling: Scaling::CLOSE }
+    Settings { deployed: Deployed::read(), grouping: Grouping::ByTenant, scaling: Scaling::CLOSE }
 }
 
 /// Simulates a case with so many seeds.
 fn observe(settings: Settings, neighbours: Neighbours, runs: u64) -> Observed {
     let until = if neighbours.flooded { WARM_UP } else { WARM_UP + COUNTED };
-    let steady = |endpoint, mean| Webhook { endpoint, events: Events::Steady { mean } };
-    let mut webhooks = vec![steady(Endpoint::Answers, QUIET)];
-    webhooks.extend(neighbours.hanging.map(|mean| steady(Endpoint::Hangs, mean)));
+    let quiet = Webhook {
+        tenant: QUIET_TENANT,
+        endpoint: Endpoint::Answers,
+        events: Events::Steady { mean: QUIET },
+    };
+    let mut webhooks = vec![quiet];
+    if let Some(Hanging { webhooks: count, events }) = neighbours.hanging {
+        let hanging = Webhook { tenant: HANGING_TENANT, endpoint: Endpoint::Hangs, events };
+        webhooks.extend(vec![hanging; count]);
+    }
     if neighbours.flooded {
         let events = Events::AtOnce { at: WARM_UP, count: FLOOD };
-        webhooks.push(Webhook { endpoint: Endpoint::Answers, events });
+        let endpoint = Endpoint::Answers;
+        webhooks.push(Webhook { tenant: FLOODED_TENANT, endpoint, events });
     }
     let flooded = neighbours.flooded.then(|| webhooks.len() - 1);
 
@@ -247,6 +287,14 @@ mod tests {
     #[test]
     fn without_groups_a_quiet_webhook_waits_behind_the_flood() {
         assert!(p99(Settings { grouping: Grouping::None, ..settings() }, BOTH) > 5.0);
+    }
+
+    #[test]
+    fn fifty_webhooks_of_one_tenant_that_hang_delay_a_stranger_only_without_groups_by_tenant() {
+        let crowd = Neighbours { flooded: false, hanging: Some(CROWD) };
+        let by_webhook = Settings { grouping: Grouping::ByWebhook, ..settings() };
+        assert!(p99(settings(), crowd) < 1.5);
+        assert!(p99(by_webhook, crowd) > 60.0);
     }
 
     #[test]

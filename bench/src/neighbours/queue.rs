@@ -19,12 +19,14 @@ const RECENT: Duration = Duration::from_mins(1);
 /// Time since the simulation began.
 pub type Time = Duration;
 
-/// Whether messages carry their webhook's id as `MessageGroupId`.
+/// What messages carry as `MessageGroupId`, between which a queue is fair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grouping {
-    /// They do: a fair queue.
+    /// Their tenant's id, as deployed.
+    ByTenant,
+    /// Their webhook's id.
     ByWebhook,
-    /// They do not.
+    /// Nothing: the queue is not fair.
     None,
 }
 
@@ -54,8 +56,8 @@ impl Message {
 /// The queue.
 #[derive(Debug)]
 pub struct Queue {
-    grouping: Grouping,
-    /// By webhook; without groups there is one for all.
+    /// Of each webhook, the number of its group.
+    group_of: Vec<usize>,
     groups: Vec<Group>,
 }
 
@@ -69,14 +71,17 @@ struct Group {
 }
 
 impl Queue {
-    /// An empty queue for messages of so many webhooks.
+    /// An empty queue for messages of webhooks that belong to these tenants.
     #[must_use]
-    pub fn new(grouping: Grouping, webhooks: usize) -> Self {
-        let groups = match grouping {
-            Grouping::ByWebhook => webhooks,
-            Grouping::None => 1,
+    pub fn new(grouping: Grouping, tenants: &[usize]) -> Self {
+        let group = |(webhook, &tenant)| match grouping {
+            Grouping::ByTenant => tenant,
+            Grouping::ByWebhook => webhook,
+            Grouping::None => 0,
         };
-        Self { grouping, groups: (0..groups).map(|_| Group::default()).collect() }
+        let group_of: Vec<usize> = tenants.iter().enumerate().map(group).collect();
+        let groups = group_of.iter().max().map_or(0, |last| last + 1);
+        Self { group_of, groups: (0..groups).map(|_| Group::default()).collect() }
     }
 
     /// Whether no message is visible.
@@ -120,10 +125,7 @@ impl Queue {
     }
 
     fn group(&mut self, message: &Message) -> &mut Group {
-        match self.grouping {
-            Grouping::ByWebhook => &mut self.groups[message.webhook],
-            Grouping::None => &mut self.groups[0],
-        }
+        &mut self.groups[self.group_of[message.webhook]]
     }
 
     /// The group whose turn it is: a quiet one with the oldest message, else the noisy one with the fewest
@@ -188,9 +190,9 @@ mod tests {
         Time::from_secs(seconds)
     }
 
-    /// A queue of two webhooks, of which number 0 has had `flood` messages queued before number 1 had one.
+    /// A queue of two tenants' webhooks, of which number 0 has had `flood` messages queued before number 1 had one.
     fn flooded(grouping: Grouping, flood: usize) -> Queue {
-        let mut queue = Queue::new(grouping, 2);
+        let mut queue = Queue::new(grouping, &[0, 1]);
         for _ in 0..flood {
             queue.send(Message::first(0, at(1)), at(1));
         }
@@ -205,21 +207,21 @@ mod tests {
 
     #[test]
     fn a_noisy_group_waits_behind_a_quiet_one() {
-        let mut queue = flooded(Grouping::ByWebhook, 100);
+        let mut queue = flooded(Grouping::ByTenant, 100);
         queue.receive(30, at(1));
         assert_eq!(first(&mut queue, at(2)), 1);
     }
 
     #[test]
     fn a_group_with_fewer_than_30_messages_in_flight_is_not_noisy_by_them() {
-        let mut queue = flooded(Grouping::ByWebhook, 100);
+        let mut queue = flooded(Grouping::ByTenant, 100);
         queue.receive(29, at(1));
         assert_eq!(first(&mut queue, at(2)), 0);
     }
 
     #[test]
     fn a_group_with_few_messages_in_flight_is_noisy_when_they_take_long() {
-        let mut queue = flooded(Grouping::ByWebhook, 2);
+        let mut queue = flooded(Grouping::ByTenant, 2);
         for message in queue.receive(1, at(1)) {
             queue.delete(&message, at(2));
         }
@@ -228,7 +230,7 @@ mod tests {
 
     #[test]
     fn of_two_noisy_groups_the_one_with_less_in_flight_comes_first() {
-        let mut queue = flooded(Grouping::ByWebhook, 100);
+        let mut queue = flooded(Grouping::ByTenant, 100);
         // The quiet one's message is among them.
         queue.receive(61, at(2));
         for _ in 0..100 {
@@ -241,9 +243,26 @@ mod tests {
 
     #[test]
     fn a_group_that_was_sent_nothing_for_five_minutes_is_not_noisy() {
-        let mut queue = flooded(Grouping::ByWebhook, 100);
+        let mut queue = flooded(Grouping::ByTenant, 100);
         queue.receive(30, at(1));
         assert_eq!(first(&mut queue, at(1) + NOT_SENDING), 0);
+    }
+
+    #[test]
+    fn a_tenants_webhooks_are_noisy_together_or_each_for_itself() {
+        let first_of = |grouping| {
+            // Ten webhooks of one tenant, with three messages in flight and one more each, and a stranger's.
+            let tenants = [[0; 10].as_slice(), &[1]].concat();
+            let mut queue = Queue::new(grouping, &tenants);
+            for message in 0..40 {
+                queue.send(Message::first(message % 10, at(1)), at(1));
+            }
+            queue.receive(30, at(1));
+            queue.send(Message::first(10, at(2)), at(2));
+            first(&mut queue, at(2))
+        };
+        assert_eq!(first_of(Grouping::ByTenant), 10);
+        assert_ne!(first_of(Grouping::ByWebhook), 10);
     }
 
     #[test]
@@ -256,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_message_in_flight_is_not_handed_out_until_it_is_visible_again() {
-        let mut queue = Queue::new(Grouping::ByWebhook, 1);
+        let mut queue = Queue::new(Grouping::ByTenant, &[0]);
         queue.send(Message::first(0, at(0)), at(0));
         let message = queue.receive(10, at(0)).remove(0);
         assert!(queue.is_drained());

@@ -10,7 +10,7 @@ use super::template::Deployed;
 pub struct Settings {
     /// What the template says, or something else to compare it with.
     pub deployed: Deployed,
-    /// Whether the queue is fair.
+    /// Between whom the queue is fair.
     pub grouping: Grouping,
     /// How the number of pollers follows the load.
     pub scaling: Scaling,
@@ -40,6 +40,9 @@ impl Scaling {
 /// A webhook and its events.
 #[derive(Debug, Clone, Copy)]
 pub struct Webhook {
+    /// The number of the tenant that it belongs to. A tenant's documents are events of all its webhooks, so
+    /// those with the same mean time between two have them at the same moments.
+    pub tenant: usize,
     /// What it does with a post.
     pub endpoint: Endpoint,
     /// When it has events.
@@ -65,9 +68,14 @@ pub enum Events {
         /// How many.
         count: u32,
     },
-    /// Independently of each other.
+    /// Independently of one another.
     Steady {
         /// The mean time between two.
         mean: Duration,
+    },
+    /// Always the same time apart.
+    Regular {
+        /// The time between two, and before the first.
+        every: Duration,
     },
 }

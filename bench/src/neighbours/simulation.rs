@@ -48,21 +48,26 @@ pub struct Outcome {
     pub most_invocations: u32,
 }
 
-/// Lets steady events come up to `until`, and after it until a flood is delivered; the end is when every event
+/// Lets events come one by one up to `until`, and after it until a flood is delivered; the end is when every event
 /// has been delivered whose endpoint works.
 #[must_use]
 pub fn run(settings: Settings, webhooks: &[Webhook], until: Time, seed: u64) -> Outcome {
     let mut seeds = Random::new(seed);
+    let tenants: Vec<usize> = webhooks.iter().map(|webhook| webhook.tenant).collect();
+    let mut seed_of = BTreeMap::new();
+    for &tenant in &tenants {
+        seed_of.entry(tenant).or_insert_with(|| seeds.number());
+    }
     let mut simulation = Simulation {
         settings,
         webhooks,
         until,
-        queue: Queue::new(settings.grouping, webhooks.len()),
+        queue: Queue::new(settings.grouping, &tenants),
         now: Time::ZERO,
         due: BTreeMap::new(),
         scheduled: 0,
-        // Of their own, so that a webhook's events do not depend on its neighbours.
-        arrivals: webhooks.iter().map(|_| Random::new(seeds.number())).collect(),
+        // Each tenant's own, so that a webhook's events do not depend on its neighbours.
+        arrivals: tenants.iter().map(|tenant| Random::new(seed_of[tenant])).collect(),
         answers: Random::new(seeds.number()),
         pollers: FIRST_POLLERS.min(settings.deployed.max_concurrency),
         busy: 0,
@@ -106,8 +111,8 @@ struct Simulation<'a> {
 enum Event {
     /// Events of a webhook come at once.
     Flood { webhook: usize, count: u32 },
-    /// A webhook of steady events has the next.
-    Next { webhook: usize, mean: Duration },
+    /// A webhook whose events come one by one has the next.
+    Next { webhook: usize },
     /// The sender's copy of a message becomes visible.
     Copy(Message),
     /// The time is over for which a message was hidden.
@@ -126,12 +131,12 @@ impl Simulation<'_> {
                     self.flood_left += count;
                     self.schedule(at, Event::Flood { webhook, count });
                 }
-                Events::Steady { mean } => self.schedule_next(webhook, mean),
+                Events::Steady { .. } | Events::Regular { .. } => self.schedule_next(webhook),
             }
         }
     }
 
-    /// Whether steady events still come.
+    /// Whether events still come one by one.
     fn goes_on(&self) -> bool {
         self.now < self.until || self.flood_left > 0
     }
@@ -141,9 +146,13 @@ impl Simulation<'_> {
         self.due.insert((at, self.scheduled), event);
     }
 
-    fn schedule_next(&mut self, webhook: usize, mean: Duration) {
-        let wait = self.arrivals[webhook].wait(mean);
-        self.schedule(self.now + wait, Event::Next { webhook, mean });
+    fn schedule_next(&mut self, webhook: usize) {
+        let wait = match self.webhooks[webhook].events {
+            Events::AtOnce { .. } => return,
+            Events::Steady { mean } => self.arrivals[webhook].wait(mean),
+            Events::Regular { every } => every,
+        };
+        self.schedule(self.now + wait, Event::Next { webhook });
     }
 
     fn handle(&mut self, event: Event) {
@@ -153,10 +162,10 @@ impl Simulation<'_> {
                     self.queue(webhook);
                 }
             }
-            Event::Next { webhook, mean } => {
+            Event::Next { webhook } => {
                 if self.goes_on() {
                     self.queue(webhook);
-                    self.schedule_next(webhook, mean);
+                    self.schedule_next(webhook);
                 }
             }
             Event::Copy(message) => self.queue.send(message, self.now),
@@ -277,12 +286,13 @@ mod tests {
     /// One invocation at a time, so that who waits for whom is seen.
     fn one_at_a_time() -> Settings {
         let deployed = Deployed { max_concurrency: 1, ..Deployed::read() };
-        Settings { deployed, grouping: Grouping::ByWebhook, scaling: Scaling::CLOSE }
+        Settings { deployed, grouping: Grouping::ByTenant, scaling: Scaling::CLOSE }
     }
 
+    /// A webhook of tenant 0 whose events come at once.
     fn once(endpoint: Endpoint, at_millis: u64, count: u32) -> Webhook {
         let at = Time::from_millis(at_millis);
-        Webhook { endpoint, events: Events::AtOnce { at, count } }
+        Webhook { tenant: 0, endpoint, events: Events::AtOnce { at, count } }
     }
 
     /// When each webhook's only delivery was made, in seconds.
@@ -339,8 +349,10 @@ mod tests {
     fn a_minute_beside(neighbours: &[Endpoint], seed: u64) -> Outcome {
         let events = Events::Steady { mean: Duration::from_secs(1) };
         let endpoints = [&[Endpoint::Answers], neighbours].concat();
-        let webhooks: Vec<_> =
-            endpoints.into_iter().map(|endpoint| Webhook { endpoint, events }).collect();
+        let webhooks: Vec<_> = (0..)
+            .zip(endpoints)
+            .map(|(tenant, endpoint)| Webhook { tenant, endpoint, events })
+            .collect();
         run(one_at_a_time(), &webhooks, Time::from_mins(1), seed)
     }
 
@@ -359,5 +371,19 @@ mod tests {
         });
         assert_eq!(alone, accompanied);
         assert!(alone.len() > 40);
+    }
+
+    #[test]
+    fn a_tenants_documents_are_events_of_all_its_webhooks() {
+        let events = Events::Steady { mean: Duration::from_secs(1) };
+        let webhook = |tenant| Webhook { tenant, endpoint: Endpoint::Answers, events };
+        let webhooks = [webhook(0), webhook(0), webhook(1)];
+        let outcome = run(one_at_a_time(), &webhooks, Time::from_mins(1), 1);
+        let [first, second, strangers] = [0, 1, 2].map(|webhook| {
+            let of = outcome.deliveries.iter().filter(|it| it.webhook == webhook);
+            of.map(|it| it.queued_at).collect::<BTreeSet<_>>()
+        });
+        assert_eq!(first, second);
+        assert_ne!(first, strangers);
     }
 }
