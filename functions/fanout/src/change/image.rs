@@ -1,0 +1,168 @@
+//! A job's row in a stream image → the job.
+//!
+//! The rule: an attribute that an event can do without costs a warning, not the event.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use webhooks::event::EventName;
+use webhooks::job::{Job, JobStatus};
+use webhooks::timestamp::Timestamp;
+
+use super::{ChangeError, Warning};
+
+/// The attributes that matter of a job's row; others are not looked at.
+#[derive(Deserialize)]
+pub(super) struct Image<'a> {
+    #[serde(borrow)]
+    job_id: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    document_id: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    tenant_id: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    status: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    processing_time_seconds: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    page_count: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    ir_version: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    error_message: Option<Attribute<'a>>,
+    #[serde(borrow)]
+    updated_at: Option<Attribute<'a>>,
+}
+
+/// A DynamoDB value; one of another type than these has none of them.
+#[derive(Deserialize)]
+struct Attribute<'a> {
+    #[serde(rename = "S", borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(rename = "N", borrow)]
+    number: Option<Cow<'a, str>>,
+    #[serde(rename = "NULL")]
+    null: Option<IgnoredAny>,
+}
+
+impl Image<'_> {
+    /// The status, if it is text.
+    pub(super) fn status(&self) -> Option<&str> {
+        text(self.status.as_ref()).ok()
+    }
+
+    /// The job as event `name` tells of it.
+    pub(super) fn job(
+        &self,
+        name: EventName,
+        recorded_at: Option<Timestamp>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Job, ChangeError> {
+        let status = required("status", self.status.as_ref())?;
+        let mut optional = Optional { warnings };
+        let updated_at = text(self.updated_at.as_ref())
+            .and_then(|text| Timestamp::parse(text).map_err(|_invalid| Unusable::NotATime));
+        let (completed, failed) =
+            (name == EventName::ProcessingCompleted, name == EventName::ProcessingFailed);
+        Ok(Job {
+            job_id: required("job_id", self.job_id.as_ref())?.to_owned(),
+            document_id: required("document_id", self.document_id.as_ref())?.to_owned(),
+            tenant_id: required("tenant_id", self.tenant_id.as_ref())?
+                .parse()
+                .map_err(ChangeError::Tenant)?,
+            status: JobStatus::from_name(status).ok_or(ChangeError::MissingAttribute("status"))?,
+            processing_time_seconds: completed
+                .then(|| number(self.processing_time_seconds.as_ref()))
+                .and_then(|read| optional.value("processing_time_seconds", read)),
+            page_count: completed
+                .then(|| number(self.page_count.as_ref()))
+                .and_then(|read| optional.value("page_count", read)),
+            ir_version: completed
+                .then(|| text(self.ir_version.as_ref()))
+                .and_then(|read| optional.value("ir_version", read))
+                .map(str::to_owned),
+            error_message: failed
+                .then(|| text(self.error_message.as_ref()))
+                .and_then(|read| optional.value("error_message", read))
+                .map(str::to_owned),
+            updated_at: match (updated_at, recorded_at) {
+                (Ok(updated_at), _) => updated_at,
+                (Err(why), Some(recorded_at)) => {
+                    optional.warnings.push(Warning::RecordTime(why));
+                    recorded_at
+                }
+                (Err(why), None) => return Err(ChangeError::NoTime(why)),
+            },
+        })
+    }
+}
+
+/// Attributes that an event can do without.
+struct Optional<'a> {
+    warnings: &'a mut Vec<Warning>,
+}
+
+impl Optional<'_> {
+    /// What was read of attribute `name`; one that is there and cannot be used is told.
+    fn value<T>(&mut self, name: &'static str, read: Result<T, Unusable>) -> Option<T> {
+        read.inspect_err(|why| {
+            if *why != Unusable::Missing {
+                self.warnings.push(Warning::LeftOut(name, *why));
+            }
+        })
+        .ok()
+    }
+}
+
+fn present<'a, 'b>(attribute: Option<&'a Attribute<'b>>) -> Result<&'a Attribute<'b>, Unusable> {
+    attribute.filter(|attribute| attribute.null.is_none()).ok_or(Unusable::Missing)
+}
+
+fn text<'a>(attribute: Option<&'a Attribute<'_>>) -> Result<&'a str, Unusable> {
+    present(attribute)?.text.as_deref().ok_or(Unusable::NotText)
+}
+
+fn required<'a>(
+    name: &'static str,
+    attribute: Option<&'a Attribute<'_>>,
+) -> Result<&'a str, ChangeError> {
+    text(attribute).ok().filter(|text| !text.is_empty()).ok_or(ChangeError::MissingAttribute(name))
+}
+
+/// The digits as DynamoDB wrote them: no float in between that could change them.
+fn number(attribute: Option<&Attribute<'_>>) -> Result<Box<RawValue>, Unusable> {
+    let digits = present(attribute)?.number.as_deref().ok_or(Unusable::NotANumber)?;
+    serde_json::from_str::<serde_json::Number>(digits)
+        .and_then(|_| RawValue::from_string(digits.to_owned()))
+        .map_err(|_error| Unusable::OutOfRange)
+}
+
+/// Why an attribute cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is not there, or NULL.
+    Missing,
+    /// It should be text.
+    NotText,
+    /// It should be a number.
+    NotANumber,
+    /// A number beyond those that JSON's readers can hold.
+    OutOfRange,
+    /// A text of another form.
+    NotATime,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::NotText => "not text",
+            Self::NotANumber => "not a number",
+            Self::OutOfRange => "not a number that JSON can hold",
+            Self::NotATime => "not an RFC 3339 time with an offset",
+        })
+    }
+}
