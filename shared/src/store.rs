@@ -4,6 +4,7 @@ pub mod api_keys;
 mod batch;
 pub mod deliveries;
 mod json;
+pub mod rate_limit;
 mod transaction;
 pub mod webhooks;
 
@@ -17,6 +18,7 @@ use crate::aws::AwsError;
 
 pub use api_keys::ApiKeyStore;
 pub use deliveries::DeliveryLog;
+pub use rate_limit::RateLimiter;
 pub use webhooks::{WebhookReader, WebhookStore};
 
 /// Why a table could not be read or written.

@@ -85,6 +85,25 @@ impl WebhookStore {
         }
     }
 
+    /// Whether `tenant` has fewer than `limit` webhooks. [`Self::create`] enforces the limit; this check avoids
+    /// making a secret for a webhook that it would refuse.
+    pub async fn has_room(&self, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
+        let row = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(counter_key(tenant)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(AwsError::of("GetItem"))?
+            .item;
+        let Some(row) = row else { return Ok(true) };
+        let count = row.get("webhooks").and_then(|count| count.as_n().ok());
+        let count: Option<i64> = count.and_then(|digits| digits.parse().ok());
+        Ok(count.is_none_or(|count| count < i64::from(limit)))
+    }
+
     /// One webhook of `tenant`, if it has it.
     pub async fn get(
         &self,
@@ -157,14 +176,25 @@ impl WebhookStore {
         id: WebhookId,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let millis = |millis: u64| AttributeValue::N(millis.to_string());
-        let until = now.unix_millis() + ROTATION_CLAIM_MILLIS;
+        let until = claim_end(now);
         // Equal to what it would become: the SDK's own second try of a call that got no answer.
         let free = "attribute_exists(webhook_config_id) \
             AND (attribute_not_exists(#rotating_until) OR #rotating_until <= :now \
             OR #rotating_until = :rotating_until)";
         let now = (":now", millis(now.unix_millis()));
-        self.set(tenant, id, vec![("rotating_until", millis(until))], free, Some(now)).await
+        self.set(tenant, id, vec![("rotating_until", until)], free, Some(now)).await
+    }
+
+    /// Releases a claim made at `claimed_at`, if the rotation does not take place.
+    pub async fn release_rotation(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        claimed_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let claim = (":claim", claim_end(claimed_at));
+        let none = vec![("rotating_until", millis(0))];
+        self.set(tenant, id, none, "#rotating_until = :claim", Some(claim)).await.map(drop)
     }
 
     /// Puts another secret in force, provided that `old` still is, and ends the rotation; `None` where
@@ -180,7 +210,7 @@ impl WebhookStore {
         let attributes = vec![
             ("updated_at", encode(&now)?),
             ("secret_version", AttributeValue::S(new.to_owned())),
-            ("rotating_until", AttributeValue::N("0".to_owned())),
+            ("rotating_until", millis(0)),
         ];
         let old = (":old", AttributeValue::S(old.to_owned()));
         self.set(tenant, id, attributes, "secret_version = :old", Some(old)).await
@@ -249,18 +279,33 @@ impl WebhookStore {
     ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         Update::builder()
             .table_name(&self.table)
-            .key("tenant_id", AttributeValue::S(format!("count#{tenant}")))
-            .key("webhook_config_id", AttributeValue::S(COUNTER.to_owned()))
+            .set_key(Some(counter_key(tenant)))
             .update_expression("ADD webhooks :step")
             .expression_attribute_values(":step", AttributeValue::N(step.to_owned()))
     }
 }
 
 fn key(tenant: TenantId, id: WebhookId) -> Item {
+    key_of(tenant.to_string(), id.to_string())
+}
+
+fn counter_key(tenant: TenantId) -> Item {
+    key_of(format!("count#{tenant}"), COUNTER.to_owned())
+}
+
+fn key_of(partition: String, sort: String) -> Item {
     HashMap::from([
-        ("tenant_id".to_owned(), AttributeValue::S(tenant.to_string())),
-        ("webhook_config_id".to_owned(), AttributeValue::S(id.to_string())),
+        ("tenant_id".to_owned(), AttributeValue::S(partition)),
+        ("webhook_config_id".to_owned(), AttributeValue::S(sort)),
     ])
+}
+
+fn claim_end(claimed_at: Timestamp) -> AttributeValue {
+    millis(claimed_at.unix_millis() + ROTATION_CLAIM_MILLIS)
+}
+
+fn millis(millis: u64) -> AttributeValue {
+    AttributeValue::N(millis.to_string())
 }
 
 fn sort_key(row: &Item) -> Option<&String> {

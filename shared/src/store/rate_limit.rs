@@ -1,0 +1,188 @@
+//! Limits on how often something may be done in a window of time, counted in the webhooks table.
+//!
+//! The rule: each window has its own row, in a partition without webhooks, and one conditional write both counts
+//! and refuses. DynamoDB deletes the row after the window has ended.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{StoreError, condition_failed};
+use crate::aws::AwsError;
+use crate::id::{KeyId, TenantId, WebhookId};
+use crate::timestamp::Timestamp;
+
+/// Rotations of one secret by one key in a day. Secrets Manager keeps every version for 24 hours and allows about
+/// a hundred, which is enough for several keys.
+pub const ROTATIONS_PER_DAY: u32 = 20;
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// The counters of all limits.
+#[derive(Debug, Clone)]
+pub struct RateLimiter {
+    client: Client,
+    table: String,
+}
+
+/// A limit, and what it applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// A tenant's requests that change something.
+    Changes {
+        /// Whose requests.
+        tenant: TenantId,
+        /// How many a minute are allowed.
+        per_minute: u32,
+    },
+    /// Rotations of a webhook's secret, [`ROTATIONS_PER_DAY`] by each key: a leaked key must not prevent the
+    /// rotation that follows its revocation.
+    Rotations {
+        /// The owner.
+        tenant: TenantId,
+        /// Whose secret.
+        webhook: WebhookId,
+        /// The key that asks.
+        key: KeyId,
+    },
+}
+
+/// Why [`RateLimiter::take`] failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RateLimitError {
+    /// The limit of this window is reached.
+    #[error("the limit is reached; the next window begins in {retry_after_seconds} s")]
+    Exceeded {
+        /// The limit.
+        limit: Limit,
+        /// Time until the window ends; at least 1.
+        retry_after_seconds: u64,
+    },
+    /// The table could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RateLimiter {
+    /// The counters in `table`, whose attribute `ttl` is DynamoDB's time to live.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Counts one more under `limit` at `now`, unless that would exceed it.
+    ///
+    /// May count twice if the SDK repeats a call that got no answer.
+    pub async fn take(&self, limit: Limit, now: Timestamp) -> Result<(), RateLimitError> {
+        let window = Window::at(now, limit.window_seconds());
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("tenant_id", AttributeValue::S(limit.partition()))
+            .key("webhook_config_id", AttributeValue::S(window.start.to_string()))
+            .update_expression("ADD #taken :one SET #ttl = :end")
+            .condition_expression("attribute_not_exists(#taken) OR #taken < :limit")
+            .expression_attribute_names("#taken", "taken")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":end", number(window.end))
+            .expression_attribute_values(":limit", number(limit.allowed().into()));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => {
+                let retry_after_seconds = window.seconds_left(now);
+                Err(RateLimitError::Exceeded { limit, retry_after_seconds })
+            }
+            Err(error) => Err(StoreError::from(AwsError::of("UpdateItem")(error)).into()),
+        }
+    }
+}
+
+impl Limit {
+    fn allowed(self) -> u32 {
+        match self {
+            Self::Changes { per_minute, .. } => per_minute,
+            Self::Rotations { .. } => ROTATIONS_PER_DAY,
+        }
+    }
+
+    fn window_seconds(self) -> u64 {
+        match self {
+            Self::Changes { .. } => MINUTE,
+            Self::Rotations { .. } => DAY,
+        }
+    }
+
+    /// The partition key of the limit's rows. Tenant ids contain no `#`.
+    fn partition(self) -> String {
+        match self {
+            Self::Changes { tenant, .. } => format!("changes#{tenant}"),
+            Self::Rotations { tenant, webhook, key } => {
+                format!("rotations#{tenant}#{webhook}#{key}")
+            }
+        }
+    }
+}
+
+/// A span of time, in seconds since the epoch.
+#[derive(Debug, PartialEq, Eq)]
+struct Window {
+    start: u64,
+    /// Exclusive.
+    end: u64,
+}
+
+impl Window {
+    fn at(now: Timestamp, seconds: u64) -> Self {
+        let now = now.unix_millis() / 1000;
+        let start = now - now % seconds;
+        Self { start, end: start + seconds }
+    }
+
+    /// Rounded up, so that whoever waits this long is in the next window.
+    fn seconds_left(&self, now: Timestamp) -> u64 {
+        (self.end * 1000).saturating_sub(now.unix_millis()).div_ceil(1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_ends_when_the_next_begins() {
+        for (now, start, left) in [
+            ("2025-12-03T10:30:00Z", "2025-12-03T10:30:00Z", 60),
+            ("2025-12-03T10:30:00.001Z", "2025-12-03T10:30:00Z", 60),
+            ("2025-12-03T10:30:58.5Z", "2025-12-03T10:30:00Z", 2),
+            ("2025-12-03T10:30:59.999Z", "2025-12-03T10:30:00Z", 1),
+            ("2025-12-03T10:31:00Z", "2025-12-03T10:31:00Z", 60),
+        ] {
+            let at = |text| Timestamp::parse(text).unwrap();
+            let start = at(start).unix_millis() / 1000;
+            let window = Window::at(at(now), MINUTE);
+            assert_eq!(window, Window { start, end: start + MINUTE });
+            assert_eq!(window.seconds_left(at(now)), left, "{now}");
+        }
+    }
+
+    #[test]
+    fn each_tenant_and_each_webhook_and_key_has_counters_of_its_own() {
+        let (tenant, webhook) = (TenantId::random(), WebhookId::random());
+        let mut partitions = vec![tenant.to_string()];
+        for tenant in [tenant, TenantId::random()] {
+            partitions.push(Limit::Changes { tenant, per_minute: 1 }.partition());
+        }
+        for webhook in [webhook, WebhookId::random()] {
+            for key in [KeyId::random(), KeyId::random()] {
+                partitions.push(Limit::Rotations { tenant, webhook, key }.partition());
+            }
+        }
+        let count = partitions.len();
+        partitions.sort_unstable();
+        partitions.dedup();
+        assert_eq!(partitions.len(), count);
+    }
+}
