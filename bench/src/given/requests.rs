@@ -16,7 +16,11 @@ const KEY_HASH: &str = "a24c37ebc372c8a8b7f66fc8a3ab8c53eb6ae209b40936d0e78ad353
 /// The api function, as `template.yaml` sets it up.
 #[must_use]
 pub fn api(path: PathBuf, aws_endpoint: &str) -> Program {
-    let own = [("API_KEYS_TABLE", "ApiKeys"), ("MAX_WEBHOOKS_PER_TENANT", "50")];
+    let own = [
+        ("API_KEYS_TABLE", "ApiKeys"),
+        ("MAX_WEBHOOKS_PER_TENANT", "50"),
+        ("CHANGES_PER_MINUTE", "60"),
+    ];
     super::program(path, aws_endpoint, &own)
 }
 

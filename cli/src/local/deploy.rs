@@ -26,7 +26,8 @@ pub(super) struct Outputs {
     pub(super) pipeline_faults_queue_url: String,
 }
 
-/// What the template's parameters are on this machine: its processor, and endpoints on loopback.
+/// The template's parameters on this machine: its processor, endpoints on loopback, and practically unlimited
+/// changes.
 pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
     let architecture = match ARCH {
         "x86_64" => "x86_64",
@@ -37,6 +38,7 @@ pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
         ("Architecture", architecture),
         ("AllowHttpEndpoints", "true"),
         ("AllowedNetworks", "127.0.0.0/8,::1/128"),
+        ("ChangesPerMinute", "100000"),
     ];
     Ok(parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }

@@ -1,6 +1,7 @@
 //! From the `Authorization` header to the tenant.
 //!
-//! The rule: it is the first argument of every handler, so that nothing else is read or judged before.
+//! The rule: the first argument of every handler is [`Tenant`], or [`Changing`] if it changes something, so that
+//! nothing else is read or checked before the key.
 
 use std::sync::Arc;
 
@@ -11,16 +12,27 @@ use axum::http::request::Parts;
 use tracing::Span;
 use tracing::field::display;
 
-use webhooks::id::TenantId;
+use webhooks::id::{KeyId, TenantId};
 use webhooks::secret::ApiKey;
+use webhooks::store::rate_limit::Limit;
 use webhooks::timestamp::Timestamp;
 
 use crate::AppState;
 use crate::error::ApiError;
+use crate::extract::PathId;
 
 /// The tenant whose key came with the request.
 #[derive(Debug, Clone, Copy)]
-pub struct Tenant(pub TenantId);
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// The key's id, which is not secret.
+    pub key: KeyId,
+}
+
+/// The tenant of a request that changes something. The request counts towards the tenant's limit even if it fails.
+#[derive(Debug, Clone, Copy)]
+pub struct Changing(pub Tenant);
 
 impl FromRequestParts<Arc<AppState>> for Tenant {
     type Rejection = ApiError;
@@ -39,8 +51,28 @@ impl FromRequestParts<Arc<AppState>> for Tenant {
             .await?
             .filter(|record| record.is_valid_at(Timestamp::now()))
             .ok_or(ApiError::InvalidApiKey)?;
-        Span::current().record("tenant.id", display(record.tenant_id));
-        Ok(Self(record.tenant_id))
+        let span = Span::current();
+        span.record("tenant.id", display(record.tenant_id));
+        span.record("key.id", display(record.key_id));
+        // Here, so that the line of a request that is refused later names the webhook too.
+        if let Ok(PathId(id)) = PathId::from_request_parts(parts, state).await {
+            span.record("webhook.id", display(id));
+        }
+        Ok(Self { id: record.tenant_id, key: record.key_id })
+    }
+}
+
+impl FromRequestParts<Arc<AppState>> for Changing {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, ApiError> {
+        let tenant = Tenant::from_request_parts(parts, state).await?;
+        let limit = Limit::Changes { tenant: tenant.id, per_minute: state.changes_per_minute };
+        state.rate_limiter.take(limit, Timestamp::now()).await?;
+        Ok(Self(tenant))
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Config {
     pub secrets_prefix: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
     pub max_webhooks_per_tenant: u32,
+    /// `CHANGES_PER_MINUTE`: requests of one tenant that change something.
+    pub changes_per_minute: u32,
     /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS` and the addresses of ours in the environment.
     pub endpoint_policy: EndpointPolicy,
 }
@@ -26,6 +28,7 @@ impl Config {
             api_keys_table: env::required("API_KEYS_TABLE")?,
             secrets_prefix: env::required("SECRETS_PREFIX")?,
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,
+            changes_per_minute: env::parsed("CHANGES_PER_MINUTE")?,
             endpoint_policy: env::endpoint_policy()?,
         })
     }

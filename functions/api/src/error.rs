@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use axum::Json;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -15,11 +15,23 @@ use tracing::error;
 use webhooks::aws;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
+use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError};
+use webhooks::text::{first_chars, printable};
 
 use crate::MAX_BODY_BYTES;
+use crate::gateway::MAX_QUERY_BYTES;
 
-/// What is wrong with each field or parameter, by its name.
+/// What is wrong with each field, parameter or header, by its name.
 pub type Details = BTreeMap<String, String>;
+
+/// Maximum characters of a client's text to repeat in an answer or a log line.
+const MAX_QUOTED_CHARS: usize = 64;
+
+/// A client's text, short and printable.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    printable(first_chars(text, MAX_QUOTED_CHARS))
+}
 
 /// The cause of a failure of ours, for the log alone.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -27,6 +39,12 @@ pub type Cause = Box<dyn Error + Send + Sync>;
 /// Why a request is not answered with what it asks for.
 #[derive(Debug)]
 pub enum ApiError {
+    /// An event that cannot be read as a request.
+    MalformedRequest,
+    /// Headers with an invalid name, or a value that is not printable ASCII.
+    MalformedHeader(Details),
+    /// A query of more than [`MAX_QUERY_BYTES`].
+    QueryTooLong,
     /// No route has this path.
     RouteNotFound,
     /// The path exists, the method does not.
@@ -37,20 +55,32 @@ pub enum ApiError {
     InvalidApiKey,
     /// The tenant has no webhook of this id, whoever else may have it.
     WebhookNotFound,
-    /// Parameters that cannot be read.
+    /// Parameters that cannot be read, or that the route does not have.
     InvalidParameters(Details),
     /// A body that does not call itself JSON.
     UnsupportedMediaType,
     /// A body of more than [`MAX_BODY_BYTES`].
     BodyTooLarge,
-    /// A body that is not JSON; where and why.
-    MalformedBody(String),
+    /// A body that is not JSON, and where the error is.
+    MalformedBody {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1; 0 if the line is empty.
+        column: usize,
+    },
     /// A body that is JSON and not an object.
     NotAnObject,
     /// Fields that break a rule.
     InvalidFields(Details),
     /// The tenant has as many webhooks as it may have.
     WebhookLimitReached(u32),
+    /// More requests than a limit allows.
+    RateLimited {
+        /// Which limit.
+        limit: Limit,
+        /// How long to wait.
+        retry_after_seconds: u64,
+    },
     /// Another rotation of the same secret came first, or is under way.
     RotationConflict,
     /// A service that we depend on failed.
@@ -75,6 +105,21 @@ impl ApiError {
     /// All that a client is told: status, code and message.
     fn answer(&self) -> (StatusCode, &'static str, String) {
         match self {
+            Self::MalformedRequest => (
+                StatusCode::BAD_REQUEST,
+                "malformed_request",
+                "The request cannot be read.".into(),
+            ),
+            Self::MalformedHeader(_) => (
+                StatusCode::BAD_REQUEST,
+                "malformed_header",
+                "A header cannot be read; `details` says which and why.".into(),
+            ),
+            Self::QueryTooLong => (
+                StatusCode::URI_TOO_LONG,
+                "query_too_long",
+                format!("The query must have at most {MAX_QUERY_BYTES} bytes."),
+            ),
             Self::RouteNotFound => (
                 StatusCode::NOT_FOUND,
                 "route_not_found",
@@ -103,7 +148,7 @@ impl ApiError {
             Self::InvalidParameters(_) => (
                 StatusCode::BAD_REQUEST,
                 "invalid_parameter",
-                "A query parameter cannot be read; `details` says which and what is expected.".into(),
+                "A query parameter is wrong; `details` says which and why.".into(),
             ),
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -115,10 +160,10 @@ impl ApiError {
                 "body_too_large",
                 format!("The body must have at most {MAX_BODY_BYTES} bytes."),
             ),
-            Self::MalformedBody(reason) => (
+            Self::MalformedBody { line, column } => (
                 StatusCode::BAD_REQUEST,
                 "invalid_json",
-                format!("The body is not valid JSON: {reason}."),
+                format!("The body is not valid JSON; see line {line}, column {column}."),
             ),
             Self::NotAnObject => (
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -135,6 +180,9 @@ impl ApiError {
                 "webhook_limit_reached",
                 format!("You have {limit} webhooks, as many as you may have; delete one first."),
             ),
+            Self::RateLimited { limit, .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limited", rate_limited(*limit))
+            }
             Self::RotationConflict => (
                 StatusCode::CONFLICT,
                 "rotation_conflict",
@@ -155,7 +203,9 @@ impl ApiError {
 
     fn details(self) -> Details {
         match self {
-            Self::InvalidParameters(details) | Self::InvalidFields(details) => details,
+            Self::MalformedHeader(details)
+            | Self::InvalidParameters(details)
+            | Self::InvalidFields(details) => details,
             _ => Details::new(),
         }
     }
@@ -167,12 +217,32 @@ impl IntoResponse for ApiError {
         if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
             error!(error = %aws::chain(&**cause), "request failed");
         }
+        let retry_after = match &self {
+            Self::RateLimited { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            _ => None,
+        };
         let body = Body { error: code, message, details: self.details() };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         response
+    }
+}
+
+/// The message: what the limit is, and what to do.
+fn rate_limited(limit: Limit) -> String {
+    match limit {
+        Limit::Changes { per_minute, .. } => format!(
+            "You may send {per_minute} changes a minute; try again after the seconds in the Retry-After header."
+        ),
+        Limit::Rotations { .. } => format!(
+            "An API key may rotate a secret {ROTATIONS_PER_DAY} times a day; use another key, or try again after \
+             the seconds in the Retry-After header."
+        ),
     }
 }
 
@@ -190,6 +260,17 @@ impl From<SecretError> for ApiError {
         match error {
             SecretError::Aws(_) => Self::Unavailable(error.into()),
             SecretError::NotFound | SecretError::Malformed => Self::internal(error),
+        }
+    }
+}
+
+impl From<RateLimitError> for ApiError {
+    fn from(error: RateLimitError) -> Self {
+        match error {
+            RateLimitError::Exceeded { limit, retry_after_seconds } => {
+                Self::RateLimited { limit, retry_after_seconds }
+            }
+            RateLimitError::Store(error) => error.into(),
         }
     }
 }

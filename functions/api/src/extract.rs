@@ -1,22 +1,22 @@
-//! What a request's path and body hold, read so that every refusal has our shape.
+//! What a request's path, query and body hold, read so that every refusal has our shape.
 
-use std::error::Error as _;
-use std::iter;
+use std::fmt;
 
-use axum::Json;
-use axum::body::HttpBody as _;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::StatusCode;
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Map, Value};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use webhooks::id::WebhookId;
 
 use crate::MAX_BODY_BYTES;
-use crate::error::ApiError;
+use crate::error::{ApiError, Details, quoted};
 
 /// Refuses a body of more than [`MAX_BODY_BYTES`], also where none is read. Lambda has it whole by now, so
 /// its size is known.
@@ -27,31 +27,90 @@ pub async fn refuse_large_bodies(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// A body that is a JSON object. Its fields are judged one by one, by [`crate::fields`].
+/// A body that is a JSON object: its fields in order, each in the client's own text.
+///
+/// They are not read as `serde_json::Value`, which gives an object with certain private keys another meaning.
+/// [`crate::fields`] checks them one by one.
 #[derive(Debug)]
-pub struct JsonObject(pub Map<String, Value>);
+pub struct JsonObject(pub Vec<(String, Box<RawValue>)>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match Json::from_request(request, state).await {
-            Ok(Json(Value::Object(object))) => Ok(Self(object)),
-            Ok(Json(_)) => Err(ApiError::NotAnObject),
-            Err(rejection) => Err(refusal(&rejection)),
+        if !request.headers().get(CONTENT_TYPE).is_some_and(is_json) {
+            return Err(ApiError::UnsupportedMediaType);
         }
+        let body = Bytes::from_request(request, state).await.map_err(ApiError::internal)?;
+        let IgnoredAny = serde_json::from_slice(&body).map_err(malformed)?;
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(ApiError::NotAnObject);
+        }
+        serde_json::from_slice(&body).map_err(malformed)
     }
 }
 
-fn refusal(rejection: &JsonRejection) -> ApiError {
-    match rejection.status() {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::UnsupportedMediaType,
-        // The innermost error is the parser's own: line and column, and nothing of the body.
-        _ => ApiError::MalformedBody(
-            iter::successors(rejection.source(), |&error| error.source())
-                .last()
-                .map_or_else(|| rejection.body_text(), ToString::to_string),
-        ),
+/// Takes the position alone, because the error's text can quote the body.
+#[expect(clippy::needless_pass_by_value, reason = "it is an argument of `map_err`")]
+fn malformed(error: serde_json::Error) -> ApiError {
+    ApiError::MalformedBody { line: error.line(), column: error.column() }
+}
+
+/// `application/json`, or another type whose syntax is JSON (RFC 6839, section 3.1).
+fn is_json(content_type: &HeaderValue) -> bool {
+    let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/");
+    subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+}
+
+impl<'de> Deserialize<'de> for JsonObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = JsonObject;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonObject, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(JsonObject(fields))
+    }
+}
+
+/// The query of a request: names and values, decoded.
+pub fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
+    let query = Query::try_from_uri(&parts.uri);
+    query.map(|Query(list)| list).map_err(|_unreadable| ApiError::MalformedRequest)
+}
+
+/// Adds every parameter whose name is not in `known` to `wrong`.
+pub fn refuse_unknown(parameters: &[(String, String)], known: &[&str], wrong: &mut Details) {
+    let unknown = parameters.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    wrong.extend(unknown.map(|(name, _)| (quoted(name), "is not a known parameter".to_owned())));
+}
+
+/// An empty query, for routes that take no parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct NoParameters;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let mut wrong = Details::new();
+        refuse_unknown(&parameters(parts)?, &[], &mut wrong);
+        if wrong.is_empty() { Ok(Self) } else { Err(ApiError::InvalidParameters(wrong)) }
     }
 }
 
@@ -62,9 +121,89 @@ pub struct PathId(pub WebhookId);
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = ApiError;
 
-    /// Whatever is no id is the id of no webhook.
+    /// A malformed id is a 404, like an unknown one.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let text = Path::<String>::from_request_parts(parts, state).await.ok();
         text.and_then(|Path(text)| text.parse().ok()).map(Self).ok_or(ApiError::WebhookNotFound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    async fn read(content_type: &str, body: &[u8]) -> Result<JsonObject, ApiError> {
+        let request = Request::builder().header("content-type", content_type);
+        JsonObject::from_request(request.body(Body::from(body.to_vec())).unwrap(), &()).await
+    }
+
+    /// The fields of an object, or what is wrong.
+    async fn fields(body: &[u8]) -> Result<Vec<(String, String)>, String> {
+        match read("application/json", body).await {
+            Ok(JsonObject(fields)) => {
+                Ok(fields.into_iter().map(|(name, json)| (name, json.get().to_owned())).collect())
+            }
+            Err(ApiError::MalformedBody { line, column }) => Err(format!("{line}:{column}")),
+            Err(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_objects_fields_keep_their_order_and_their_text() {
+        let body = " {\"b\" : 1.50 ,\n\"a\": {\"x\": [ ]}, \"\\u0062\": \"\\u00e9\"}\n".as_bytes();
+        let expected = [("b", "1.50"), ("a", "{\"x\": [ ]}"), ("b", "\"\\u00e9\"")];
+        let expected = expected.map(|(name, json)| (name.to_owned(), json.to_owned()));
+        assert_eq!(fields(body).await, Ok(expected.to_vec()));
+        assert_eq!(fields(b"{}").await, Ok(vec![]));
+    }
+
+    #[tokio::test]
+    async fn other_json_is_not_an_object() {
+        let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+        for body in ["[]", "[{}, 1]", "7", "-7", "7.5", "true", "null", " \"{}\" ", &deep] {
+            assert_eq!(fields(body.as_bytes()).await, Err("NotAnObject".to_owned()), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_malformed_body_is_refused_with_the_position_alone() {
+        for (body, position) in [
+            (&b""[..], "1:0"),
+            (b"{", "1:1"),
+            (b"\n{\"url\": \"https://example.com\",\n  secret}", "3:3"),
+            (b"{\"a\": 1} x", "1:10"),
+            (b"{\"a\": 1,}", "1:9"),
+            (b"{\"a\": \"\xff\"}", "1:8"),
+            (b"\n {\"\\ud800\": 1}", "2:10"),
+            (b"{\"a\": [1, 2}", "1:12"),
+            (b"[1,", "1:3"),
+            (b"\0", "1:1"),
+        ] {
+            let text = String::from_utf8_lossy(body);
+            assert_eq!(fields(body).await, Err(position.to_owned()), "{text}");
+        }
+        let deep = "[".repeat(5000);
+        assert_eq!(fields(deep.as_bytes()).await, Err("1:5000".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn only_what_calls_itself_json_is_read() {
+        for (content_type, is_read) in [
+            ("application/json", true),
+            ("application/json; charset=utf-8", true),
+            ("application/vnd.api+json", true),
+            ("text/plain", false),
+            ("text/json", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            let read = read(content_type, b"{}").await;
+            match read {
+                Ok(_) => assert!(is_read, "{content_type}"),
+                Err(ApiError::UnsupportedMediaType) => assert!(!is_read, "{content_type}"),
+                Err(error) => panic!("{content_type}: {error:?}"),
+            }
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The rule: each field is judged by itself, so that one answer names all that are wrong.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::event::EventName;
@@ -10,7 +11,8 @@ use webhooks::retry::{MAX_RETRIES_LIMIT, RetryPolicy};
 use webhooks::webhook::{EventSet, WebhookChanges};
 
 use crate::endpoint;
-use crate::error::{ApiError, Details};
+use crate::error::{ApiError, Details, quoted};
+use crate::extract::JsonObject;
 
 /// What a tenant chooses of a new webhook, with the defaults for what was left open.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub struct NewWebhook {
 
 /// Reads the body of a create.
 pub async fn new_webhook(
-    object: Map<String, Value>,
+    object: JsonObject,
     policy: &EndpointPolicy,
 ) -> Result<NewWebhook, ApiError> {
     let (changes, mut wrong) = read(object, policy);
@@ -37,7 +39,7 @@ pub async fn new_webhook(
 
 /// Reads the body of an update, in which everything may be left out.
 pub async fn changes(
-    object: Map<String, Value>,
+    object: JsonObject,
     policy: &EndpointPolicy,
 ) -> Result<WebhookChanges, ApiError> {
     let (changes, mut wrong) = read(object, policy);
@@ -46,56 +48,69 @@ pub async fn changes(
 }
 
 /// Whatever can be read, and what is wrong with the rest. A null field counts as left out.
-fn read(mut object: Map<String, Value>, policy: &EndpointPolicy) -> (WebhookChanges, Details) {
+fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (WebhookChanges, Details) {
     let mut wrong = Details::new();
     let changes = WebhookChanges {
-        url: take(&mut object, &mut wrong, "url", |value| url(value, policy)),
-        events: take(&mut object, &mut wrong, "events", events),
-        is_active: take(&mut object, &mut wrong, "is_active", boolean),
-        retry_enabled: take(&mut object, &mut wrong, "retry_enabled", boolean),
-        max_retries: take(&mut object, &mut wrong, "max_retries", max_retries),
+        url: take(&mut fields, &mut wrong, "url", |json| url(json, policy)),
+        events: take(&mut fields, &mut wrong, "events", events),
+        is_active: take(&mut fields, &mut wrong, "is_active", boolean),
+        retry_enabled: take(&mut fields, &mut wrong, "retry_enabled", boolean),
+        max_retries: take(&mut fields, &mut wrong, "max_retries", max_retries),
     };
-    wrong.extend(object.into_iter().map(|(name, _)| (name, "is not a known field".to_owned())));
+    let unknown = |(name, _): (String, _)| (quoted(&name), "is not a known field".to_owned());
+    wrong.extend(fields.into_iter().map(unknown));
     (changes, wrong)
 }
 
 fn take<T>(
-    object: &mut Map<String, Value>,
+    fields: &mut Vec<(String, Box<RawValue>)>,
     wrong: &mut Details,
     name: &str,
-    read: impl FnOnce(&Value) -> Result<T, String>,
+    read: impl FnOnce(&RawValue) -> Result<T, String>,
 ) -> Option<T> {
-    let value = object.remove(name).filter(|value| !value.is_null())?;
-    read(&value).map_err(|reason| wrong.insert(name.to_owned(), reason)).ok()
+    let given: Vec<_> = fields.extract_if(.., |(field, _)| field == name).collect();
+    let value = match given.as_slice() {
+        [] => return None,
+        [(_, value)] if value.get() == "null" => return None,
+        [(_, value)] => read(value),
+        _ => Err("is given more than once".to_owned()),
+    };
+    value.map_err(|reason| wrong.insert(name.to_owned(), reason)).ok()
 }
 
-fn url(value: &Value, policy: &EndpointPolicy) -> Result<EndpointUrl, String> {
-    let text = value.as_str().ok_or("must be a string")?;
-    EndpointUrl::parse(text)
+fn url(json: &RawValue, policy: &EndpointPolicy) -> Result<EndpointUrl, String> {
+    let text: String = value(json).ok_or("must be a string")?;
+    EndpointUrl::parse(&text)
         .and_then(|url| policy.check_url(&url).map(|()| url))
         .map_err(|refusal| refusal.to_string())
 }
 
-fn events(value: &Value) -> Result<EventSet, String> {
-    let names = value.as_array().ok_or("must be a list of event names")?;
-    let events: Option<Vec<_>> =
-        names.iter().map(|name| name.as_str().and_then(EventName::from_name)).collect();
-    let events = events.ok_or_else(|| {
-        format!("may only hold {}", EventName::ALL.map(EventName::as_str).join(", "))
-    })?;
+fn events(json: &RawValue) -> Result<EventSet, String> {
+    let names: Vec<&RawValue> = value(json).ok_or("must be a list of event names")?;
+    let events = names.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
     EventSet::try_from(events).map_err(|error| error.to_string())
 }
 
-fn boolean(value: &Value) -> Result<bool, String> {
-    Ok(value.as_bool().ok_or("must be true or false")?)
+fn event(json: &RawValue) -> Result<EventName, String> {
+    let known = || EventName::ALL.map(EventName::as_str).join(", ");
+    let name: String = value(json).ok_or_else(|| format!("may only hold {}", known()))?;
+    EventName::from_name(&name)
+        .ok_or_else(|| format!("may only hold {}, not `{}`", known(), quoted(&name)))
 }
 
-fn max_retries(value: &Value) -> Result<u8, String> {
-    value
-        .as_u64()
-        .and_then(|number| u8::try_from(number).ok())
+fn boolean(json: &RawValue) -> Result<bool, String> {
+    Ok(value(json).ok_or("must be true or false")?)
+}
+
+fn max_retries(json: &RawValue) -> Result<u8, String> {
+    value(json)
         .filter(|number| *number <= MAX_RETRIES_LIMIT)
         .ok_or_else(|| format!("must be a whole number from 0 to {MAX_RETRIES_LIMIT}"))
+}
+
+/// Parses `json`. The error is dropped because it can quote the text.
+fn value<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
+    serde_json::from_str(json.get()).ok()
 }
 
 /// Judges the addresses behind the URL's name together with everything else.
@@ -130,17 +145,22 @@ fn complete(given: WebhookChanges, mut wrong: Details) -> Result<NewWebhook, Det
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const URL: &str = "https://example.com/hook";
 
+    /// What is read of a body, and what is wrong with it.
+    fn read_text(body: &str) -> (WebhookChanges, Details) {
+        read(serde_json::from_str(body).unwrap(), &EndpointPolicy::default())
+    }
+
     fn update(body: &Value) -> (WebhookChanges, Value) {
-        let (changes, wrong) = read(body.as_object().unwrap().clone(), &EndpointPolicy::default());
+        let (changes, wrong) = read_text(&body.to_string());
         (changes, json!(wrong))
     }
 
     fn create(body: &Value) -> Result<NewWebhook, Value> {
-        let (given, wrong) = read(body.as_object().unwrap().clone(), &EndpointPolicy::default());
+        let (given, wrong) = read_text(&body.to_string());
         complete(given, wrong).map_err(|wrong| json!(wrong))
     }
 
@@ -220,8 +240,14 @@ mod tests {
             ("events", json!([]), "must name at least one event"),
             ("events", json!([1]), names),
             ("events", json!(["document.uploaded", null]), names),
-            ("events", json!(["document.deleted"]), names),
-            ("events", json!(["Document.Uploaded"]), names),
+            ("events", json!(["document.deleted"]), &format!("{names}, not `document.deleted`")),
+            ("events", json!(["Document.Uploaded"]), &format!("{names}, not `Document.Uploaded`")),
+            ("events", json!(["\u{1b}[2J\n"]), &format!("{names}, not `␛[2J␊`")),
+            (
+                "events",
+                json!(["document.uploaded", "é".repeat(65)]),
+                &format!("{names}, not `{}`", "é".repeat(64)),
+            ),
             (
                 "events",
                 json!(["document.uploaded", "document.uploaded"]),
@@ -236,6 +262,8 @@ mod tests {
             ("max_retries", json!(1.5), retries),
             ("max_retries", json!("5"), retries),
             ("max_retries", json!(1e300), retries),
+            ("max_retries", json!(5.0), retries),
+            ("max_retries", json!(-0.0), retries),
             ("max_retires", json!(5), "is not a known field"),
             ("signing_secret", json!("whsec_x"), "is not a known field"),
             ("", json!(null), "is not a known field"),
@@ -243,6 +271,67 @@ mod tests {
             let (_, wrong) = update(&json!({field: value}));
             assert_eq!(wrong, json!({field: reason}), "{field}: {value}");
         }
+    }
+
+    #[test]
+    fn a_number_is_whole_only_if_it_is_written_so() {
+        for digits in ["5.0", "1e0", "-0", "0.0", "1e999", "18446744073709551616"] {
+            let (_, wrong) = read_text(&format!(r#"{{"max_retries": {digits}}}"#));
+            assert_eq!(wrong["max_retries"], "must be a whole number from 0 to 10", "{digits}");
+        }
+        assert_eq!(read_text(r#"{"max_retries": 5 }"#).0.max_retries, Some(5));
+    }
+
+    #[test]
+    fn serde_jsons_private_names_are_names_like_any_other() {
+        for name in ["RawValue", "Number"].map(|kind| format!("$serde_json::private::{kind}")) {
+            let text = json!({"url": URL}).to_string();
+            assert_eq!(
+                create(&json!({&name: text})),
+                Err(json!({&name: "is not a known field", "url": "is required"}))
+            );
+            let (changes, wrong) = update(&json!({
+                "url": {&name: format!("{URL:?}")},
+                "events": {&name: r#"["document.uploaded"]"#},
+                "is_active": {&name: "true"},
+                "retry_enabled": [{&name: "true"}],
+                "max_retries": {&name: "5"},
+            }));
+            assert_eq!(changes, WebhookChanges::default());
+            assert_eq!(wrong.as_object().unwrap().len(), 5, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_given_twice_is_refused_however_it_is_spelled() {
+        for body in [
+            r#"{"url": "https://example.com/a", "url": "https://example.com/b"}"#,
+            r#"{"url": "https://example.com/a", "\u0075rl": "https://example.com/a"}"#,
+            r#"{"url": null, "is_active": true, "url": null}"#,
+            r#"{"url": "https://example.com/a", "url": {}, "url": 1}"#,
+        ] {
+            let (changes, wrong) = read_text(body);
+            assert_eq!(changes.url, None, "{body}");
+            assert_eq!(json!(wrong), json!({"url": "is given more than once"}), "{body}");
+        }
+        let (_, wrong) = read_text(r#"{"name": 1, "name": 1}"#);
+        assert_eq!(json!(wrong), json!({"name": "is not a known field"}));
+    }
+
+    #[test]
+    fn an_unknown_name_is_quoted_in_short_and_printable_form() {
+        let (_, wrong) = update(&json!({"x".repeat(3000): 1, "\u{202e}\u{1b}[2J\n": 1, "é𝄞": 1}));
+        let unknown = "is not a known field";
+        assert_eq!(
+            wrong,
+            json!({"x".repeat(64): unknown, "\u{fffd}␛[2J␊": unknown, "é𝄞": unknown})
+        );
+    }
+
+    #[test]
+    fn text_with_half_of_a_surrogate_pair_is_not_a_string() {
+        let (_, wrong) = read_text(r#"{"url": "https://example.com/\ud800"}"#);
+        assert_eq!(wrong["url"], "must be a string");
     }
 
     #[test]

@@ -1,81 +1,343 @@
 //! Between Lambda and the router: one invocation, one request.
 //!
-//! The rule: nothing that a client writes into a URL may keep the request from reaching the router.
+//! The rule: whatever a client sends, the answer has our shape and the request has its line in the log.
+//! `lambda_http` fails or panics on some events, and API Gateway would then answer 502, so [`Event::check`]
+//! comes first.
+
+mod event;
+
+use std::convert::Infallible;
 
 use axum::Router;
-use axum::response::Response;
+use axum::http::HeaderValue;
+use axum::http::header::{HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse as _, Response};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Error, LambdaEvent, Service, http::header, lambda_runtime, service_fn};
+use lambda_http::{Adapter, Context, Error, LambdaEvent, Request, Service, service_fn};
+use webhooks::runtime;
+
+use crate::error::ApiError;
+use crate::request_log::logged;
+use event::Event;
+pub use event::MAX_QUERY_BYTES;
+
+/// A response in API Gateway's format. `lambda_http` does not export the type's name.
+pub(crate) type Answer =
+    <Adapter<'static, Response, Router> as Service<LambdaEvent<LambdaRequest>>>::Response;
 
 /// Answers invocations with `router` for as long as the environment lives.
 pub async fn serve(router: Router) -> Result<(), Error> {
-    let mut adapter = Adapter::<'_, Response, Router>::from(router);
-    lambda_runtime::run(service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
-        make_uri_safe(&mut event.payload);
-        adapter.call(event)
-    }))
-    .await
+    runtime::run(async |event, _deadline| Ok(answer(&router, event).await)).await
 }
 
-/// Removes and encodes what `lambda_http` cannot build a URI from: it would panic.
-fn make_uri_safe(request: &mut LambdaRequest) {
-    let LambdaRequest::ApiGatewayV2(request) = request else { return };
-    // Without a host the URI is the path alone, which is all that the router looks at.
-    request.headers.remove(header::HOST);
+/// Answers one event.
+pub(crate) async fn answer(router: &Router, json: &[u8]) -> Answer {
+    let event = Event::read(json);
+    let method = event.as_ref().ok().and_then(Event::method);
+    let (request, mut refusal) = match event.and_then(|event| request(json, event)) {
+        Ok(request) => (request, None),
+        // The adapter needs a request, even if nothing reads it.
+        Err(refusal) => (ApiGatewayV2httpRequest::default(), Some(refusal)),
+    };
+    let service = service_fn(|request: Request| {
+        let (mut router, method, refusal) = (router.clone(), method.clone(), refusal.take());
+        async move {
+            let mut response = match refusal {
+                None => router.call(request).await?,
+                Some(refusal) => {
+                    logged(method.as_ref(), None, async { refusal.into_response() }).await
+                }
+            };
+            // Here, because every response passes through here.
+            let nosniff = HeaderValue::from_static("nosniff");
+            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(request), Context::default());
+    let Ok(answer) = Adapter::from(service).call(event).await;
+    answer
+}
+
+/// Checks an event and returns it as `lambda_http` reads it, without what it cannot build a URI from.
+fn request(json: &[u8], event: Event) -> Result<ApiGatewayV2httpRequest, ApiError> {
+    let target = event.check()?;
+    let mut request: ApiGatewayV2httpRequest =
+        serde_json::from_slice(json).map_err(|_quotes_the_event| ApiError::MalformedRequest)?;
+    request.raw_path = Some(target.path().to_owned());
+    request.raw_query_string = target.query().map(str::to_owned);
+    // Without host and stage, the URI is the path and the query alone: the router needs no more.
+    request.headers.remove(HOST);
     request.request_context.domain_name = None;
-    if let Some(query) = &mut request.raw_query_string {
-        *query = encode_query(query);
-    }
-}
-
-/// Percent-encodes the characters that may not stand in a query and that a client can send all the same.
-fn encode_query(raw: &str) -> String {
-    raw.bytes()
-        .map(|byte| match byte {
-            ..=b' ' | b'"' | b'#' | b'<' | b'>' | 0x7F.. => format!("%{byte:02X}"),
-            _ => char::from(byte).to_string(),
-        })
-        .collect()
+    request.request_context.stage = None;
+    Ok(request)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lambda_http::Request;
+    use axum::body::to_bytes;
+    use axum::extract::Request;
+    use axum::routing::any;
+    use serde_json::{Value, json};
 
-    fn request(event: &serde_json::Value) -> Request {
-        let mut request: LambdaRequest = serde_json::from_value(event.clone()).unwrap();
-        make_uri_safe(&mut request);
-        request.into()
+    const SAMPLE: &str = include_str!("../../../events/api-list.json");
+
+    /// Answers with the request that arrived: method, target, headers and body, in lines.
+    async fn echo(request: Request) -> String {
+        let (head, body) = request.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let headers: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        format!(
+            "{} {}\n{}\n{}",
+            head.method,
+            head.uri,
+            headers.join("\n"),
+            String::from_utf8_lossy(&body)
+        )
     }
 
-    fn event(host: &str, path: &str, query: &str) -> serde_json::Value {
-        let mut event: serde_json::Value =
-            serde_json::from_str(include_str!("../../../events/api-list.json")).unwrap();
-        event["headers"]["host"] = host.into();
-        event["rawPath"] = path.into();
-        event["rawQueryString"] = query.into();
-        event
+    async fn answer_to(event: &[u8]) -> (u64, Value, String) {
+        let answer = answer(&Router::new().fallback(echo), event).await;
+        let answer = serde_json::to_value(answer).unwrap();
+        assert_eq!(answer["headers"]["x-content-type-options"], "nosniff");
+        assert_eq!(answer["isBase64Encoded"], false);
+        let body = answer["body"].as_str().unwrap().to_owned();
+        (answer["statusCode"].as_u64().unwrap(), answer["headers"].clone(), body)
     }
 
-    #[test]
-    fn an_ordinary_request_keeps_its_path_and_query() {
-        let request = request(&event("api.example.com", "/v1/webhooks", "page=2&per_page=5"));
-        assert_eq!(request.uri(), "/v1/webhooks?page=2&per_page=5");
+    /// The sample with other values in these fields, each given by its path in the event.
+    fn event(fields: &[(&str, Value)]) -> Vec<u8> {
+        let mut event: Value = serde_json::from_str(SAMPLE).unwrap();
+        for (path, value) in fields {
+            *path.split('/').fold(&mut event, |part, name| &mut part[name]) = value.clone();
+        }
+        event.to_string().into_bytes()
     }
 
-    #[test]
-    fn no_host_path_or_query_is_too_strange_for_a_uri() {
-        for (host, path, query) in [
-            ("x.execute-api.127.0.0.1", "/v1/webhooks", ""),
-            ("a b", "/v1/webhooks", ""),
-            ("", "/v1/webhooks", ""),
-            ("api.example.com", "/v1/webhooks/a b?c#d\"<>\\^`{|}\u{7f}é%zz", ""),
-            ("api.example.com", "//", ""),
-            ("api.example.com", "/../..", ""),
-            ("api.example.com", "/", "page=\"1\"&a=<b>&c=d e#f%zz&g=é\u{7f}\u{1}|\\^`{}[]"),
+    /// Status, code and the names in `details` of a refusal.
+    async fn refusal(event: &[u8]) -> (u64, String, Vec<String>) {
+        let (status, headers, body) = answer_to(event).await;
+        assert_eq!(headers["content-type"], "application/json", "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert!(body["message"].as_str().unwrap().ends_with('.'));
+        let details = body["details"].as_object().unwrap().keys().cloned().collect();
+        (status, body["error"].as_str().unwrap().to_owned(), details)
+    }
+
+    #[tokio::test]
+    async fn a_request_arrives_as_it_was_sent() {
+        let event = json!({
+            "rawPath": "/v1/webhooks/550e8400-e29b-41d4-a716-446655440000",
+            "rawQueryString": "page=2&per_page=5",
+            "headers": {"accept": "*/*, text/plain", "X-Twice": "a,b", "empty": ""},
+            "cookies": ["a=1", "b=2"],
+            "requestContext": {"http": {"method": "PATCH"}},
+            "body": "{\"é\": 1}",
+        });
+        let (status, _, body) = answer_to(event.to_string().as_bytes()).await;
+        let expected = "PATCH /v1/webhooks/550e8400-e29b-41d4-a716-446655440000?page=2&per_page=5\n\
+            x-twice: a,b\naccept: */*, text/plain\nempty: \ncookie: a=1; b=2\n{\"é\": 1}";
+        assert_eq!((status, body.as_str()), (200, expected));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_base64_is_decoded() {
+        let event = event(&[("body", "eyLDqSI6IDF9".into()), ("isBase64Encoded", true.into())]);
+        assert!(answer_to(&event).await.2.ends_with("\n{\"é\": 1}"));
+    }
+
+    #[tokio::test]
+    async fn no_host_path_or_query_is_too_strange_for_a_uri() {
+        for (host, path, query, target) in [
+            ("x.execute-api.127.0.0.1", "/v1/webhooks", "", "/v1/webhooks"),
+            ("a b", "/v1/webhooks", "", "/v1/webhooks"),
+            ("", "", "", "/"),
+            ("", "*", "", "/*"),
+            ("", "v1", "", "/v1"),
+            ("", "https://example.com/", "", "/https://example.com/"),
+            ("", "//example.com:x/", "", "//example.com:x/"),
+            ("", "/%zz%", "%zz%", "/%zz%?%zz%"),
+            (
+                "",
+                "/a b?c#d\"<>\\^`{|}\u{7f}é",
+                "",
+                "/a%20b%3Fc%23d%22%3C%3E%5C%5E%60%7B%7C%7D%7F%C3%A9",
+            ),
+            (
+                "",
+                "/",
+                "page=\"1\"&a=<b>&c=d e#f?/&g=é\u{1}[]",
+                "/?page=%221%22&a=%3Cb%3E&c=d%20e%23f?/&g=%C3%A9%01%5B%5D",
+            ),
         ] {
-            assert!(request(&event(host, path, query)).uri().path().starts_with('/'), "{path}");
+            let event = event(&[
+                ("headers/host", host.into()),
+                ("rawPath", path.into()),
+                ("rawQueryString", query.into()),
+            ]);
+            let (status, _, body) = answer_to(&event).await;
+            assert_eq!(
+                (status, body.lines().next()),
+                (200, Some(&*format!("GET {target}"))),
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_with_dot_segments_is_not_found() {
+        for path in
+            ["/../..", "/x/../v1/webhooks", "/v1/./webhooks", "/v1/%2E./webhooks", "/v1/%2e", ".."]
+        {
+            let event = event(&[("rawPath", path.into())]);
+            assert_eq!(
+                refusal(&event).await,
+                (404, "route_not_found".to_owned(), vec![]),
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn odd_text_is_answered_wherever_it_stands_and_reaches_no_other_route() {
+        const PIECES: [&str; 28] = [
+            "", "a", "/v1/", "webhooks", "/", ".", "..", "%2e", "%2F", "%", "\\", "?", "#", "@",
+            ":", ";", "[", "]", "{", "\"", " ", "\t", "\r\n", "\0", "\u{7f}", "é", "\u{ffff}",
+            "YQ==",
+        ];
+        let router = Router::new()
+            .route("/v1/webhooks", any(async || "reached"))
+            .fallback(async || ApiError::RouteNotFound);
+        let paths = PIECES.iter().flat_map(|first| PIECES.map(|second| format!("{first}{second}")));
+        let paths = paths.map(|path| ("rawPath", path));
+        let fields = [
+            "rawQueryString",
+            "headers/host",
+            "headers/x-forwarded-proto",
+            "requestContext/domainName",
+            "requestContext/stage",
+            "requestContext/http/method",
+            "body",
+        ];
+        let others = fields.iter().flat_map(|field| PIECES.map(|text| (*field, text.to_owned())));
+        for (field, text) in paths.chain(others) {
+            let event = event(&[(field, (&*text).into()), ("isBase64Encoded", true.into())]);
+            let answer = serde_json::to_value(answer(&router, &event).await).unwrap();
+            if answer["body"] == "reached" {
+                assert!(field != "rawPath" || text == "/v1/webhooks", "{text:?}");
+            } else {
+                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                assert!(body["error"].is_string(), "{field}: {text:?}: {body}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_that_is_not_printable_ascii_is_refused_by_name() {
+        for value in [
+            "\0",
+            "a\u{1}",
+            "\tb",
+            "a\nb",
+            "a\r\nx: y",
+            "\u{1f}",
+            "\u{7f}",
+            "\u{80}",
+            "é",
+            "\u{ffff}",
+            "👍",
+        ] {
+            let expected = |name: &str| (400, "malformed_header".to_owned(), vec![name.to_owned()]);
+            let header = event(&[("headers/user-agent", value.into())]);
+            assert_eq!(refusal(&header).await, expected("user-agent"), "{value:?}");
+            let key = event(&[("headers/authorization", format!("Bearer {value}").into())]);
+            assert_eq!(refusal(&key).await, expected("authorization"), "{value:?}");
+            let mut cookie: Value = serde_json::from_str(SAMPLE).unwrap();
+            cookie["cookies"] = json!(["a=1", format!("b={value}")]);
+            assert_eq!(
+                refusal(cookie.to_string().as_bytes()).await,
+                expected("cookie"),
+                "{value:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn every_wrong_header_is_named_in_short_and_printable_form() {
+        let long = "é".repeat(3000);
+        let headers = json!({"": "a", "a b": "", "x\u{1b}[2J": "", &long: "", "user-agent": "é", "fine": "~ !"});
+        let (status, code, names) = refusal(&event(&[("headers", headers)])).await;
+        assert_eq!((status, code.as_str()), (400, "malformed_header"));
+        assert_eq!(names, ["", "a b", "user-agent", "x␛[2J", &"é".repeat(64)]);
+    }
+
+    #[tokio::test]
+    async fn more_headers_than_fit_into_a_header_map_are_refused() {
+        let headers: Value = (0..40_000).map(|number| (format!("x{number}"), json!(""))).collect();
+        assert_eq!(refusal(&event(&[("headers", headers)])).await.1, "malformed_header");
+    }
+
+    #[tokio::test]
+    async fn a_query_over_8_kib_is_414() {
+        let query = |length: usize| event(&[("rawQueryString", "é".repeat(length / 2).into())]);
+        assert_eq!(answer_to(&query(8 * 1024)).await.0, 200);
+        assert_eq!(refusal(&query(8 * 1024 + 2)).await, (414, "query_too_long".to_owned(), vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_too_long_for_a_uri_is_not_found() {
+        let path = event(&[("rawPath", "x".repeat(70_000).into())]);
+        assert_eq!(refusal(&path).await, (404, "route_not_found".to_owned(), vec![]));
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_not_a_request_is_400() {
+        let without = |name: &str| {
+            let mut event: Value = serde_json::from_str(SAMPLE).unwrap();
+            event.as_object_mut().unwrap().remove(name).unwrap();
+            event.to_string().into_bytes()
+        };
+        for event in [
+            Vec::new(),
+            b"null".to_vec(),
+            b"{}".to_vec(),
+            b"{\"rawPath\": \"\xff\"}".to_vec(),
+            SAMPLE.replace("*/*", "\\ud800").into_bytes(),
+            SAMPLE.replace("*/*", "\u{1}").into_bytes(),
+            without("rawPath"),
+            without("requestContext"),
+            event(&[("requestContext/http/method", "".into())]),
+            event(&[("requestContext/http/method", "GET /".into())]),
+            event(&[("requestContext/http/method", "É".into())]),
+            event(&[("requestContext/http/method", Value::Null)]),
+            event(&[("headers/host", json!(["a"]))]),
+            event(&[("body", "*".into()), ("isBase64Encoded", true.into())]),
+            event(&[("body", "YQ".into()), ("isBase64Encoded", true.into())]),
+            event(&[("body", json!({}))]),
+        ] {
+            let text = String::from_utf8_lossy(&event);
+            assert_eq!(
+                refusal(&event).await,
+                (400, "malformed_request".to_owned(), vec![]),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_event_may_leave_out_is_empty() {
+        for event in [
+            json!({"rawPath": "/", "requestContext": {"http": {"method": "GET"}}}),
+            json!({"rawPath": "/", "requestContext": {"http": {"method": "GET"}}, "headers": null, "body": null,
+                "cookies": null, "rawQueryString": null, "isBase64Encoded": false}),
+        ] {
+            assert_eq!(answer_to(event.to_string().as_bytes()).await.2, "GET /\n\n");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The HTTP API by which a tenant manages webhooks.
 //!
 //! A request comes through the [`gateway`] to the [`router`], which is the table of routes. There its
-//! key becomes a tenant ([`auth`]), its path, query and body become values ([`extract`], [`page`],
-//! [`fields`]), and one handler of [`webhooks`] does what was asked. Whatever goes wrong on the way is
-//! an [`error::ApiError`], which alone knows what a client is told. Each request is one line in the log
-//! ([`request_log`]).
+//! key becomes a tenant, whose changes are limited ([`auth`]), its path, query and body become values
+//! ([`extract`], [`page`], [`fields`]), and one handler of [`webhooks`] does what was asked. Whatever goes
+//! wrong on the way is an [`error::ApiError`], which alone knows what a client is told. Each request is
+//! one line in the log ([`request_log`]).
 
 pub mod auth;
 pub mod config;
@@ -25,7 +25,7 @@ use axum::{Router, middleware};
 
 use ::webhooks::endpoint::EndpointPolicy;
 use ::webhooks::secrets::SecretStore;
-use ::webhooks::store::{ApiKeyStore, WebhookStore};
+use ::webhooks::store::{ApiKeyStore, RateLimiter, WebhookStore};
 
 use crate::error::ApiError;
 
@@ -41,10 +41,14 @@ pub struct AppState {
     pub webhooks: WebhookStore,
     /// Their signing secrets, which are written here and never read.
     pub secrets: SecretStore,
+    /// Counts the requests that have a limit.
+    pub rate_limiter: RateLimiter,
     /// Which endpoints may be registered.
     pub endpoint_policy: EndpointPolicy,
     /// How many webhooks one tenant may have.
     pub max_webhooks_per_tenant: u32,
+    /// How many changing requests one tenant may send in a minute.
+    pub changes_per_minute: u32,
 }
 
 /// The table of routes.
@@ -67,30 +71,37 @@ pub fn router(state: Arc<AppState>) -> Router {
 mod tests {
     use super::*;
     use aws_sdk_dynamodb::config::BehaviorVersion;
-    use axum::http::{Method, StatusCode, header};
-    use axum::response::Response;
-    use lambda_http::{Request, Service as _};
+    use serde_json::{Value, json};
 
     /// Answers without a key, so that nothing beyond the routes is reached.
-    async fn answer(sample: &str, change: impl FnOnce(&mut Request)) -> Response {
+    async fn answer(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
         let latest = BehaviorVersion::latest();
         let dynamodb = aws_sdk_dynamodb::Config::builder().behavior_version(latest).build();
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
         let secrets = aws_sdk_secretsmanager::Config::builder().behavior_version(latest).build();
         let state = AppState {
             api_keys: ApiKeyStore::new(dynamodb.clone(), "keys".to_owned()),
-            webhooks: WebhookStore::new(dynamodb, "webhooks".to_owned()),
+            webhooks: WebhookStore::new(dynamodb.clone(), "webhooks".to_owned()),
             secrets: SecretStore::new(
                 aws_sdk_secretsmanager::Client::from_conf(secrets),
                 "secrets".to_owned(),
             ),
+            rate_limiter: RateLimiter::new(dynamodb, "webhooks".to_owned()),
             endpoint_policy: EndpointPolicy::default(),
             max_webhooks_per_tenant: 50,
+            changes_per_minute: 60,
         };
-        let mut request = lambda_http::request::from_str(sample).unwrap();
-        request.headers_mut().remove(header::AUTHORIZATION);
-        change(&mut request);
-        router(Arc::new(state)).call(request).await.unwrap()
+        let mut event: Value = serde_json::from_str(sample).unwrap();
+        event["headers"].as_object_mut().unwrap().remove("authorization").unwrap();
+        change(&mut event);
+        let event = event.to_string();
+        let answer = gateway::answer(&router(Arc::new(state)), event.as_bytes()).await;
+        serde_json::to_value(answer).unwrap()
+    }
+
+    fn code(answer: &Value) -> Value {
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        body["error"].clone()
     }
 
     const CREATE: &str = include_str!("../../../events/api-create.json");
@@ -106,28 +117,55 @@ mod tests {
             include_str!("../../../events/api-rotate.json"),
             include_str!("../../../events/api-delete.json"),
         ] {
-            let response = answer(sample, |_| ()).await;
-            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{sample}");
-            assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+            let answer = answer(sample, |_| ()).await;
+            assert_eq!(answer["statusCode"], 401, "{sample}");
+            assert_eq!(answer["headers"]["www-authenticate"], "Bearer");
         }
     }
 
     #[tokio::test]
     async fn what_no_route_has_is_not_found_without_a_key() {
-        for path in ["/", "/v1/webhooks/", "/v1/webhooks/a/b", "/v2/webhooks"] {
-            let response = answer(GET, |request| *request.uri_mut() = path.parse().unwrap()).await;
-            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
-            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        for path in
+            ["/", "", "v1", "/v1/webhooks/", "/v1/webhooks/a/b", "/v2/webhooks", "/v1//webhooks"]
+        {
+            let answer = answer(GET, |event| event["rawPath"] = path.into()).await;
+            assert_eq!(
+                (&answer["statusCode"], code(&answer)),
+                (&json!(404), json!("route_not_found")),
+                "{path}"
+            );
+            assert_eq!(answer["headers"]["content-type"], "application/json");
         }
     }
 
     #[tokio::test]
     async fn another_method_is_told_which_are_allowed() {
         for (sample, allowed) in [(CREATE, "POST,GET,HEAD"), (GET, "GET,HEAD,PATCH,DELETE")] {
-            let response = answer(sample, |request| *request.method_mut() = Method::PUT).await;
-            assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-            assert_eq!(response.headers()[header::ALLOW], allowed);
-            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+            for method in ["PUT", "get", "BREW"] {
+                let put =
+                    |event: &mut Value| event["requestContext"]["http"]["method"] = method.into();
+                let answer = answer(sample, put).await;
+                assert_eq!(answer["statusCode"], 405, "{method}");
+                assert_eq!(answer["headers"]["allow"], allowed);
+                assert_eq!(answer["headers"]["content-type"], "application/json");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_answer_may_be_taken_for_another_type_than_it_names() {
+        let large = "x".repeat(MAX_BODY_BYTES + 1);
+        for (status, name, value) in [
+            (401, "version", "2.0".into()),
+            (404, "rawPath", "/".into()),
+            (413, "body", large.into()),
+            (400, "headers", json!({"x": "\u{1}"})),
+            (400, "rawPath", Value::Null),
+            (414, "rawQueryString", "x".repeat(9000).into()),
+        ] {
+            let answer = answer(CREATE, |event| event[name] = value).await;
+            assert_eq!(answer["statusCode"], status, "{name}");
+            assert_eq!(answer["headers"]["x-content-type-options"], "nosniff", "{name}");
         }
     }
 }

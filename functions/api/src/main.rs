@@ -8,7 +8,7 @@ use api::{AppState, gateway, router};
 use lambda_http::Error;
 use webhooks::bootstrap::exit_code;
 use webhooks::secrets::SecretStore;
-use webhooks::store::{ApiKeyStore, WebhookStore};
+use webhooks::store::{ApiKeyStore, RateLimiter, WebhookStore};
 
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
@@ -23,10 +23,12 @@ async fn run() -> Result<(), Error> {
     let secrets_manager = aws_sdk_secretsmanager::Client::new(&aws);
     let state = AppState {
         api_keys: ApiKeyStore::new(dynamodb.clone(), config.api_keys_table),
-        webhooks: WebhookStore::new(dynamodb, config.webhooks_table),
+        webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table.clone()),
+        rate_limiter: RateLimiter::new(dynamodb, config.webhooks_table),
         secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
         endpoint_policy: config.endpoint_policy,
         max_webhooks_per_tenant: config.max_webhooks_per_tenant,
+        changes_per_minute: config.changes_per_minute,
     };
     gateway::serve(router(Arc::new(state))).await
 }

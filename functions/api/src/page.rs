@@ -2,12 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::error::{ApiError, Details};
+use crate::extract::{parameters, refuse_unknown};
 
-/// `page` (from 1) and `per_page` (1 to 100) of a query. Other parameters mean nothing to us.
+/// `page` (from 1) and `per_page` (1 to 100) of a query, which has no other parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// Counted from 1; beyond the last page there is nothing.
@@ -24,17 +25,16 @@ impl Page {
     }
 
     fn read(parameters: &[(String, String)]) -> Result<Self, Details> {
-        let number = read(parameters, "page", 1..=usize::MAX, "a whole number from 1 on");
-        let size = read(parameters, "per_page", 1..=100, "a whole number from 1 to 100");
-        match (number, size) {
-            (Ok(number), Ok(size)) => {
-                Ok(Self { number: number.unwrap_or(1), size: size.unwrap_or(20) })
-            }
-            (number, size) => Err([("page", number.err()), ("per_page", size.err())]
-                .into_iter()
-                .filter_map(|(name, reason)| Some((name.to_owned(), reason?)))
-                .collect()),
-        }
+        let mut wrong = Details::new();
+        refuse_unknown(parameters, &["page", "per_page"], &mut wrong);
+        let mut read = |name: &str, allowed, expected, default| {
+            let value = read(parameters, name, allowed, expected);
+            let value = value.map_err(|reason| wrong.insert(name.to_owned(), reason));
+            value.ok().flatten().unwrap_or(default)
+        };
+        let number = read("page", 1..=usize::MAX, "a whole number from 1 on", 1);
+        let size = read("per_page", 1..=100, "a whole number from 1 to 100", 20);
+        if wrong.is_empty() { Ok(Self { number, size }) } else { Err(wrong) }
     }
 }
 
@@ -60,15 +60,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Query(parameters): Query<Vec<_>> = Query::try_from_uri(&parts.uri)
-            .map_err(|_unreadable| ApiError::InvalidParameters(Details::new()))?;
-        Self::read(&parameters).map_err(ApiError::InvalidParameters)
+        Self::read(&parameters(parts)?).map_err(ApiError::InvalidParameters)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::extract::Query;
 
     fn read(query: &str) -> Result<(usize, usize), Vec<(String, String)>> {
         let parameters: Query<Vec<(String, String)>> =
@@ -82,13 +81,14 @@ mod tests {
     fn what_is_left_out_is_the_first_page_of_twenty() {
         assert_eq!(read(""), Ok((1, 20)));
         assert_eq!(read("page=3"), Ok((3, 20)));
-        assert_eq!(read("per_page=100&sort=url"), Ok((1, 100)));
+        assert_eq!(read("per_page=100"), Ok((1, 100)));
     }
 
     #[test]
     fn every_wrong_parameter_is_named() {
         let page = "must be a whole number from 1 on";
         let per_page = "must be a whole number from 1 to 100";
+        let unknown = "is not a known parameter";
         for (query, wrong) in [
             ("page=0", vec![("page", page)]),
             ("page=", vec![("page", page)]),
@@ -98,6 +98,8 @@ mod tests {
             ("page=1&page=2", vec![("page", "is given more than once")]),
             ("per_page=101", vec![("per_page", per_page)]),
             ("page=x&per_page=0", vec![("page", page), ("per_page", per_page)]),
+            ("sort=url&sort=x&page=1", vec![("sort", unknown)]),
+            ("Page=1&=&page=0", vec![("", unknown), ("Page", unknown), ("page", page)]),
         ] {
             let wrong = wrong.into_iter().map(|(name, why)| (name.to_owned(), why.to_owned()));
             assert_eq!(read(query), Err(wrong.collect()), "{query}");

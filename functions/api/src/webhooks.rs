@@ -8,23 +8,25 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::LOCATION;
+use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::response::{IntoResponse, Response};
-use tracing::error;
+use tracing::field::display;
+use tracing::{Span, error, info};
 
 use webhooks::aws;
 use webhooks::id::{TenantId, WebhookId};
 use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
+use webhooks::store::rate_limit::Limit;
 use webhooks::store::webhooks::CreateError;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{Webhook, WebhookChanges};
 
 use crate::AppState;
-use crate::auth::Tenant;
+use crate::auth::{Changing, Tenant};
 use crate::error::ApiError;
-use crate::extract::{JsonObject, PathId};
+use crate::extract::{JsonObject, NoParameters, PathId};
 use crate::fields;
 use crate::page::Page;
 use crate::view::{WebhookList, WebhookView};
@@ -33,12 +35,17 @@ type Shared = State<Arc<AppState>>;
 
 /// `POST /v1/webhooks`
 pub async fn create(
-    Tenant(tenant): Tenant,
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
     State(state): Shared,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, ApiError> {
     let new = fields::new_webhook(body, &state.endpoint_policy).await?;
+    if !state.webhooks.has_room(tenant, state.max_webhooks_per_tenant).await? {
+        return Err(ApiError::WebhookLimitReached(state.max_webhooks_per_tenant));
+    }
     let id = WebhookId::random();
+    Span::current().record("webhook.id", display(id));
     let secret = SigningSecret::generate().map_err(ApiError::internal)?;
     let secret_version = store_first_secret(&state, tenant, id, &secret).await?;
     let now = Timestamp::now();
@@ -54,9 +61,14 @@ pub async fn create(
         secret_version,
     };
     store_row(&state, &webhook).await?;
+    info!("webhook created");
     let location = [(LOCATION, format!("/v1/webhooks/{id}"))];
-    let body = Json(WebhookView::with_secret(&webhook, &secret));
-    Ok((StatusCode::CREATED, location, body).into_response())
+    Ok((StatusCode::CREATED, location, with_secret(&webhook, &secret)).into_response())
+}
+
+/// The webhook with its secret, in a response that no cache may store.
+fn with_secret(webhook: &Webhook, secret: &SigningSecret) -> Response {
+    ([(CACHE_CONTROL, "no-store")], Json(WebhookView::with_secret(webhook, secret))).into_response()
 }
 
 async fn store_first_secret(
@@ -118,7 +130,7 @@ async fn remove_orphan(state: &AppState, tenant: TenantId, id: WebhookId) {
 
 /// `GET /v1/webhooks`
 pub async fn list(
-    Tenant(tenant): Tenant,
+    Tenant { id: tenant, .. }: Tenant,
     State(state): Shared,
     page: Page,
 ) -> Result<Response, ApiError> {
@@ -136,7 +148,8 @@ fn readable(row: Result<Webhook, StoreError>) -> Option<Webhook> {
 
 /// `GET /v1/webhooks/{webhook_id}`
 pub async fn get(
-    Tenant(tenant): Tenant,
+    Tenant { id: tenant, .. }: Tenant,
+    NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
@@ -150,10 +163,11 @@ async fn find(state: &AppState, tenant: TenantId, id: WebhookId) -> Result<Webho
 
 /// `PATCH /v1/webhooks/{webhook_id}`
 pub async fn update(
-    Tenant(tenant): Tenant,
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, ApiError> {
     let changes = fields::changes(body, &state.endpoint_policy).await?;
     let webhook = if changes == WebhookChanges::default() {
@@ -161,21 +175,33 @@ pub async fn update(
         find(&state, tenant, id).await?
     } else {
         let updated = state.webhooks.update(tenant, id, &changes, Timestamp::now()).await?;
-        updated.ok_or(ApiError::WebhookNotFound)?
+        let updated = updated.ok_or(ApiError::WebhookNotFound)?;
+        info!("webhook changed");
+        updated
     };
     Ok(Json(WebhookView::of(&webhook)).into_response())
 }
 
 /// `POST /v1/webhooks/{webhook_id}/rotate`
 pub async fn rotate(
-    Tenant(tenant): Tenant,
+    Changing(Tenant { id: tenant, key }): Changing,
+    NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    let Some(claimed) = state.webhooks.claim_rotation(tenant, id, Timestamp::now()).await? else {
+    let now = Timestamp::now();
+    let Some(claimed) = state.webhooks.claim_rotation(tenant, id, now).await? else {
         find(&state, tenant, id).await?;
         return Err(ApiError::RotationConflict);
     };
+    let limit = Limit::Rotations { tenant, webhook: id, key };
+    if let Err(refused) = state.rate_limiter.take(limit, now).await {
+        // Otherwise no key could rotate until the claim expires.
+        if let Err(error) = state.webhooks.release_rotation(tenant, id, now).await {
+            error!(error = %aws::chain(&error), "claim of a refused rotation not released");
+        }
+        return Err(refused.into());
+    }
     let secret = SigningSecret::generate().map_err(ApiError::internal)?;
     let new = match state.secrets.put(tenant, id, &secret).await {
         Ok(version) => version,
@@ -202,12 +228,14 @@ pub async fn rotate(
             webhook
         }
     };
-    Ok(Json(WebhookView::with_secret(&webhook, &secret)).into_response())
+    info!("signing secret rotated");
+    Ok(with_secret(&webhook, &secret))
 }
 
 /// `DELETE /v1/webhooks/{webhook_id}`
 pub async fn delete(
-    Tenant(tenant): Tenant,
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
 ) -> Result<StatusCode, ApiError> {
@@ -219,6 +247,9 @@ pub async fn delete(
             Ok(Some(_)) | Err(_) => return Err(failure.into()),
         },
     };
+    if existed {
+        info!("webhook deleted");
+    }
     // Also without a row: an earlier delete may have ended between the two.
     state.secrets.delete(tenant, id).await?;
     if existed { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::WebhookNotFound) }
