@@ -2,6 +2,7 @@
 
 mod errors;
 mod fuzz;
+mod limits;
 mod races;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,8 @@ async fn create_answers_the_object_with_its_defaults_its_place_and_the_secret() 
     assert_eq!(answer.status, 201);
     let id = answer.body["webhook_config_id"].as_str().expect("there is an id");
     assert_eq!(answer.headers["location"], format!("/v1/webhooks/{id}"));
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     let secret = answer.body["signing_secret"].as_str().expect("there is a secret");
     assert!(secret.starts_with("whsec_") && secret.len() == 46);
     assert_eq!(answer.body["url"], URL);
@@ -112,6 +115,7 @@ async fn rotate_answers_the_object_with_another_secret() {
     let answer = tenant.request(Method::POST, &path, None).await;
 
     assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(answer.body["webhook_config_id"], json!(hook.id));
     assert_eq!(answer.body["url"], URL);
     let secret = answer.body["signing_secret"].as_str().expect("there is a secret");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use docintell::keys;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 use webhooks::delivery::DeliveryStatus;
 use webhooks::endpoint::EndpointUrl;
 use webhooks::id::{KeyId, TenantId, WebhookId};
@@ -26,9 +27,13 @@ const TENANT: &str = "770e8400-e29b-41d4-a716-446655440002";
 const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
 const PREFIX: &str = "docintell-webhooks";
 
-/// The function of that name on the deployed stack's tables and queues.
-async fn host(function: &'static str) -> Hosted {
+/// The function of that name on the deployed stack's tables and queues, with the template's default limit of
+/// changes.
+pub async fn host(function: &'static str) -> Hosted {
     let info = World::get().info();
+    // On another thread, because reading the template starts a runtime.
+    let changes = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").to_string());
+    let changes = changes.await.expect("the template can be read");
     let environment = [
         ("AWS_ENDPOINT_URL", info.aws_endpoint_url.as_str()),
         ("AWS_REGION", &info.region),
@@ -42,6 +47,7 @@ async fn host(function: &'static str) -> Hosted {
         ("PIPELINE_FAULTS_QUEUE_URL", &info.pipeline_faults_queue_url),
         ("SECRETS_PREFIX", PREFIX),
         ("MAX_WEBHOOKS_PER_TENANT", "50"),
+        ("CHANGES_PER_MINUTE", &changes),
         ("DELIVERY_LOG_DAYS", "30"),
         ("ALLOW_HTTP_ENDPOINTS", "true"),
         ("ALLOWED_NETWORKS", "127.0.0.0/8"),

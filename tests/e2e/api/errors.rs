@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use docintell::keys;
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use webhooks::secret::KeyEnvironment;
 use webhooks::timestamp::Timestamp;
@@ -17,6 +18,7 @@ fn assert_error(answer: &Answer, status: u16, code: &str) {
     assert_eq!(super::keys(&answer.body), ["details", "error", "message"].into());
     assert!(answer.body["message"].as_str().is_some_and(|text| text.ends_with('.')));
     assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
 }
 
 /// A create with this body and this `Content-Type`.
@@ -119,18 +121,50 @@ async fn an_id_that_is_no_uuid_is_the_id_of_no_webhook() {
 }
 
 #[tokio::test]
-async fn page_parameters_that_cannot_be_read_are_400_and_named() {
+async fn parameters_that_cannot_be_read_or_do_not_exist_are_400_and_named() {
     let tenant = Tenant::new().await;
-    for (query, wrong) in [
-        ("page=0", "page"),
-        ("page=x", "page"),
-        ("per_page=0", "per_page"),
-        ("per_page=101", "per_page"),
+    let id = tenant.create(json!({"url": URL})).await.id;
+    let list = "/v1/webhooks".to_owned();
+    let one = format!("/v1/webhooks/{id}");
+    let rotate = format!("{one}/rotate");
+    for (method, path, query, wrong) in [
+        (Method::GET, &list, "page=0", "page"),
+        (Method::GET, &list, "page=x", "page"),
+        (Method::GET, &list, "per_page=0", "per_page"),
+        (Method::GET, &list, "per_page=101", "per_page"),
+        (Method::GET, &list, "limit=5", "limit"),
+        (Method::GET, &list, "page=1&%1Blimit", "␛limit"),
+        (Method::POST, &list, "page=1", "page"),
+        (Method::GET, &one, "page=1", "page"),
+        (Method::PATCH, &one, "is_active=false", "is_active"),
+        (Method::DELETE, &one, "force=true", "force"),
+        (Method::POST, &rotate, "overlap_seconds=1", "overlap_seconds"),
     ] {
-        let answer = tenant.request(Method::GET, &format!("/v1/webhooks?{query}"), None).await;
+        let body =
+            Some(json!({"url": URL})).filter(|_| matches!(method, Method::POST | Method::PATCH));
+        let answer = tenant.request(method, &format!("{path}?{query}"), body).await;
         assert_error(&answer, 400, "invalid_parameter");
-        assert!(answer.body["details"][wrong].is_string(), "{query}");
+        assert_eq!(super::keys(&answer.body["details"]), [wrong].into(), "{path}?{query}");
     }
+    assert_eq!(tenant.request(Method::GET, &list, None).await.body["total"], 1);
+}
+
+#[tokio::test]
+async fn a_header_or_query_that_cannot_be_read_is_refused_in_our_shape() {
+    let tenant = Tenant::new().await;
+    for value in [&b"caf\xc3\xa9"[..], b"\xe9", b"a\tb"] {
+        let value = HeaderValue::from_bytes(value).expect("HTTP allows it");
+        let request = tenant.unsent(Method::GET, "/v1/webhooks").header("X-Odd", value);
+        let answer = Tenant::send(request.bearer_auth(&tenant.key)).await;
+        assert_error(&answer, 400, "malformed_header");
+        assert_eq!(super::keys(&answer.body["details"]), ["x-odd"].into());
+    }
+    let query = |length| format!("/v1/webhooks?{}", "x".repeat(length));
+    let answer = tenant.request(Method::GET, &query(8 * 1024 + 1), None).await;
+    assert_error(&answer, 414, "query_too_long");
+    let answer = tenant.request(Method::GET, &query(8 * 1024), None).await;
+    assert_error(&answer, 400, "invalid_parameter");
+    assert_eq!(super::keys(&answer.body["details"]), [&*"x".repeat(64)].into());
 }
 
 #[tokio::test]
@@ -144,6 +178,12 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
         (json_type, "", 400, "invalid_json"),
         (json_type, "\u{0}", 400, "invalid_json"),
         (json_type, "[]", 422, "validation_error"),
+        (
+            json_type,
+            r#"{"url": "https://hooks.invalid/", "url": "https://hooks.invalid/"}"#,
+            422,
+            "validation_error",
+        ),
         (json_type, "7", 422, "validation_error"),
         (json_type, &large, 413, "body_too_large"),
         (None, &valid, 415, "unsupported_media_type"),
@@ -156,6 +196,25 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
     // Also where no body is read.
     let rotate = tenant.unsent(Method::POST, "/v1/webhooks/x/rotate").bearer_auth(&tenant.key);
     assert_error(&Tenant::send(rotate.body(large)).await, 413, "body_too_large");
+    assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
+}
+
+#[tokio::test]
+async fn a_field_with_one_of_serde_jsons_private_names_is_no_webhook() {
+    let tenant = Tenant::new().await;
+    let hidden = json!({"$serde_json::private::RawValue": json!({"url": URL}).to_string()});
+    let request = tenant.unsent(Method::POST, "/v1/webhooks").bearer_auth(&tenant.key);
+    let request = request.header("Content-Type", "application/json").body(hidden.to_string());
+    let answer = request.send().await.expect("the API answers");
+    assert_eq!(answer.status(), 422);
+    // Not read as a `Value`, which would make the same mistake.
+    let body = answer.text().await.expect("the answer is text");
+    assert!(
+        body.contains(
+            r#"{"$serde_json::private::RawValue":"is not a known field","url":"is required"}"#
+        ),
+        "{body}"
+    );
     assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
 }
 

@@ -1,4 +1,8 @@
-//! The api function when AWS fails it, and what it lets nobody register.
+//! The api function on a fake AWS: when that fails, and which endpoints nobody can register.
+
+mod changes;
+mod limits;
+mod unreadable;
 
 use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
@@ -6,10 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::attributes::item;
 use super::fake_aws::{FakeAws, Reply};
-use super::fixtures::TENANT;
+use super::fixtures::{TENANT, webhook};
 use super::runtime_api::Hosted;
 
 const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
+const KEY_ID: &str = "550e8400-e29b-41d4-a716-446655440009";
 
 /// The function under the strictest endpoint policy, with an account that knows [`KEY`].
 async fn api() -> (FakeAws, Hosted) {
@@ -19,28 +24,20 @@ async fn api() -> (FakeAws, Hosted) {
 async fn api_logging(level: &str) -> (FakeAws, Hosted) {
     let aws = FakeAws::with_rows([]).await;
     aws.on("GetItem", |input, _| {
-        let hash = hex(&Sha256::digest(KEY));
-        let record = json!({
-            "key_hash": hash,
-            "tenant_id": TENANT,
-            "key_id": "550e8400-e29b-41d4-a716-446655440009",
-            "name": "sample",
-            "key_suffix": "-abc",
-            "environment": "test",
-            "status": "active",
-            "created_at": "2025-12-01T00:00:00Z",
-        });
-        let is_known = input["Key"]["key_hash"]["S"] == hash;
-        Some(Reply::Body(if is_known { json!({"Item": item(&record)}) } else { json!({}) }))
+        let record = key_record();
+        let is_known = input["Key"]["key_hash"] == record["key_hash"];
+        Some(Reply::Body(if is_known { json!({"Item": record}) } else { json!({}) }))
     });
     aws.always("CreateSecret", Reply::Body(json!({"VersionId": "v1"})));
     aws.always("DeleteSecret", Reply::Body(json!({})));
+    aws.always("PutSecretValue", Reply::Body(json!({"VersionId": "v2"})));
     aws.always("TransactWriteItems", Reply::Body(json!({})));
     let mut environment = aws.environment();
     environment.extend(
         [
             ("API_KEYS_TABLE", "ApiKeys"),
             ("MAX_WEBHOOKS_PER_TENANT", "50"),
+            ("CHANGES_PER_MINUTE", "60"),
             ("ALLOW_HTTP_ENDPOINTS", "false"),
             ("ALLOWED_NETWORKS", ""),
             ("AWS_LAMBDA_LOG_LEVEL", level),
@@ -51,15 +48,63 @@ async fn api_logging(level: &str) -> (FakeAws, Hosted) {
     (aws, api)
 }
 
+const CREATE: &str = include_str!("../../../events/api-create.json");
+const GET: &str = include_str!("../../../events/api-get.json");
+const UPDATE: &str = include_str!("../../../events/api-update.json");
+const ROTATE: &str = include_str!("../../../events/api-rotate.json");
+const DELETE: &str = include_str!("../../../events/api-delete.json");
+
+fn sample(text: &str) -> Value {
+    serde_json::from_str(text).expect("a sample is JSON")
+}
+
+/// The row of [`KEY`].
+fn key_record() -> Value {
+    item(&json!({
+        "key_hash": hex(&Sha256::digest(KEY)),
+        "tenant_id": TENANT,
+        "key_id": KEY_ID,
+        "name": "sample",
+        "key_suffix": "-abc",
+        "environment": "test",
+        "status": "active",
+        "created_at": "2025-12-01T00:00:00Z",
+    }))
+}
+
+/// The function's answer, its body as JSON, or null if it has none.
+async fn answer(api: &Hosted, event: Value) -> Value {
+    let mut answer = api.invoke(event).await.expect("the function answers");
+    let body = answer["body"].as_str().expect("there is a body").to_owned();
+    answer["body"] = serde_json::from_str(&body).unwrap_or_default();
+    answer
+}
+
 /// Status and body of the answer to a create of `url`.
 async fn create(api: &Hosted, url: &str) -> (u64, Value) {
-    let mut event: Value =
-        serde_json::from_str(include_str!("../../../events/api-create.json")).expect("it is JSON");
+    let mut event = sample(CREATE);
     event["body"] = json!({"url": url}).to_string().into();
-    let answer = api.invoke(event).await.expect("the function answers");
-    let body = answer["body"].as_str().expect("there is a body");
-    let status = answer["statusCode"].as_u64().expect("there is a status");
-    (status, serde_json::from_str(body).expect("it is JSON"))
+    let mut answer = answer(api, event).await;
+    (answer["statusCode"].as_u64().expect("there is a status"), answer["body"].take())
+}
+
+/// The lines of a log with this message.
+fn lines(log: &str, message: &str) -> Vec<Value> {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("it is JSON"));
+    lines.filter(|line| line["fields"]["message"] == message).collect()
+}
+
+/// Answers every `UpdateItem` with the samples' webhook, except those that `is_refused` picks.
+fn update_but(aws: &FakeAws, is_refused: impl Fn(&Value) -> bool + Send + 'static) {
+    let row = item(&webhook("https://hooks.invalid/"));
+    aws.on("UpdateItem", move |input, _| {
+        let counter = input["Key"]["tenant_id"]["S"].as_str().is_some_and(|key| key.contains('#'));
+        Some(match input {
+            input if is_refused(input) => Reply::Refused("ConditionalCheckFailedException"),
+            _ if counter => Reply::Body(json!({})),
+            _ => Reply::Body(json!({"Attributes": row})),
+        })
+    });
 }
 
 #[tokio::test]
@@ -67,6 +112,8 @@ async fn a_dependency_that_fails_is_a_503_that_tells_nothing_of_it() {
     for (operation, reply) in [
         ("GetItem", Reply::Broken),
         ("GetItem", Reply::Refused("AccessDeniedException")),
+        ("UpdateItem", Reply::Broken),
+        ("UpdateItem", Reply::Refused("AccessDeniedException")),
         ("CreateSecret", Reply::Broken),
         ("TransactWriteItems", Reply::Refused("AccessDeniedException")),
     ] {
@@ -78,7 +125,7 @@ async fn a_dependency_that_fails_is_a_503_that_tells_nothing_of_it() {
             "details": {},
         });
         assert_eq!(create(&api, "https://hooks.invalid/").await, (503, expected), "{operation}");
-        assert!(api.log().contains(operation), "the log says which call failed");
+        assert!(api.finish().await.contains(operation), "the log says which call failed");
     }
 }
 

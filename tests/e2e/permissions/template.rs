@@ -43,6 +43,13 @@ impl Template {
         self.0["Resources"].get(name).unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
+    /// A parameter's default.
+    pub fn default_of(&self, parameter: &str) -> &Value {
+        let default = &self.0["Parameters"][parameter]["Default"];
+        assert!(!default.is_null(), "the template has no default of {parameter}");
+        default
+    }
+
     /// Each resource's name, type and value.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         let resources = self.0["Resources"].as_object().expect("the template has resources");

@@ -1,0 +1,86 @@
+//! Answers and log lines of requests that change something.
+
+use serde_json::{Value, json};
+
+use super::{CREATE, DELETE, KEY_ID, ROTATE, UPDATE, answer, api, lines, sample, update_but};
+use crate::hosted::fixtures::TENANT;
+
+/// The sample, with an endpoint whose name no resolver knows.
+fn change(text: &str) -> Value {
+    let mut event = sample(text);
+    event["body"] = json!({"url": "https://hooks.invalid/"}).to_string().into();
+    event
+}
+
+/// The fields of the request's span, which every line in it carries.
+fn context(line: &Value) -> Value {
+    let spans = line["spans"].as_array().expect("a line has spans");
+    spans.iter().find(|span| span["name"] == "request").cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn every_change_is_a_line_that_names_tenant_key_and_webhook_like_its_requests() {
+    let (aws, api) = api().await;
+    update_but(&aws, |_| false);
+    let mut made = Vec::new();
+    for (text, message) in [
+        (CREATE, "webhook created"),
+        (UPDATE, "webhook changed"),
+        (ROTATE, "signing secret rotated"),
+        (DELETE, "webhook deleted"),
+    ] {
+        let answer = answer(&api, change(text)).await;
+        assert!(answer["statusCode"].as_u64().is_some_and(|status| status < 300), "{answer}");
+        let id = match text {
+            CREATE => answer["body"]["webhook_config_id"].clone(),
+            _ => json!("550e8400-e29b-41d4-a716-446655440000"),
+        };
+        made.push((message, id));
+    }
+    let log = api.finish().await;
+    let requests = lines(&log, "request answered");
+    assert_eq!(requests.len(), made.len());
+    for ((message, id), request) in made.iter().zip(&requests) {
+        let changes = lines(&log, message);
+        let [change] = changes.as_slice() else { panic!("{message}: {changes:?}") };
+        for line in [change, request] {
+            let context = context(line);
+            assert_eq!(context["tenant.id"], TENANT, "{line}");
+            assert_eq!(context["key.id"], KEY_ID, "{line}");
+            assert_eq!(context["webhook.id"], *id, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_line_of_a_refused_request_names_the_webhook_too() {
+    let (aws, api) = api().await;
+    update_but(&aws, |_| true);
+    let mut parameter = sample(UPDATE);
+    parameter["rawQueryString"] = "x=1".into();
+    let mut unknown = sample(UPDATE);
+    unknown["requestContext"]["http"]["method"] = "GET".into();
+    for event in [sample(ROTATE), parameter, unknown] {
+        let status = answer(&api, event).await["statusCode"].clone();
+        assert!([json!(429), json!(404)].contains(&status), "{status}");
+    }
+    for line in lines(&api.finish().await, "request answered") {
+        assert_eq!(context(&line)["webhook.id"], "550e8400-e29b-41d4-a716-446655440000", "{line}");
+        assert_eq!(context(&line)["key.id"], KEY_ID, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_shows_a_secret_may_not_be_stored() {
+    let (aws, api) = api().await;
+    update_but(&aws, |_| false);
+    for (text, is_secret) in [(CREATE, true), (ROTATE, true), (UPDATE, false), (DELETE, false)] {
+        let answer = answer(&api, change(text)).await;
+        assert_eq!(answer["body"].get("signing_secret").is_some(), is_secret, "{text}");
+        assert_eq!(
+            answer["headers"].get("cache-control"),
+            is_secret.then(|| json!("no-store")).as_ref()
+        );
+        assert_eq!(answer["headers"]["x-content-type-options"], "nosniff", "{text}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Requests above a limit: which AWS calls they make, and which they do not.
+
+use serde_json::{Value, json};
+
+use super::{CREATE, DELETE, GET, KEY_ID, ROTATE, UPDATE};
+use super::{answer, api, create, key_record, sample, update_but};
+use crate::hosted::attributes::item;
+use crate::hosted::fake_aws::Reply;
+use crate::hosted::fixtures::{TENANT, webhook};
+
+/// Whether an `UpdateItem` is for a partition key that starts with `prefix`.
+fn counts(input: &Value, prefix: &str) -> bool {
+    input["Key"]["tenant_id"]["S"].as_str().is_some_and(|key| key.starts_with(prefix))
+}
+
+#[tokio::test]
+async fn a_webhook_over_the_limit_costs_no_secret() {
+    let (aws, api) = api().await;
+    let record = key_record();
+    aws.on("GetItem", move |input, _| {
+        let is_counter = input["Key"]["tenant_id"]["S"] == format!("count#{TENANT}");
+        let count = json!({"webhooks": {"N": "50"}});
+        Some(Reply::Body(json!({"Item": if is_counter { &count } else { &record }})))
+    });
+    let (status, body) = create(&api, "https://hooks.invalid/").await;
+    assert_eq!((status, &body["error"]), (409, &json!("webhook_limit_reached")));
+    let operations: Vec<_> = aws.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(operations, ["GetItem", "UpdateItem", "GetItem"]);
+    assert_eq!(aws.calls_of("GetItem")[1].input["ConsistentRead"], true);
+}
+
+#[tokio::test]
+async fn a_change_over_the_limit_is_429_before_its_body_is_read() {
+    let (aws, api) = api().await;
+    update_but(&aws, |input| counts(input, &format!("changes#{TENANT}")));
+    for text in [CREATE, UPDATE, ROTATE, DELETE] {
+        let mut event = sample(text);
+        event["body"] = "{".into();
+        let answer = answer(&api, event).await;
+        assert_eq!(answer["statusCode"], 429, "{text}");
+        assert_eq!(answer["body"]["error"], "rate_limited");
+        let seconds = answer["headers"]["retry-after"].as_str().expect("there is a Retry-After");
+        assert!((1..=60).contains(&seconds.parse().expect("whole seconds")), "{seconds}");
+    }
+    assert_eq!(answer(&api, sample(GET)).await["statusCode"], 404, "a read is not limited");
+    assert_eq!(aws.calls_of("UpdateItem").len(), 4);
+    assert_eq!(aws.calls_of("GetItem").len(), 4 + 2, "the keys, and the webhook that was read");
+}
+
+#[tokio::test]
+async fn a_rotation_over_the_limit_makes_no_version_and_keeps_no_claim() {
+    let (aws, api) = api().await;
+    update_but(&aws, |input| counts(input, "rotations#"));
+    let answer = answer(&api, sample(ROTATE)).await;
+    assert_eq!(
+        (&answer["statusCode"], &answer["body"]["error"]),
+        (&json!(429), &json!("rate_limited"))
+    );
+    let seconds = answer["headers"]["retry-after"].as_str().expect("there is a Retry-After");
+    assert!((1..=86_400).contains(&seconds.parse().expect("whole seconds")), "{seconds}");
+    assert!(aws.calls_of("PutSecretValue").is_empty());
+
+    let updates: Vec<Value> = aws.calls_of("UpdateItem").into_iter().map(|it| it.input).collect();
+    let [_change, claim, rotation, release] = updates.as_slice() else { panic!("{updates:?}") };
+    let partition = rotation["Key"]["tenant_id"]["S"].as_str().expect("it is a string");
+    assert!(partition.ends_with(&format!("#{KEY_ID}")), "{partition}");
+    let (claim, release) =
+        (&claim["ExpressionAttributeValues"], &release["ExpressionAttributeValues"]);
+    assert_eq!(release[":rotating_until"], json!({"N": "0"}));
+    assert_eq!(release[":claim"], claim[":rotating_until"]);
+}
+
+#[tokio::test]
+async fn a_rotation_that_meets_another_is_not_counted() {
+    let (aws, api) = api().await;
+    let row = item(&webhook("https://hooks.invalid/"));
+    let record = key_record();
+    aws.on("GetItem", move |input, _| {
+        let of_key = input["Key"].get("key_hash").is_some();
+        Some(Reply::Body(json!({"Item": if of_key { &record } else { &row }})))
+    });
+    update_but(&aws, |input| counts(input, TENANT));
+    let answer = answer(&api, sample(ROTATE)).await;
+    assert_eq!(
+        (&answer["statusCode"], &answer["body"]["error"]),
+        (&json!(409), &json!("rotation_conflict"))
+    );
+    assert!(!aws.calls_of("UpdateItem").iter().any(|call| counts(&call.input, "rotations#")));
+}
