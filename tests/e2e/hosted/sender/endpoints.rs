@@ -150,6 +150,7 @@ async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
             [
                 ("API_KEYS_TABLE", "ApiKeys"),
                 ("MAX_WEBHOOKS_PER_TENANT", "50"),
+                ("CHANGES_PER_MINUTE", "60"),
                 ("ALLOW_HTTP_ENDPOINTS", "false"),
                 ("AWS_LAMBDA_RUNTIME_API", "localhost:9001"),
             ]
