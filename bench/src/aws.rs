@@ -44,6 +44,8 @@ struct Account {
     charges: bool,
     /// Messages that were sent, where they are wanted.
     sent: Option<Vec<Sent>>,
+    /// Requests to the delivery log, where they are wanted.
+    logged: Option<Vec<Value>>,
     /// How long each answer takes.
     latency: Duration,
     usage: Usage,
@@ -134,6 +136,17 @@ impl Aws {
         self.account().sent.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// From now on requests to the delivery log can be taken.
+    pub fn keep_log(&self) {
+        self.account().logged = Some(Vec::new());
+    }
+
+    /// The writes to the delivery log since the last time, as they were asked for.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<Value> {
+        self.account().logged.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// How large the delivery log is.
     #[must_use]
     pub fn stored_deliveries(&self) -> Stored {
@@ -161,7 +174,8 @@ fn serve(account: &Mutex<Account>, request: &Request<Bytes>) -> (Answer, Duratio
     let name = target.and_then(|target| target.split_once('.')).map_or("", |(_, name)| name);
     let mut account = locked(account);
     let (status, body) = if let Some(operation) = Operation::named(name) {
-        let (answer, units) = if operation == Operation::BatchWriteItem && !account.charges {
+        let is_read = account.charges || account.logged.is_some();
+        let (answer, units) = if operation == Operation::BatchWriteItem && !is_read {
             (json!({"UnprocessedItems": {}}), 0)
         } else {
             let input: Value = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -182,6 +196,11 @@ fn serve(account: &Mutex<Account>, request: &Request<Bytes>) -> (Answer, Duratio
 impl Account {
     /// The answer, and the units that AWS charges for it.
     fn answer(&mut self, operation: Operation, input: &Value) -> (Value, u64) {
+        if let (Operation::BatchWriteItem | Operation::UpdateItem, Some(logged)) =
+            (operation, &mut self.logged)
+        {
+            logged.push(input.clone());
+        }
         match operation {
             Operation::GetItem => {
                 let key = &input["Key"];

@@ -9,6 +9,7 @@ pub mod table;
 pub mod cores;
 pub mod process;
 pub mod server;
+pub mod share;
 
 pub mod aws;
 pub mod function;
@@ -19,6 +20,7 @@ pub mod tls;
 pub mod bare;
 pub mod functions;
 pub mod guard;
+pub mod interim;
 pub mod memory;
 pub mod rates;
 pub mod start;

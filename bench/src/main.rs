@@ -12,7 +12,8 @@ use bench::cores::Cores;
 use bench::report::Report;
 use bench::table::Table;
 use bench::{
-    alternatives, cost, functions, growth, guard, memory, neighbours, progress, rates, start,
+    alternatives, cost, functions, growth, guard, interim, memory, neighbours, progress, rates,
+    start,
 };
 use clap::{Parser, ValueEnum};
 
@@ -52,6 +53,8 @@ enum Section {
     Functions,
     /// What the guard against hostile endpoints costs
     Guard,
+    /// A delivery beside endpoints that never end an answer, on little processor
+    Interim,
     /// What a million deliveries cost on AWS, by counted requests
     Cost,
     /// What each operation asks of AWS as an account grows
@@ -126,7 +129,7 @@ impl Arguments {
 impl Section {
     /// Whether it is about time, and not about what is asked for.
     fn is_timed(self) -> bool {
-        !matches!(self, Self::Cost | Self::Growth | Self::Neighbours)
+        !matches!(self, Self::Cost | Self::Growth | Self::Interim | Self::Neighbours)
     }
 
     async fn measure(self, bench: &Bench, others: &mut [Alternative]) -> Result<Vec<Table>> {
@@ -147,6 +150,7 @@ impl Section {
             Self::Memory => memory::tables(bench).await,
             Self::Functions => functions::tables(bench).await,
             Self::Guard => guard::tables(bench).await,
+            Self::Interim => interim::tables(bench).await,
             Self::Cost => cost::tables(bench).await,
             Self::Growth => growth::tables(bench).await,
             Self::Neighbours => Ok(neighbours::tables()),

@@ -56,6 +56,12 @@ impl Process {
         Ok(Self { child, pid, output })
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// See [`interrupt_nobody`].
     pub fn interrupt_nobody(&self) -> Result<()> {
         interrupt_nobody(self.pid)
