@@ -223,6 +223,18 @@ async fn a_kept_connection_that_breaks_after_the_request_costs_an_attempt_and_no
 }
 
 #[tokio::test]
+async fn a_connection_is_dropped_before_servers_close_it_for_being_idle() {
+    let receiver = Receiver::start(status(200)).await;
+    let hook = webhook(&receiver.url());
+    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    deliver(&sender, &[message(&hook, 1)]).await;
+    // Node and Apache close a connection that was idle for five seconds.
+    tokio::time::sleep(super::ms(4500)).await;
+    deliver(&sender, &[message(&hook, 2)]).await;
+    assert_eq!((receiver.connections(), receiver.arrivals().len()), (2, 2));
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
     let script = [status(200), vec![Act::HangUp]].concat();
     let receiver = Receiver::start(script).await;
