@@ -35,9 +35,6 @@ async fn api_logging(level: &str) -> (FakeAws, Hosted) {
     let mut environment = aws.environment();
     environment.extend(
         [
-            ("API_KEYS_TABLE", "ApiKeys"),
-            ("MAX_WEBHOOKS_PER_TENANT", "50"),
-            ("CHANGES_PER_MINUTE", "60"),
             ("ALLOW_HTTP_ENDPOINTS", "false"),
             ("ALLOWED_NETWORKS", ""),
             ("AWS_LAMBDA_LOG_LEVEL", level),

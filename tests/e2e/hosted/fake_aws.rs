@@ -173,6 +173,9 @@ impl FakeAws {
             ("PIPELINE_FAULTS_QUEUE_URL", FAULTS),
             ("SECRETS_PREFIX", "docintell-webhooks"),
             ("DELIVERY_LOG_DAYS", "30"),
+            ("API_KEYS_TABLE", "ApiKeys"),
+            ("MAX_WEBHOOKS_PER_TENANT", "50"),
+            ("CHANGES_PER_MINUTE", "60"),
         ]
         .map(|(name, value)| (name, value.to_owned()))
         .into()

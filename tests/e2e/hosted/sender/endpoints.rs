@@ -147,14 +147,8 @@ async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
         let aws = FakeAws::with_rows([]).await;
         let mut environment = aws.environment();
         environment.extend(
-            [
-                ("API_KEYS_TABLE", "ApiKeys"),
-                ("MAX_WEBHOOKS_PER_TENANT", "50"),
-                ("CHANGES_PER_MINUTE", "60"),
-                ("ALLOW_HTTP_ENDPOINTS", "false"),
-                ("AWS_LAMBDA_RUNTIME_API", "localhost:9001"),
-            ]
-            .map(|(name, value)| (name, value.to_owned())),
+            [("ALLOW_HTTP_ENDPOINTS", "false"), ("AWS_LAMBDA_RUNTIME_API", "localhost:9001")]
+                .map(|(name, value)| (name, value.to_owned())),
         );
         let log = Hosted::start(function, &environment).await.ended().await;
         let sentence =
