@@ -122,13 +122,14 @@ impl fmt::Display for Names {
 }
 
 impl Names {
-    /// Takes the names out of the form in which rustls lists them: `DnsName("example.com")`.
+    /// Takes host names and addresses out of the form in which rustls lists names: `DnsName("example.com")`.
     fn listed(presented: &[String]) -> Self {
         let bare = |name: &String| {
-            let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-            inner.unwrap_or(name).trim_matches('"').to_owned()
+            let (kind, rest) = name.split_once('(')?;
+            let inner = rest.strip_suffix(')')?.trim_matches('"');
+            matches!(kind, "DnsName" | "IpAddress").then(|| inner.to_owned())
         };
-        Self(presented.iter().map(bare).collect())
+        Self(presented.iter().filter_map(bare).collect())
     }
 }
 
@@ -275,8 +276,8 @@ mod tests {
         ] {
             assert_eq!(names(count), format!("{sentence}{shown}"));
         }
-        let address = Names::listed(&["IpAddress(127.0.0.1)".to_owned()]);
-        assert_eq!(address.to_string(), "127.0.0.1");
+        let listed = ["DirectoryName", "IpAddress(127.0.0.1)", "Unsupported(0x80)"];
+        assert_eq!(Names::listed(&listed.map(str::to_owned)).to_string(), "127.0.0.1");
     }
 
     #[test]
