@@ -156,6 +156,7 @@ struct Change<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use webhooks::delivery::DeliveryMessage;
 
     use super::*;
 
@@ -375,5 +376,19 @@ mod tests {
     fn a_change_without_its_old_image_is_a_fault_not_an_event() {
         let change = record("MODIFY", None, Some("completed"));
         assert!(matches!(read(&change), Err(ChangeError::MissingImage("OldImage"))));
+    }
+
+    #[test]
+    fn a_record_of_version_0_1_0_makes_the_message_that_it_made_then() {
+        const RECORD: &str = include_str!("../../../tests/formats/0.1.0/stream-record.json");
+        const MESSAGE: &str = include_str!("../../../tests/formats/0.1.0/delivery-message.json");
+        let record: &RawValue = serde_json::from_str(RECORD).unwrap();
+        let event = announcement(record).unwrap().event.unwrap();
+        let webhook = "550e8400-e29b-41d4-a716-446655440000".parse().unwrap();
+        let message = DeliveryMessage::new(&event, webhook);
+        assert_eq!(message.to_json().unwrap().as_str(), MESSAGE.trim_end());
+
+        let read: DeliveryMessage = serde_json::from_str(MESSAGE).unwrap();
+        assert_eq!((read.delivery_id, read.body.get()), (message.delivery_id, message.body.get()));
     }
 }

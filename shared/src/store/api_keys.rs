@@ -147,3 +147,18 @@ fn read(
     serde_dynamo::from_item(item)
         .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_version_0_1_0_is_read() {
+        let json = include_str!("../../../tests/formats/0.1.0/api-key-row.json");
+        let item: serde_dynamo::Item = serde_json::from_str(json).unwrap();
+        let record = read(item.into()).unwrap();
+        let key = ApiKey::parse("dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc").unwrap();
+        assert_eq!(record.key_hash, key.hash());
+        assert!(record.is_valid_at(Timestamp::now()));
+    }
+}

@@ -119,3 +119,20 @@ impl<'a> Put<'a> {
         Self { put_request: PutRequest { item } }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_version_0_1_0_is_read() {
+        let json = include_str!("../../../../tests/formats/0.1.0/delivery-row.json");
+        let item: serde_dynamo::Item = serde_json::from_str(json).unwrap();
+        let row = read(item.into()).unwrap();
+        assert_eq!((row.status, row.last_attempt), (DeliveryStatus::Failed, 2));
+        assert_eq!(row.attempts[0].response_body.as_deref(), Some("out of order"));
+        assert_eq!(row.attempts[1].status_code, None);
+        assert_eq!(row.reason.as_deref(), Some("no answer within 10 s"));
+        assert!(row.body.contains(r#""processing_time_seconds":45.20"#));
+    }
+}

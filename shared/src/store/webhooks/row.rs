@@ -91,3 +91,21 @@ impl From<Row> for Webhook {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_version_0_1_0_is_read_by_either_road() {
+        let json = include_str!("../../../../tests/formats/0.1.0/webhook-row.json");
+        let item: serde_dynamo::Item = serde_json::from_str(json).unwrap();
+        let webhook = read(item.into()).unwrap();
+        assert_eq!(webhook.url.as_str(), "https://example.com/webhooks/docintell");
+        assert_eq!((webhook.events.as_slice().len(), webhook.is_active), (3, true));
+        assert_eq!(webhook.retry, RetryPolicy::default());
+        assert_eq!(webhook.updated_at.to_string(), "2025-12-02T08:15:30.25Z");
+        assert_eq!(webhook.secret_version, "3f1f6f6e-0000-4000-8000-000000000001");
+        assert_eq!(read_json(webhook.id, serde_json::from_str(json).unwrap()).unwrap(), webhook);
+    }
+}
