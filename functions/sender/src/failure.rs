@@ -72,7 +72,7 @@ pub enum TlsFailure {
     #[error("the endpoint refused the handshake")]
     RefusedByEndpoint,
     /// There is no version or cipher that both sides have.
-    #[error("the endpoint offers no version or cipher that is accepted here; TLS 1.2 and 1.3 are")]
+    #[error("the endpoint offers no TLS version or cipher that is accepted; TLS 1.2 and 1.3 are")]
     Incompatible,
     /// What came is not TLS.
     #[error("the endpoint does not speak TLS on this port")]
@@ -106,7 +106,7 @@ pub enum ConnectionFailure {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);
 
-/// Of more names than this, the first two and a count are shown.
+/// A longer list is shown as its first two names and a count.
 const SHOWN_NAMES: usize = 3;
 
 impl fmt::Display for Names {
