@@ -4,11 +4,12 @@
 //! anything; and each message's next step is taken as soon as its own attempt has ended.
 //!
 //! In the order of a delivery: [`received`] reads the message, this file looks up its webhook, [`secrets`]
-//! the key, [`attempt`] posts through [`guard`]'s client, [`step`] and [`verdict`] say what follows,
+//! the key, [`attempt`] posts through one of [`clients`], made by [`guard`], [`step`] and [`verdict`] say what follows,
 //! [`settle`] tells the queues, and then the log is told; of immediate successes when the batch has ended,
 //! all in one write.
 
 pub mod attempt;
+pub mod clients;
 pub mod config;
 pub mod failure;
 pub mod guard;
@@ -16,6 +17,8 @@ pub mod received;
 pub mod secrets;
 pub mod settle;
 pub mod step;
+#[cfg(test)]
+mod test_network;
 pub mod verdict;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -45,8 +48,8 @@ use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
 use crate::attempt::{ATTEMPT_TIMEOUT, Answer};
+use crate::clients::EndpointClients;
 use crate::config::Config;
-use crate::guard::EndpointClients;
 use crate::received::{NotABatch, Received};
 use crate::secrets::SecretCache;
 use crate::settle::Queues;

@@ -1,0 +1,116 @@
+//! The HTTP clients that post to endpoints.
+//!
+//! The rule: a client is replaced before its connections are a minute old, so that a name is resolved again.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
+use webhooks::resolve::Lookup;
+
+use crate::guard::{ClientError, builder};
+
+/// How long a client, and with it each of its connections, takes new requests: with the attempt that begins last
+/// a connection lives 60 s at most, so an endpoint's new address is used within a minute.
+const CLIENT_LIFE: Duration = Duration::from_secs(50);
+
+/// The clients of the process.
+pub struct EndpointClients {
+    policy: Arc<EndpointPolicy>,
+    lookup: Lookup,
+    tls: rustls::ClientConfig,
+    current: Mutex<Generation>,
+}
+
+/// Clients that are replaced together; each is made when it is first needed.
+struct Generation {
+    began: Instant,
+    open: Option<reqwest::Client>,
+    /// For names at a protected port. The resolver is not told the port, so it has to be another one.
+    public_only: Option<reqwest::Client>,
+}
+
+impl Generation {
+    fn beginning(now: Instant) -> Self {
+        Self { began: now, open: None, public_only: None }
+    }
+}
+
+impl EndpointClients {
+    /// Clients that resolve names by `lookup`, judge addresses by `policy`, and trust `tls`.
+    #[must_use]
+    pub fn new(policy: Arc<EndpointPolicy>, lookup: Lookup, tls: rustls::ClientConfig) -> Self {
+        let current = Mutex::new(Generation::beginning(Instant::now()));
+        Self { policy, lookup, tls, current }
+    }
+
+    /// The client for a request to `url` that begins at `now`.
+    pub fn client(&self, url: &EndpointUrl, now: Instant) -> Result<reqwest::Client, ClientError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(current.began) >= CLIENT_LIFE {
+            *current = Generation::beginning(now);
+        }
+        let policy = self.policy.for_port(url.port());
+        let place = match policy {
+            Cow::Borrowed(_) => &mut current.open,
+            Cow::Owned(_) => &mut current.public_only,
+        };
+        if let Some(client) = place {
+            return Ok(client.clone());
+        }
+        let client = builder(policy.into_owned(), &self.lookup, &self.tls).build()?;
+        Ok(place.insert(client).clone())
+    }
+}
+
+impl fmt::Debug for EndpointClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointClients").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::net::TcpListener;
+    use webhooks::endpoint::Protected;
+    use webhooks::resolve::ResolveError;
+
+    use super::*;
+    use crate::guard::tls;
+    use crate::test_network::{answers, loopback, pairs, refusal, serve, two_sockets};
+
+    #[tokio::test]
+    async fn a_connection_is_used_for_less_than_a_minute_and_then_the_name_is_resolved_again() {
+        let [before, after] = pairs()[0];
+        let (port, [old, new]) = two_sockets([before, after]);
+        serve(old);
+        serve(new);
+        let lookup = answers(&[&[before], &[after]]);
+        let clients = EndpointClients::new(Arc::new(loopback()), lookup, tls(None).unwrap());
+        let url = EndpointUrl::parse(&format!("http://moves.example:{port}/")).unwrap();
+        let begun = Instant::now();
+        for (seconds, expected) in [(0, before), (49, before), (51, after)] {
+            let client = clients.client(&url, begun + Duration::from_secs(seconds)).unwrap();
+            let response = client.post(url.as_str()).send().await;
+            let address = response.unwrap().remote_addr().unwrap();
+            assert_eq!(address.ip().to_string(), expected, "after {seconds} s");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_at_a_protected_port_leads_to_the_internet_or_nowhere() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let policy = EndpointPolicy { protected: vec![Protected::Port(port)], ..loopback() };
+        let lookup = answers(&[&["127.0.0.1"], &["127.0.0.1"]]);
+        let clients = EndpointClients::new(Arc::new(policy), lookup, tls(None).unwrap());
+        let url = EndpointUrl::parse(&format!("http://name.example:{port}/")).unwrap();
+        let client = clients.client(&url, Instant::now()).unwrap();
+        let error = client.post(url.as_str()).send().await.unwrap_err();
+        assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
+        assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
+    }
+}
