@@ -16,6 +16,7 @@ use rustls::pki_types::DnsName;
 use url::{Host, Url};
 
 use crate::address;
+use crate::text::is_printable;
 pub use protected::Protected;
 pub(crate) use protected::read as read_protected;
 
@@ -32,8 +33,9 @@ pub enum EndpointRefusal {
     /// Longer than [`MAX_URL_CHARS`], or empty.
     #[error("the URL must have 1 to {MAX_URL_CHARS} characters")]
     Length,
-    /// A control character, a tab or a line break; parsing a URL would drop some of them without a word.
-    #[error("the URL must not contain tabs, line breaks or other control characters")]
+    /// A control character, a tab, a line break or an invisible character; parsing a URL would drop some of them
+    /// without a word.
+    #[error("the URL must not contain tabs, line breaks, or other control or invisible characters")]
     Control,
     /// Not a URL, or one without a host.
     #[error("not a URL; expected the form https://example.com/webhooks")]
@@ -68,7 +70,7 @@ impl EndpointUrl {
         if text.is_empty() || text.chars().count() > MAX_URL_CHARS {
             return Err(EndpointRefusal::Length);
         }
-        if text.contains(char::is_control) {
+        if !is_printable(text) {
             return Err(EndpointRefusal::Control);
         }
         let url = Url::parse(text).map_err(|_malformed| EndpointRefusal::Malformed)?;

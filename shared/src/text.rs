@@ -23,10 +23,17 @@ pub fn printable(text: &str) -> String {
     text.chars().take(MAX_FOREIGN_CHARS).map(printable_char).collect()
 }
 
+/// Whether [`printable`] keeps every character of `text`.
+#[must_use]
+pub fn is_printable(text: &str) -> bool {
+    text.chars().all(|c| printable_char(c) == c)
+}
+
 /// `c`, or what shows it where it would do something else than be seen.
 ///
-/// C0 controls and DEL become their pictures (U+2400 to U+2421). C1 controls, characters that change a line's
-/// direction or break it, and noncharacters, which SQS refuses, become U+FFFD.
+/// C0 controls and DEL become their pictures (U+2400 to U+2421). C1 controls, characters that are invisible, break a
+/// line or change its direction, and noncharacters become U+FFFD. The joiners U+200C and U+200D stay, which
+/// languages and emoji need.
 fn printable_char(c: char) -> char {
     match c {
         '\0'..='\u{1f}' => {
@@ -34,13 +41,19 @@ fn printable_char(c: char) -> char {
         }
         '\u{7f}' => '\u{2421}',
         '\u{80}'..='\u{9f}'
+        | '\u{ad}'
         | '\u{61c}'
+        | '\u{200b}'
         | '\u{200e}'
         | '\u{200f}'
         | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{fffe}'
-        | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{fdd0}'..='\u{fdef}'
+        | '\u{e0000}'..='\u{e007f}' => char::REPLACEMENT_CHARACTER,
+        // The last two of each plane are noncharacters, those of the first SQS refuses.
+        _ if u32::from(c) & 0xfffe == 0xfffe => char::REPLACEMENT_CHARACTER,
         _ => c,
     }
 }
@@ -91,7 +104,9 @@ mod tests {
             ("\u{1b}[31mred\r\n\t\0\u{7f}", "␛[31mred␍␊␉␀␡"),
             ("\u{9b}2J\u{85}", "\u{fffd}2J\u{fffd}"),
             ("txt.\u{202e}exe\u{2028}\u{2066}", "txt.\u{fffd}exe\u{fffd}\u{fffd}"),
-            ("\u{fffe}\u{ffff}", "\u{fffd}\u{fffd}"),
+            ("\u{fffe}\u{ffff}\u{1fffe}\u{10ffff}", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
+            ("a\u{200b}b\u{ad}c\u{feff}\u{e0041}", "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}"),
+            ("می\u{200c}خواهم 👨\u{200d}👩", "می\u{200c}خواهم 👨\u{200d}👩"),
         ] {
             assert_eq!(printable(text), shown);
         }
