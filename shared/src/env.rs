@@ -3,6 +3,7 @@
 mod addresses;
 
 use std::fmt::Display;
+use std::iter;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -55,9 +56,7 @@ pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {
     const NETWORKS: &str = "ALLOWED_NETWORKS";
     const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     let networks = optional(NETWORKS).unwrap_or_default();
-    let runtime_api = optional(RUNTIME_API)
-        .map(|socket| parse::<SocketAddr>(RUNTIME_API, &socket))
-        .transpose()?;
+    let runtime_api: SocketAddr = parsed(RUNTIME_API)?;
     let Addresses { protected, unreadable } = Addresses::in_variables(std::env::vars_os());
     for variable in unreadable {
         warn!(
@@ -73,7 +72,7 @@ pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {
             .filter(|network| !network.is_empty())
             .map(|network| parse::<IpNet>(NETWORKS, network))
             .collect::<Result<_, _>>()?,
-        protected: runtime_api.map(Protected::from).into_iter().chain(protected).collect(),
+        protected: iter::once(Protected::from(runtime_api)).chain(protected).collect(),
     })
 }
 

@@ -58,17 +58,23 @@ impl From<SocketAddr> for Protected {
     }
 }
 
-/// What is to be protected of addresses with spaces between, or `None` if one of them cannot be read.
+/// What is to be protected of addresses with spaces or commas between, and whether all of them can be read.
 ///
 /// An address is a URL, a host and a port, either with `tcp:` or `udp:` before it, or a port alone.
-pub(crate) fn read(addresses: &str) -> Option<Vec<Protected>> {
+pub(crate) fn read(addresses: &str) -> (Vec<Protected>, bool) {
     let mut all = Vec::new();
-    for address in addresses.split_whitespace() {
-        let (host, port) = host_and_port(address)?;
+    let mut is_whole = true;
+    let parts = addresses.split(|c: char| c.is_whitespace() || c == ',');
+    for address in parts.filter(|part| !part.is_empty()) {
+        let Some((host, port)) = host_and_port(address) else {
+            is_whole = false;
+            continue;
+        };
         all.push(Protected::Port(port));
         all.extend(host.map(|ip| Protected::from(SocketAddr::new(ip, port))));
     }
-    Some(all).filter(|all| !all.is_empty())
+    is_whole &= !all.is_empty();
+    (all, is_whole)
 }
 
 /// The port of one address, and the IP address if it has one instead of a name.
@@ -124,13 +130,14 @@ mod tests {
             ("tcp:127.0.0.1:2000", loopback(2000)),
             ("tcp:127.0.0.1:2000 udp:127.0.0.1:2001", [loopback(2000), loopback(2001)].concat()),
             ("tcp:xray:2000  udp:xray:2001", vec![Port(2000), Port(2001)]),
+            ("http://a:4317,http://b:4318", vec![Port(4317), Port(4318)]),
         ] {
-            assert_eq!(read(value), Some(expected), "{value}");
+            assert_eq!(read(value), (expected, true), "{value}");
         }
     }
 
     #[test]
-    fn what_has_no_port_or_is_no_address_cannot_be_read_and_neither_can_what_stands_beside_it() {
+    fn what_has_no_port_or_is_no_address_cannot_be_read_but_what_stands_beside_it_can() {
         for value in [
             "",
             " ",
@@ -140,14 +147,14 @@ mod tests {
             "127.0.0.1:",
             "127.0.0.1:65536",
             ":9001",
-            "a b:2000",
-            "a(:2000 b",
             "tcp://localhost",
             "http://",
             "unix:///var/run/agent",
-            "127.0.0.1:2000 nonsense",
         ] {
-            assert_eq!(read(value), None, "{value:?}");
+            assert_eq!(read(value), (vec![], false), "{value:?}");
+        }
+        for value in ["tcp:xray:2000 udp:nonsense", "nonsense,xray:2000"] {
+            assert_eq!(read(value), (vec![Port(2000)], false), "{value:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::endpoint::{Protected, read_protected};
 pub(super) struct Addresses {
     /// What endpoints are to be kept from.
     pub protected: Vec<Protected>,
-    /// The variables whose values cannot be read.
+    /// The variables whose values cannot be read, or not all of them.
     pub unreadable: Vec<String>,
 }
 
@@ -21,10 +21,13 @@ impl Addresses {
         let mut found = Self::default();
         for (name, value) in variables {
             let Some(name) = name.to_str().filter(|name| holds_an_address(name)) else { continue };
-            match value.to_str().and_then(read_protected) {
-                Some(protected) => found.protected.extend(protected),
-                None if value.is_empty() => {}
-                None => found.unreadable.push(name.to_owned()),
+            if value.is_empty() {
+                continue;
+            }
+            let (protected, is_whole) = value.to_str().map(read_protected).unwrap_or_default();
+            found.protected.extend(protected);
+            if !is_whole {
+                found.unreadable.push(name.to_owned());
             }
         }
         found
@@ -33,7 +36,7 @@ impl Addresses {
 
 /// Variables beside `AWS_ENDPOINT_URL…` and OpenTelemetry's that say where something listens: Lambda's, those
 /// of its extensions and of agents, and proxies.
-const ADDRESSES: [&str; 14] = [
+const ADDRESSES: [&str; 17] = [
     "AWS_LAMBDA_METADATA_API",
     "AWS_XRAY_DAEMON_ADDRESS",
     "_AWS_XRAY_DAEMON_PORT",
@@ -45,6 +48,9 @@ const ADDRESSES: [&str; 14] = [
     "AWS_APPCONFIG_EXTENSION_HTTP_PORT",
     "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT",
     "DD_TRACE_AGENT_URL",
+    "DD_TRACE_AGENT_PORT",
+    "DD_DOGSTATSD_PORT",
+    "STATSD_PORT",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
