@@ -42,6 +42,9 @@ struct Body<'a> {
     message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<&'a str>,
+    /// Present if only the beginning of the record is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    record_is_cut: bool,
 }
 
 impl PipelineFault {
@@ -87,6 +90,7 @@ impl PipelineFault {
             sequence_number: id_named("sequence_number"),
             message_id: id_named("message_id"),
             record,
+            record_is_cut: record.is_some_and(|record| record.len() < self.record.len()),
         };
         let body = MessageJson::of(&body).expect("texts can be written as JSON");
         let mut attributes = vec![("source", source.into()), ("reason", reason.into())];
@@ -119,6 +123,7 @@ mod tests {
         for character in ["\u{1}", "\u{ffff}", "𝄞", "\""] {
             let message = fault(character, &character.repeat(2 * MAX_BATCH_BYTES)).message();
             assert!(message.size() <= MAX_BATCH_BYTES, "{character:?}");
+            assert_eq!(body(&message)["record_is_cut"], true);
         }
     }
 
