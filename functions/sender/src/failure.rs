@@ -11,6 +11,7 @@ use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 use webhooks::endpoint::EndpointRefusal;
 use webhooks::resolve::ResolveError;
+use webhooks::text::first_chars;
 use webhooks::timestamp::Timestamp;
 
 use crate::attempt::ATTEMPT_TIMEOUT;
@@ -57,6 +58,9 @@ pub enum TlsFailure {
     /// None of the certificate's names is the host's.
     #[error("the certificate is for other names: {0}")]
     OtherNames(Names),
+    /// The certificate has neither a host name nor an address.
+    #[error("the certificate names no host")]
+    NoNames,
     /// The end of the certificate's validity, where it is known.
     #[error("the certificate expired{}", since(*.0))]
     Expired(Option<Timestamp>),
@@ -106,13 +110,14 @@ pub enum ConnectionFailure {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);
 
+/// How much of a name is shown, so that what follows it is seen too.
+const SHOWN_CHARS: usize = 100;
 /// A longer list is shown as its first two names and a count.
 const SHOWN_NAMES: usize = 3;
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
-            [] => f.write_str("it has none"),
             [first, second, rest @ ..] if self.0.len() > SHOWN_NAMES => {
                 write!(f, "{first}, {second}, … and {} more", rest.len())
             }
@@ -127,7 +132,8 @@ impl Names {
         let bare = |name: &String| {
             let (kind, rest) = name.split_once('(')?;
             let inner = rest.strip_suffix(')')?.trim_matches('"');
-            matches!(kind, "DnsName" | "IpAddress").then(|| inner.to_owned())
+            matches!(kind, "DnsName" | "IpAddress")
+                .then(|| first_chars(inner, SHOWN_CHARS).to_owned())
         };
         Self(presented.iter().filter_map(bare).collect())
     }
@@ -141,9 +147,12 @@ impl From<&CertificateError> for TlsFailure {
     fn from(error: &CertificateError) -> Self {
         match error {
             CertificateError::UnknownIssuer => Self::UntrustedIssuer,
-            CertificateError::NotValidForName => Self::OtherNames(Names(Vec::new())),
+            CertificateError::NotValidForName => Self::NoNames,
             CertificateError::NotValidForNameContext { presented, .. } => {
-                Self::OtherNames(Names::listed(presented))
+                match Names::listed(presented) {
+                    Names(names) if names.is_empty() => Self::NoNames,
+                    names => Self::OtherNames(names),
+                }
             }
             CertificateError::Expired => Self::Expired(None),
             CertificateError::ExpiredContext { not_after, .. } => {
@@ -268,7 +277,6 @@ mod tests {
     fn of_many_names_in_a_certificate_two_and_a_count_are_shown() {
         let sentence = "the certificate is for other names: ";
         for (count, shown) in [
-            (0, "it has none"),
             (1, "1.example.com"),
             (3, "1.example.com, 2.example.com, 3.example.com"),
             (4, "1.example.com, 2.example.com, … and 2 more"),

@@ -32,7 +32,7 @@ impl Receive {
     /// The number of the attempt that this receive is for, from 1.
     #[must_use]
     pub fn attempt_number(self) -> u32 {
-        self.attempts_before + self.count
+        self.attempts_before.saturating_add(self.count)
     }
 }
 
