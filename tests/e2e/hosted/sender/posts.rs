@@ -277,7 +277,8 @@ async fn no_secret_and_no_payload_is_in_the_log_or_on_a_queue_whatever_happens()
         assert_lacks(&log, secret);
         assert_lacks(&queues, secret);
     }
-    for payload in ["1.50", "answer of the endpoint", "token-in-the-path"] {
+    // With its space: times in the log have every digit.
+    for payload in [": 1.50,", "answer of the endpoint", "token-in-the-path"] {
         assert_lacks(&log, payload);
     }
 }
