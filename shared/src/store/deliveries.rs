@@ -44,28 +44,12 @@ pub struct DeliveryLog {
 
 /// What became of an update.
 enum Updated {
-    /// It was made.
-    Yes,
-    /// The row says as much, or more, already.
-    NoNeed,
+    /// The row says what it should: by this update, or already.
+    Done,
     /// The row has as many attempts as it keeps, or says as much already.
     ListFull,
-}
-
-/// Why an update was not made.
-#[derive(Debug)]
-enum UpdateError {
-    /// DynamoDB would refuse it again.
-    Invalid(AwsError),
-    /// DynamoDB did not answer, or refused.
-    Aws(AwsError),
-}
-
-impl From<UpdateError> for StoreError {
-    fn from(error: UpdateError) -> Self {
-        let (UpdateError::Invalid(error) | UpdateError::Aws(error)) = error;
-        Self::Aws(error)
-    }
+    /// DynamoDB does not take the row as it would be.
+    TooLarge(AwsError),
 }
 
 /// What became of a delivery at one receive of its message.
@@ -129,32 +113,28 @@ impl DeliveryLog {
     /// Does nothing, and succeeds, where the row says delivered, and where it already has this failed
     /// attempt or a later one.
     pub async fn append(&self, entry: &LogEntry<'_>) -> Result<(), StoreError> {
-        let Some(attempt) = &entry.attempt else {
-            return self.update(entry, Place::None).await.map(drop).map_err(StoreError::from);
-        };
-        let attempt = serde_dynamo::to_attribute_value(attempt).map_err(StoreError::Encode)?;
-        let update = match self.update(entry, Place::AtTheEnd(&attempt)).await {
-            Ok(Updated::ListFull) => self.update(entry, Place::OverTheLast(&attempt)).await,
-            update => update,
-        };
-        match update {
-            Ok(_) => Ok(()),
-            Err(UpdateError::Invalid(error)) => {
-                warn!(
-                    delivery.id = %entry.message.delivery_id,
-                    error = %chain(&error),
-                    "the row takes no further attempt, so only its status is written"
-                );
-                Ok(self.update(entry, Place::None).await.map(drop)?)
+        if let Some(attempt) = &entry.attempt {
+            let attempt = serde_dynamo::to_attribute_value(attempt).map_err(StoreError::Encode)?;
+            let mut updated = self.update(entry, Place::AtTheEnd(&attempt)).await?;
+            if let Updated::ListFull = updated {
+                updated = self.update(entry, Place::OverTheLast(&attempt)).await?;
             }
-            Err(error) => Err(error.into()),
+            let Updated::TooLarge(error) = updated else { return Ok(()) };
+            warn!(
+                delivery.id = %entry.message.delivery_id,
+                error = %chain(&error),
+                "the row takes no further attempt, so only its status is written"
+            );
+        }
+        match self.update(entry, Place::None).await? {
+            Updated::Done | Updated::ListFull => Ok(()),
+            Updated::TooLarge(error) => Err(error.into()),
         }
     }
 
     /// One `UpdateItem` that puts the attempt in its place and everything else where it belongs.
-    async fn update(&self, entry: &LogEntry<'_>, place: Place<'_>) -> Result<Updated, UpdateError> {
-        let mut update = Update::of(entry, self.keep);
-        update.put_attempt(place);
+    async fn update(&self, entry: &LogEntry<'_>, place: Place<'_>) -> Result<Updated, AwsError> {
+        let update = Update::new(entry, self.keep, place);
         let key = entry.message;
         let answer = self
             .client
@@ -171,18 +151,18 @@ impl DeliveryLog {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let Err(error) = answer else { return Ok(Updated::Yes) };
+        let Err(error) = answer else { return Ok(Updated::Done) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                 let attempts = failed.item().and_then(|row| row.get("attempts")?.as_l().ok());
                 let is_full = attempts.is_some_and(|attempts| attempts.len() >= MAX_ATTEMPTS);
-                Ok(if is_full { Updated::ListFull } else { Updated::NoNeed })
+                Ok(if is_full { Updated::ListFull } else { Updated::Done })
             }
             // The only thing about an update that can be invalid is how large it makes the row.
             Some(service) if service.meta().code() == Some("ValidationException") => {
-                Err(UpdateError::Invalid(AwsError::of("UpdateItem")(error)))
+                Ok(Updated::TooLarge(AwsError::of("UpdateItem")(error)))
             }
-            _ => Err(UpdateError::Aws(AwsError::of("UpdateItem")(error))),
+            _ => Err(AwsError::of("UpdateItem")(error)),
         }
     }
 }

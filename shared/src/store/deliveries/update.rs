@@ -33,8 +33,8 @@ pub(super) struct Update {
 }
 
 impl Update {
-    /// Everything that `entry` says but for its attempt; the row is kept for `keep` from now on.
-    pub(super) fn of(entry: &LogEntry<'_>, keep: Duration) -> Self {
+    /// Everything that `entry` says, its attempt in `place`; the row is kept for `keep` from now on.
+    pub(super) fn new(entry: &LogEntry<'_>, keep: Duration, place: Place<'_>) -> Self {
         let message = entry.message;
         let mut update = Self {
             set: Vec::new(),
@@ -58,6 +58,7 @@ impl Update {
         if let Some(completed_at) = entry.completed_at() {
             update.set("completed_at", text(completed_at));
         }
+        update.put_attempt(place);
         if entry.attempt.is_none() {
             update.set.push("last_attempt = if_not_exists(last_attempt, :number)".to_owned());
             return update;
@@ -74,15 +75,13 @@ impl Update {
         update
     }
 
-    /// Adds the attempt in its place.
-    pub(super) fn put_attempt(&mut self, place: Place<'_>) {
-        let none = AttributeValue::L(Vec::new());
+    fn put_attempt(&mut self, place: Place<'_>) {
         match place {
             Place::AtTheEnd(attempt) => {
                 let has_room = "(attribute_not_exists(attempts) OR size(attempts) < :most)";
                 self.conditions.push(has_room.to_owned());
                 self.value(":most", number(MAX_ATTEMPTS));
-                self.append(none, vec![attempt.clone()]);
+                self.append(vec![attempt.clone()]);
             }
             Place::OverTheLast(attempt) => {
                 self.conditions.push("size(attempts) >= :most".to_owned());
@@ -91,7 +90,7 @@ impl Update {
                 self.value(":attempt", attempt.clone());
             }
             // A row always has a list.
-            Place::None => self.append(none, Vec::new()),
+            Place::None => self.append(Vec::new()),
         }
     }
 
@@ -101,10 +100,10 @@ impl Update {
         format!("SET {}{remove}", self.set.join(", "))
     }
 
-    fn append(&mut self, none: AttributeValue, attempts: Vec<AttributeValue>) {
+    fn append(&mut self, attempts: Vec<AttributeValue>) {
         self.set
             .push("attempts = list_append(if_not_exists(attempts, :none), :attempts)".to_owned());
-        self.value(":none", none);
+        self.value(":none", AttributeValue::L(Vec::new()));
         self.value(":attempts", AttributeValue::L(attempts));
     }
 
