@@ -77,24 +77,22 @@ impl PipelineFault {
     }
 
     fn message_of(&self, reason: &str, record: Option<&str>) -> OutgoingMessage {
-        let (source, name, id) = match &self.origin {
-            Origin::Fanout { sequence_number } => {
-                ("fanout", "sequence_number", sequence_number.as_deref())
-            }
-            Origin::Sender { message_id } => ("sender", "message_id", Some(message_id.as_str())),
+        let (source, sequence_number, message_id) = match &self.origin {
+            Origin::Fanout { sequence_number } => ("fanout", sequence_number.as_deref(), None),
+            Origin::Sender { message_id } => ("sender", None, Some(message_id.as_str())),
         };
-        let id_named = |wanted| id.filter(|_| name == wanted);
         let body = Body {
             source,
             reason,
-            sequence_number: id_named("sequence_number"),
-            message_id: id_named("message_id"),
+            sequence_number,
+            message_id,
             record,
             record_is_cut: record.is_some_and(|record| record.len() < self.record.len()),
         };
         let body = MessageJson::of(&body).expect("texts can be written as JSON");
         let mut attributes = vec![("source", source.into()), ("reason", reason.into())];
-        attributes.extend(id.map(|id| (name, id.into())));
+        attributes.extend(sequence_number.map(|number| ("sequence_number", number.into())));
+        attributes.extend(message_id.map(|id| ("message_id", id.into())));
         OutgoingMessage { attributes, ..OutgoingMessage::new(body) }
     }
 }
