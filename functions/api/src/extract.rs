@@ -42,11 +42,11 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
             return Err(ApiError::UnsupportedMediaType);
         }
         let body = Bytes::from_request(request, state).await.map_err(ApiError::internal)?;
-        let IgnoredAny = serde_json::from_slice(&body).map_err(malformed)?;
-        if !body.trim_ascii_start().starts_with(b"{") {
-            return Err(ApiError::NotAnObject);
+        if body.trim_ascii_start().starts_with(b"{") {
+            return serde_json::from_slice(&body).map_err(malformed);
         }
-        serde_json::from_slice(&body).map_err(malformed)
+        let IgnoredAny = serde_json::from_slice(&body).map_err(malformed)?;
+        Err(ApiError::NotAnObject)
     }
 }
 
