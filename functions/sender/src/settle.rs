@@ -11,7 +11,6 @@ use webhooks::delivery::DeliveryMessage;
 use webhooks::fault::{Origin, PipelineFault};
 use webhooks::message::MessageJson;
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
-use webhooks::text::printable;
 
 use crate::received::{Received, Unreadable};
 use crate::step::{MAX_RECEIVES, Step};
@@ -114,7 +113,7 @@ impl Queues {
     ) -> Result<(), SendError> {
         let status_code = why.status_code.map(|code| code.to_string()).unwrap_or_default();
         let attributes = vec![
-            ("reason", printable(&why.reason).into()),
+            ("reason", why.reason.as_str().into()),
             ("status_code", status_code.into()),
             ("attempts", why.attempts.to_string().into()),
             ("delivery_id", message.delivery_id.to_string().into()),
