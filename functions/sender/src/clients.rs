@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve::Lookup;
 

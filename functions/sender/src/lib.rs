@@ -231,7 +231,7 @@ impl Sender {
         if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
             return Ending::Blocked("too little of the invocation's time is left".to_owned());
         }
-        let client = match self.clients.client(&webhook.url, std::time::Instant::now()) {
+        let client = match self.clients.client(&webhook.url, Instant::now()) {
             Ok(client) => client,
             Err(error) => return Ending::Blocked(chain(&error)),
         };
