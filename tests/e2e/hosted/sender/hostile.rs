@@ -1,12 +1,12 @@
 //! Receivers that do what they can to cost us time, memory or a wrong verdict.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
 use bench::tls::{Authority, NOW};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::tls::authority_file;
 use super::{deliver, ms, sender, sender_with, visibilities};
 use crate::hosted::fake_aws::DEAD_LETTERS;
 use crate::hosted::fixtures::{delivery_id, message, rows, webhook};
@@ -244,7 +244,7 @@ fn bodies() -> Vec<(&'static str, Vec<Act>)> {
 #[tokio::test]
 async fn a_status_line_decides_whatever_becomes_of_the_body_behind_it() {
     let authority = Authority::new("bodies").expect("it can be made");
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("authority-bodies.pem");
+    let file = authority_file("bodies");
     authority.write(&file).expect("it can be written");
     let trusted = [("EXTRA_CA_FILE", file.to_str().expect("it is ASCII"))];
     let (aws, sender) = sender_with(&[], &trusted).await;

@@ -14,7 +14,7 @@ use crate::hosted::receiver::{Receiver, status};
 use crate::hosted::runtime_api::Hosted;
 
 /// Where the authority's certificate is written, with the build's other files.
-fn file(name: &str) -> PathBuf {
+pub(super) fn authority_file(name: &str) -> PathBuf {
     let name = format!("authority-{name}-{}.pem", std::process::id());
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
@@ -23,7 +23,7 @@ fn file(name: &str) -> PathBuf {
 async fn only_a_valid_certificate_of_a_trusted_authority_for_this_very_host_gets_a_request() {
     let [trusted, stranger] =
         ["trusted", "stranger"].map(|name| Authority::new(name).expect("it can be made"));
-    let file = file("trusted");
+    let file = authority_file("trusted");
     trusted.write(&file).expect("it can be written");
     let untrusted =
         "the certificate's issuer is not trusted: self-signed, or an intermediate is missing";
@@ -106,7 +106,7 @@ async fn an_endpoint_that_speaks_no_tls_is_retried_and_the_log_says_why() {
 
 #[tokio::test]
 async fn a_bundle_of_authorities_that_holds_none_keeps_the_function_from_starting() {
-    let empty = file("nobody");
+    let empty = authority_file("nobody");
     std::fs::write(&empty, "no certificate\n").expect("it can be written");
     for file in [empty.to_str().expect("it is ASCII"), "/nowhere/authorities.pem"] {
         let aws = FakeAws::with_rows([]).await;
