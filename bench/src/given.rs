@@ -65,7 +65,7 @@ impl Target {
     /// Its row in `WebhookConfigs`, subscribed to everything, posting to `url`.
     #[must_use]
     pub fn row(self, url: &str) -> Value {
-        let events = webhooks::event::EventName::ALL.map(|event| json!({"S": event.as_str()}));
+        let events = webhooks::event_type::EventType::ALL.map(|event| json!({"S": event.as_str()}));
         json!({
             "tenant_id": {"S": self.tenant.to_string()},
             "webhook_config_id": {"S": self.webhook.to_string()},

@@ -5,9 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::event::{Event, EventName};
+use crate::event::Event;
+use crate::event_type::EventType;
 use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
 use crate::message::MessageJson;
+use crate::named::named;
 use crate::timestamp::Timestamp;
 
 /// The queue message that asks for a delivery, written by fanout and read by the sender.
@@ -27,7 +29,7 @@ pub struct DeliveryMessage {
     /// The webhook.
     pub webhook_config_id: WebhookId,
     /// The event's name.
-    pub event: EventName,
+    pub event: EventType,
     /// The event's time, in whole seconds.
     pub occurred_at: Timestamp,
     /// Attempts made by earlier copies of this message.
@@ -103,30 +105,17 @@ impl TryFrom<u8> for FormatVersion {
     }
 }
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeliveryStatus {
-    /// An attempt has failed and another will follow.
-    Pending,
-    /// The endpoint answered 2xx.
-    Delivered,
-    /// No attempt will follow; the message is in the dead-letter queue.
-    Failed,
-    /// The webhook was switched off or deleted before the delivery succeeded.
-    Cancelled,
-}
-
-impl DeliveryStatus {
-    /// The status as it is stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
+named! {
+    /// Where a delivery stands.
+    pub enum DeliveryStatus {
+        /// An attempt has failed and another will follow.
+        Pending = "pending",
+        /// The endpoint answered 2xx.
+        Delivered = "delivered",
+        /// No attempt will follow; the message is in the dead-letter queue.
+        Failed = "failed",
+        /// The webhook was switched off or deleted before the delivery succeeded.
+        Cancelled = "cancelled",
     }
 }
 

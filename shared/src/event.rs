@@ -3,11 +3,10 @@
 //! The rule: a body is serialised once, here, with the keys in the published order; after that it is
 //! only ever copied.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::event_type::{EventType, Field};
 use crate::id::{EventId, TenantId};
 use crate::job::{Job, JobStatus};
 use crate::message::MessageJson;
@@ -23,55 +22,13 @@ pub const MAX_ERROR_MESSAGE_CHARS: usize = 1024;
 /// What stands in `error_message` when the pipeline gave no reason; receivers index the field.
 const DEFAULT_ERROR_MESSAGE: &str = "Document processing failed";
 
-/// The kinds of event that a webhook can subscribe to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum EventName {
-    /// A document was uploaded and queued.
-    #[serde(rename = "document.uploaded")]
-    DocumentUploaded,
-    /// A document's extraction succeeded.
-    #[serde(rename = "document.processing.completed")]
-    ProcessingCompleted,
-    /// A document's extraction failed.
-    #[serde(rename = "document.processing.failed")]
-    ProcessingFailed,
-}
-
-impl EventName {
-    /// Every event, in the order of a document's life.
-    pub const ALL: [Self; 3] =
-        [Self::DocumentUploaded, Self::ProcessingCompleted, Self::ProcessingFailed];
-
-    /// The public name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DocumentUploaded => "document.uploaded",
-            Self::ProcessingCompleted => "document.processing.completed",
-            Self::ProcessingFailed => "document.processing.failed",
-        }
-    }
-
-    /// The event of that public name, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.as_str() == name)
-    }
-}
-
-impl fmt::Display for EventName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// One event, ready to be delivered.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// The same for every webhook that receives the event, and when its record is read again.
     pub id: EventId,
     /// What happened.
-    pub name: EventName,
+    pub name: EventType,
     /// Whose document it happened to.
     pub tenant_id: TenantId,
     /// When it happened, in whole seconds.
@@ -96,7 +53,7 @@ pub enum EventError {
 
 impl Event {
     /// The event `name` of `job`; `id` is the event's own.
-    pub fn new(id: EventId, name: EventName, job: &Job) -> Result<Self, EventError> {
+    pub fn new(id: EventId, name: EventType, job: &Job) -> Result<Self, EventError> {
         let occurred_at = job.updated_at.whole_seconds();
         let body = Body { event: name, timestamp: occurred_at, data: Data::of(name, job) };
         let body = MessageJson::of(&body)
@@ -112,7 +69,7 @@ impl Event {
 /// The body; the order of fields is the published one.
 #[derive(Serialize)]
 struct Body<'a> {
-    event: EventName,
+    event: EventType,
     timestamp: Timestamp,
     data: Data<'a>,
 }
@@ -134,35 +91,23 @@ struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    fn of(name: EventName, job: &'a Job) -> Self {
-        let bare = Self {
+    fn of(name: EventType, job: &'a Job) -> Self {
+        let error_message = || match &job.error_message {
+            Some(text) => first_chars(text, MAX_ERROR_MESSAGE_CHARS),
+            None => DEFAULT_ERROR_MESSAGE,
+        };
+        Self {
             document_id: &job.document_id,
             job_id: &job.job_id,
             tenant_id: job.tenant_id,
-            status: JobStatus::Queued,
-            processing_time_seconds: None,
-            page_count: None,
-            ir_version: None,
-            error_message: None,
-        };
-        match name {
-            EventName::DocumentUploaded => bare,
-            EventName::ProcessingCompleted => Self {
-                status: JobStatus::Completed,
-                processing_time_seconds: job.processing_time_seconds.as_deref(),
-                page_count: job.page_count.as_deref(),
-                ir_version: job.ir_version.as_deref(),
-                ..bare
-            },
-            EventName::ProcessingFailed => Self {
-                status: JobStatus::Failed,
-                error_message: Some(
-                    job.error_message.as_deref().map_or(DEFAULT_ERROR_MESSAGE, |text| {
-                        first_chars(text, MAX_ERROR_MESSAGE_CHARS)
-                    }),
-                ),
-                ..bare
-            },
+            status: name.status(),
+            processing_time_seconds: job
+                .processing_time_seconds
+                .as_deref()
+                .filter(|_| name.carries(Field::ProcessingTime)),
+            page_count: job.page_count.as_deref().filter(|_| name.carries(Field::PageCount)),
+            ir_version: job.ir_version.as_deref().filter(|_| name.carries(Field::IrVersion)),
+            error_message: name.carries(Field::ErrorMessage).then(error_message),
         }
     }
 }
@@ -186,7 +131,7 @@ mod tests {
         }
     }
 
-    fn body(name: EventName, job: &Job) -> Result<String, EventError> {
+    fn body(name: EventType, job: &Job) -> Result<String, EventError> {
         let id = EventId::of_record("1", job.updated_at);
         Event::new(id, name, job).map(|event| event.body.get().to_owned())
     }
@@ -196,7 +141,7 @@ mod tests {
     #[test]
     fn an_upload_says_queued_also_when_the_row_says_pending() {
         assert_eq!(
-            body(EventName::DocumentUploaded, &job(JobStatus::Pending)).unwrap(),
+            body(EventType::DocumentUploaded, &job(JobStatus::Pending)).unwrap(),
             format!(
                 r#"{{"event":"document.uploaded","timestamp":"2025-12-03T10:30:00Z","data":{{{IDS},"status":"queued"}}}}"#
             )
@@ -212,7 +157,7 @@ mod tests {
             ..job(JobStatus::Completed)
         };
         assert_eq!(
-            body(EventName::ProcessingCompleted, &bare).unwrap(),
+            body(EventType::ProcessingCompleted, &bare).unwrap(),
             format!(
                 r#"{{"event":"document.processing.completed","timestamp":"2025-12-03T10:30:00Z","data":{{{IDS},"status":"completed"}}}}"#
             )
@@ -223,13 +168,13 @@ mod tests {
     fn failed_always_has_an_error_message_of_bounded_length() {
         let silent = Job { error_message: None, ..job(JobStatus::Failed) };
         assert!(
-            body(EventName::ProcessingFailed, &silent)
+            body(EventType::ProcessingFailed, &silent)
                 .unwrap()
                 .contains(r#""error_message":"Document processing failed""#)
         );
         let chatty = Job { error_message: Some("é".repeat(5000)), ..job(JobStatus::Failed) };
         assert!(
-            body(EventName::ProcessingFailed, &chatty)
+            body(EventType::ProcessingFailed, &chatty)
                 .unwrap()
                 .contains(&format!("\"{}\"", "é".repeat(1024)))
         );
@@ -247,9 +192,9 @@ mod tests {
         };
         let escaped = r#":"bad glyph \uffff\ufffe""#;
         for (name, status, fields) in [
-            (EventName::DocumentUploaded, JobStatus::Queued, 2),
-            (EventName::ProcessingCompleted, JobStatus::Completed, 3),
-            (EventName::ProcessingFailed, JobStatus::Failed, 3),
+            (EventType::DocumentUploaded, JobStatus::Queued, 2),
+            (EventType::ProcessingCompleted, JobStatus::Completed, 3),
+            (EventType::ProcessingFailed, JobStatus::Failed, 3),
         ] {
             assert_eq!(body(name, &job(status)).unwrap().matches(escaped).count(), fields);
         }
@@ -260,7 +205,7 @@ mod tests {
         let huge =
             Job { ir_version: Some("v".repeat(MAX_BODY_BYTES)), ..job(JobStatus::Completed) };
         assert!(matches!(
-            body(EventName::ProcessingCompleted, &huge),
+            body(EventType::ProcessingCompleted, &huge),
             Err(EventError::BodyTooLarge { .. })
         ));
     }
@@ -272,7 +217,7 @@ mod tests {
             ..job(JobStatus::Queued)
         };
         assert!(
-            body(EventName::DocumentUploaded, &precise)
+            body(EventType::DocumentUploaded, &precise)
                 .unwrap()
                 .contains(r#""timestamp":"2025-12-03T10:30:00Z""#)
         );

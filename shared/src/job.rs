@@ -1,54 +1,24 @@
 //! A job: one extraction run of one document, as the document pipeline writes it to the Jobs table.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::id::TenantId;
+use crate::named::named;
 use crate::timestamp::Timestamp;
 
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobStatus {
-    /// Waiting to be processed.
-    Queued,
-    /// What some producers write in place of `queued`.
-    Pending,
-    /// Being extracted.
-    Processing,
-    /// Extracted.
-    Completed,
-    /// Given up.
-    Failed,
-}
-
-impl JobStatus {
-    /// The status as it stands in the table.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The status of that name, if it is one of ours.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Queued, Self::Pending, Self::Processing, Self::Completed, Self::Failed]
-            .into_iter()
-            .find(|status| status.as_str() == name)
-    }
-}
-
-impl fmt::Display for JobStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+named! {
+    /// Where a job stands.
+    pub enum JobStatus {
+        /// Waiting to be processed.
+        Queued = "queued",
+        /// What some producers write in place of `queued`.
+        Pending = "pending",
+        /// Being extracted.
+        Processing = "processing",
+        /// Extracted.
+        Completed = "completed",
+        /// Given up.
+        Failed = "failed",
     }
 }
 

@@ -14,9 +14,12 @@ pub mod id;
 pub mod text;
 pub mod timestamp;
 
+mod named;
+
 pub mod job;
 
 pub mod event;
+pub mod event_type;
 pub mod message;
 
 pub mod address;

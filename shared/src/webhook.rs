@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointUrl;
-use crate::event::EventName;
+use crate::event_type::EventType;
 use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
@@ -34,7 +34,7 @@ pub struct Webhook {
 impl Webhook {
     /// Whether `event` is to be delivered here.
     #[must_use]
-    pub fn wants(&self, event: EventName) -> bool {
+    pub fn wants(&self, event: EventType) -> bool {
         self.is_active && self.events.contains(event)
     }
 }
@@ -56,8 +56,8 @@ pub struct WebhookChanges {
 
 /// The events that a webhook subscribes to: at least one, none twice, in the tenant's order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<EventName>", into = "Vec<EventName>")]
-pub struct EventSet(Vec<EventName>);
+#[serde(try_from = "Vec<EventType>", into = "Vec<EventType>")]
+pub struct EventSet(Vec<EventType>);
 
 /// A list that is no [`EventSet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,19 +67,19 @@ pub enum InvalidEventSet {
     Empty,
     /// The same event twice.
     #[error("names `{0}` more than once")]
-    Duplicate(EventName),
+    Duplicate(EventType),
 }
 
 impl EventSet {
     /// Whether `event` is in the set.
     #[must_use]
-    pub fn contains(&self, event: EventName) -> bool {
+    pub fn contains(&self, event: EventType) -> bool {
         self.0.contains(&event)
     }
 
     /// The events in the tenant's order.
     #[must_use]
-    pub fn as_slice(&self) -> &[EventName] {
+    pub fn as_slice(&self) -> &[EventType] {
         &self.0
     }
 }
@@ -87,14 +87,14 @@ impl EventSet {
 /// What a webhook gets when its owner does not choose: how processing ended.
 impl Default for EventSet {
     fn default() -> Self {
-        Self(vec![EventName::ProcessingCompleted, EventName::ProcessingFailed])
+        Self(vec![EventType::ProcessingCompleted, EventType::ProcessingFailed])
     }
 }
 
-impl TryFrom<Vec<EventName>> for EventSet {
+impl TryFrom<Vec<EventType>> for EventSet {
     type Error = InvalidEventSet;
 
-    fn try_from(events: Vec<EventName>) -> Result<Self, InvalidEventSet> {
+    fn try_from(events: Vec<EventType>) -> Result<Self, InvalidEventSet> {
         if events.is_empty() {
             return Err(InvalidEventSet::Empty);
         }
@@ -106,7 +106,7 @@ impl TryFrom<Vec<EventName>> for EventSet {
     }
 }
 
-impl From<EventSet> for Vec<EventName> {
+impl From<EventSet> for Vec<EventType> {
     fn from(set: EventSet) -> Self {
         set.0
     }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_event_set_is_neither_empty_nor_repetitive() {
-        use EventName::{DocumentUploaded, ProcessingFailed};
+        use EventType::{DocumentUploaded, ProcessingFailed};
         assert_eq!(EventSet::try_from(vec![]), Err(InvalidEventSet::Empty));
         assert_eq!(
             EventSet::try_from(vec![DocumentUploaded, ProcessingFailed, DocumentUploaded]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::json;
-use webhooks::event::EventName;
+use webhooks::event_type::EventType;
 use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
 use webhooks::secret::SigningSecret;
@@ -39,7 +39,7 @@ impl Demo {
             signing_secret: String,
         }
         let step = steps.begin("registering a receiver");
-        let events = EventName::ALL.map(EventName::as_str);
+        let events = EventType::ALL.map(EventType::as_str);
         let request = http::loopback_client()?
             .post(format!("{}/v1/webhooks", info.api_url))
             .bearer_auth(&info.api_key)
@@ -68,18 +68,18 @@ impl Demo {
     pub(super) async fn run(&mut self) -> Result<()> {
         let complete = Step::Complete { pages: 12, seconds: 45.2, ir_version: "v001".to_owned() };
         println!("\nA document is uploaded and processed:");
-        self.document(&complete, EventName::ProcessingCompleted).await?;
+        self.document(&complete, EventType::ProcessingCompleted).await?;
         let message = Some("File is corrupted or password protected".to_owned());
         println!("\nAnother one cannot be processed:");
-        self.document(&Step::Fail { message }, EventName::ProcessingFailed).await
+        self.document(&Step::Fail { message }, EventType::ProcessingFailed).await
     }
 
-    async fn document(&mut self, end: &Step, event: EventName) -> Result<()> {
+    async fn document(&mut self, end: &Step, event: EventType) -> Result<()> {
         let job = NewJob::of(self.tenant_id);
         println!("  job {} of document {}", job.job_id, job.document_id);
         self.pipeline.upload(&job).await?;
         println!("  {}", JobStatus::Queued);
-        self.expect(EventName::DocumentUploaded, &job).await?;
+        self.expect(EventType::DocumentUploaded, &job).await?;
         for step in [&Step::Process, end] {
             self.pipeline.advance(&job.job_id, step).await?;
             println!("  {}", step.status());
@@ -88,7 +88,7 @@ impl Demo {
     }
 
     /// Shows what arrives until that is `event` of `job`.
-    async fn expect(&mut self, event: EventName, job: &NewJob) -> Result<()> {
+    async fn expect(&mut self, event: EventType, job: &NewJob) -> Result<()> {
         let arrival = async {
             loop {
                 let arrival = self.receiver.next().await?;

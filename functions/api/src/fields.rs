@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
-use webhooks::event::EventName;
+use webhooks::event_type::EventType;
 use webhooks::retry::{MAX_RETRIES_LIMIT, RetryPolicy};
 use webhooks::webhook::{EventSet, WebhookChanges};
 
@@ -91,10 +91,10 @@ fn events(json: &RawValue) -> Result<EventSet, String> {
     EventSet::try_from(events).map_err(|error| error.to_string())
 }
 
-fn event(json: &RawValue) -> Result<EventName, String> {
-    let known = || EventName::ALL.map(EventName::as_str).join(", ");
+fn event(json: &RawValue) -> Result<EventType, String> {
+    let known = || EventType::ALL.map(EventType::as_str).join(", ");
     let name: String = value(json).ok_or_else(|| format!("may only hold {}", known()))?;
-    EventName::from_name(&name)
+    EventType::from_name(&name)
         .ok_or_else(|| format!("may only hold {}, not `{}`", known(), quoted(&name)))
 }
 
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(created.url.as_str(), URL);
         assert_eq!(
             created.events.as_slice(),
-            [EventName::ProcessingCompleted, EventName::ProcessingFailed]
+            [EventType::ProcessingCompleted, EventType::ProcessingFailed]
         );
         assert!(created.is_active);
         assert_eq!(created.retry, RetryPolicy { enabled: true, max_retries: 5 });
@@ -183,7 +183,7 @@ mod tests {
             "is_active": false, "retry_enabled": false, "max_retries": 0,
         }))
         .unwrap();
-        assert_eq!(created.events.as_slice(), [EventName::DocumentUploaded]);
+        assert_eq!(created.events.as_slice(), [EventType::DocumentUploaded]);
         assert!(!created.is_active);
         assert_eq!(created.retry, RetryPolicy { enabled: false, max_retries: 0 });
     }

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use webhooks::event::{Event, EventError, EventName};
+use webhooks::event::{Event, EventError};
+use webhooks::event_type::EventType;
 use webhooks::id::{EventId, InvalidId};
 use webhooks::job::JobStatus;
 use webhooks::text::printable;
@@ -87,7 +88,7 @@ enum Transition<'a> {
     /// No event.
     None,
     /// An event.
-    Event(EventName),
+    Event(EventType),
     /// Into a status that nobody knows.
     Unknown(&'a str),
 }
@@ -108,14 +109,10 @@ fn transition<'a>(record: &'a Record<'_>) -> Result<Transition<'a>, ChangeError>
     let new = new.ok_or(ChangeError::MissingAttribute("status"))?;
     Ok(match (old, JobStatus::from_name(new)) {
         (_, None) => Transition::Unknown(new),
-        (None, Some(JobStatus::Queued | JobStatus::Pending)) => {
-            Transition::Event(EventName::DocumentUploaded)
-        }
-        (_, Some(JobStatus::Completed)) => Transition::Event(EventName::ProcessingCompleted),
-        (_, Some(JobStatus::Failed)) => Transition::Event(EventName::ProcessingFailed),
-        (_, Some(JobStatus::Queued | JobStatus::Pending | JobStatus::Processing)) => {
-            Transition::None
-        }
+        (old, Some(status)) => match EventType::fired_by(old.is_none(), status) {
+            Some(event) => Transition::Event(event),
+            None => Transition::None,
+        },
     })
 }
 
@@ -262,7 +259,7 @@ mod tests {
             old["status"] = status;
             let change = |new| read(&record_of("MODIFY", Some(old.clone()), Some(new)));
             let completed = change(image("completed")).unwrap().event.unwrap();
-            assert_eq!(completed.name, EventName::ProcessingCompleted);
+            assert_eq!(completed.name, EventType::ProcessingCompleted);
             assert!(change(old.clone()).unwrap().event.is_none());
         }
     }

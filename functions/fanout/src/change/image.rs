@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use webhooks::event::EventName;
+use webhooks::event_type::{EventType, Field};
 use webhooks::job::{Job, JobStatus};
 use webhooks::timestamp::Timestamp;
 
@@ -57,7 +57,7 @@ impl Image<'_> {
     /// The job as event `name` tells of it.
     pub(super) fn job(
         &self,
-        name: EventName,
+        name: EventType,
         recorded_at: Option<Timestamp>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Job, ChangeError> {
@@ -65,8 +65,6 @@ impl Image<'_> {
         let mut optional = Optional { warnings };
         let updated_at = text(self.updated_at.as_ref())
             .and_then(|text| Timestamp::parse(text).map_err(|_invalid| Unusable::NotATime));
-        let (completed, failed) =
-            (name == EventName::ProcessingCompleted, name == EventName::ProcessingFailed);
         Ok(Job {
             job_id: required("job_id", self.job_id.as_ref())?.to_owned(),
             document_id: required("document_id", self.document_id.as_ref())?.to_owned(),
@@ -74,17 +72,21 @@ impl Image<'_> {
                 .parse()
                 .map_err(ChangeError::Tenant)?,
             status: JobStatus::from_name(status).ok_or(ChangeError::MissingAttribute("status"))?,
-            processing_time_seconds: completed
+            processing_time_seconds: name
+                .carries(Field::ProcessingTime)
                 .then(|| number(self.processing_time_seconds.as_ref()))
                 .and_then(|read| optional.value("processing_time_seconds", read)),
-            page_count: completed
+            page_count: name
+                .carries(Field::PageCount)
                 .then(|| number(self.page_count.as_ref()))
                 .and_then(|read| optional.value("page_count", read)),
-            ir_version: completed
+            ir_version: name
+                .carries(Field::IrVersion)
                 .then(|| text(self.ir_version.as_ref()))
                 .and_then(|read| optional.value("ir_version", read))
                 .map(str::to_owned),
-            error_message: failed
+            error_message: name
+                .carries(Field::ErrorMessage)
                 .then(|| text(self.error_message.as_ref()))
                 .and_then(|read| optional.value("error_message", read))
                 .map(str::to_owned),

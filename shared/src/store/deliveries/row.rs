@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Item, LogEntry};
 use crate::delivery::{Attempt, DeliveryStatus};
-use crate::event::EventName;
+use crate::event_type::EventType;
 use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
 use crate::store::StoreError;
 use crate::store::json::{L, M, N, S, l, m, n, s};
@@ -22,7 +22,7 @@ pub struct DeliveryRow {
     /// The webhook's owner.
     pub tenant_id: TenantId,
     /// The event's name.
-    pub event: EventName,
+    pub event: EventType,
     /// The event's id.
     pub event_id: EventId,
     /// The bytes that are posted.
@@ -70,7 +70,7 @@ struct PutRow<'a> {
     webhook_config_id: S<WebhookId>,
     delivery_id: S<DeliveryId>,
     tenant_id: S<TenantId>,
-    event: S<EventName>,
+    event: S<EventType>,
     event_id: S<EventId>,
     body: S<&'a str>,
     status: S<DeliveryStatus>,

@@ -1,0 +1,140 @@
+//! The event types: the name of each, the job change that fires it, and the fields that it carries.
+//!
+//! The rule: a new event type is one entry in the table below. Fanout's transitions, the API's validation
+//! and the event's body follow from it; tests compare `template.yaml`, `events/` and `docs/API.md` with it.
+
+use crate::job::JobStatus;
+use crate::named::named;
+
+use Field::{ErrorMessage, IrVersion, PageCount, ProcessingTime};
+use JobChange::{Created, Entered};
+
+/// Declares [`EventType`] and its definitions.
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $Event:ident = $name:literal => $definition:expr,)+) => {
+        named! {
+            /// What a webhook can subscribe to.
+            pub enum EventType {
+                $($(#[$doc])* $Event = $name),+
+            }
+        }
+
+        impl EventType {
+            const fn definition(self) -> Definition {
+                match self {
+                    $(Self::$Event => $definition),+
+                }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// A document was uploaded and queued.
+    DocumentUploaded = "document.uploaded" => Definition {
+        fired_by: Created(&[JobStatus::Queued, JobStatus::Pending]),
+        status: JobStatus::Queued,
+        fields: &[],
+    },
+    /// A document's extraction succeeded.
+    ProcessingCompleted = "document.processing.completed" => Definition {
+        fired_by: Entered(&[JobStatus::Completed]),
+        status: JobStatus::Completed,
+        fields: &[ProcessingTime, PageCount, IrVersion],
+    },
+    /// A document's extraction failed.
+    ProcessingFailed = "document.processing.failed" => Definition {
+        fired_by: Entered(&[JobStatus::Failed]),
+        status: JobStatus::Failed,
+        fields: &[ErrorMessage],
+    },
+}
+
+struct Definition {
+    fired_by: JobChange,
+    /// `data.status` in the body. An upload is always `queued`, also where the row says `pending`.
+    status: JobStatus,
+    /// The fields of `data` besides the ids and the status.
+    fields: &'static [Field],
+}
+
+/// A change of a job's row.
+#[derive(Debug, Clone, Copy)]
+enum JobChange {
+    /// The row is new and has one of these statuses.
+    Created(&'static [JobStatus]),
+    /// The row is new, or had another status, and now has one of these.
+    Entered(&'static [JobStatus]),
+}
+
+impl JobChange {
+    fn includes(self, is_new: bool, status: JobStatus) -> bool {
+        match self {
+            Created(statuses) => is_new && statuses.contains(&status),
+            Entered(statuses) => statuses.contains(&status),
+        }
+    }
+}
+
+/// A field of a body's `data` that only some events carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// `processing_time_seconds`.
+    ProcessingTime,
+    /// `page_count`.
+    PageCount,
+    /// `ir_version`.
+    IrVersion,
+    /// `error_message`; always present in the events that carry it.
+    ErrorMessage,
+}
+
+impl EventType {
+    /// The event fired by a row that has just entered `status`; `is_new` says that the row was inserted.
+    #[must_use]
+    pub fn fired_by(is_new: bool, status: JobStatus) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.definition().fired_by.includes(is_new, status))
+    }
+
+    /// The `data.status` of the event's body.
+    #[must_use]
+    pub const fn status(self) -> JobStatus {
+        self.definition().status
+    }
+
+    /// Whether the event's body has `field`.
+    #[must_use]
+    pub fn carries(self, field: Field) -> bool {
+        self.definition().fields.contains(&field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_type_is_fired_by_some_change_and_found_by_its_name() {
+        for event in EventType::ALL {
+            let fires = |status| {
+                [true, false]
+                    .map(|is_new| EventType::fired_by(is_new, status))
+                    .contains(&Some(event))
+            };
+            assert!(JobStatus::ALL.into_iter().any(fires), "no change of a job fires {event}");
+            assert_eq!(EventType::from_name(event.as_str()), Some(event));
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_job_fires_two_event_types() {
+        for (status, is_new) in
+            JobStatus::ALL.into_iter().flat_map(|status| [(status, true), (status, false)])
+        {
+            let fired = EventType::ALL
+                .into_iter()
+                .filter(|event| event.definition().fired_by.includes(is_new, status));
+            assert!(fired.count() <= 1, "{status}, new: {is_new}");
+        }
+    }
+}

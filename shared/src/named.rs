@@ -1,0 +1,52 @@
+//! Enums whose variants have names, each spelled once.
+//!
+//! The rule: JSON, DynamoDB, headers and logs use the same name, so that a new variant cannot be written
+//! in one form and read in another.
+
+/// Declares an enum from its variants' names. Adds `ALL`, `as_str`, `from_name`, `Display`, `Serialize` and
+/// `Deserialize`.
+macro_rules! named {
+    (
+        $(#[$about:meta])*
+        pub enum $Enum:ident {
+            $($(#[$doc:meta])* $Variant:ident = $name:literal),+ $(,)?
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub enum $Enum {
+            $($(#[$doc])* #[serde(rename = $name)] $Variant,)+
+        }
+
+        impl $Enum {
+            /// Every variant, in the order of declaration.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$Variant),+];
+
+            /// The name in JSON, DynamoDB, headers and logs.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $name),+
+                }
+            }
+
+            /// The variant of this name; names are case-sensitive.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$Variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $Enum {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use named;
