@@ -23,7 +23,7 @@ use crate::extract::PathId;
 
 /// The tenant whose key came with the request.
 #[derive(Debug, Clone, Copy)]
-pub struct Tenant {
+pub(crate) struct Tenant {
     /// Its id.
     pub id: TenantId,
     /// The key's id, which is not secret.
@@ -32,7 +32,7 @@ pub struct Tenant {
 
 /// The tenant of a request that changes something. The request counts towards the tenant's limit even if it fails.
 #[derive(Debug, Clone, Copy)]
-pub struct Changing(pub Tenant);
+pub(crate) struct Changing(pub Tenant);
 
 impl FromRequestParts<Arc<AppState>> for Tenant {
     type Rejection = ApiError;

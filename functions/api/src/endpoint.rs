@@ -16,7 +16,10 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Refuses `url` if its host is a name that resolves to an address which `policy` forbids.
 ///
 /// An address in the URL itself never gets here by way of DNS: [`EndpointPolicy::check_url`] judges it.
-pub async fn check_name(url: &EndpointUrl, policy: &EndpointPolicy) -> Result<(), EndpointRefusal> {
+pub(crate) async fn check_name(
+    url: &EndpointUrl,
+    policy: &EndpointPolicy,
+) -> Result<(), EndpointRefusal> {
     check_name_by(&system(), url, policy).await
 }
 

@@ -22,23 +22,23 @@ use crate::MAX_BODY_BYTES;
 use crate::gateway::MAX_QUERY_BYTES;
 
 /// What is wrong with each field, parameter or header, by its name.
-pub type Details = BTreeMap<String, String>;
+pub(crate) type Details = BTreeMap<String, String>;
 
 /// Maximum characters of a client's text to repeat in an answer or a log line.
 const MAX_QUOTED_CHARS: usize = 64;
 
 /// A client's text, short and printable.
 #[must_use]
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     printable(first_chars(text, MAX_QUOTED_CHARS))
 }
 
 /// The cause of a failure of ours, for the log alone.
-pub type Cause = Box<dyn Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a request is not answered with what it asks for.
 #[derive(Debug)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     /// An event that cannot be read as a request.
     MalformedRequest,
     /// Headers with an invalid name, or a value that is not printable ASCII.
@@ -98,7 +98,7 @@ struct Body {
 
 impl ApiError {
     /// For `map_err`: a failure of ours with this cause.
-    pub fn internal(cause: impl Into<Cause>) -> Self {
+    pub(crate) fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal(cause.into())
     }
 

@@ -20,7 +20,7 @@ use crate::error::{ApiError, Details, quoted};
 
 /// Refuses a body of more than [`MAX_BODY_BYTES`], also where none is read. Lambda has it whole by now, so
 /// its size is known.
-pub async fn refuse_large_bodies(request: Request, next: Next) -> Response {
+pub(crate) async fn refuse_large_bodies(request: Request, next: Next) -> Response {
     if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
         return ApiError::BodyTooLarge.into_response();
     }
@@ -32,7 +32,7 @@ pub async fn refuse_large_bodies(request: Request, next: Next) -> Response {
 /// They are not read as `serde_json::Value`, which gives an object with certain private keys another meaning.
 /// [`crate::fields`] checks them one by one.
 #[derive(Debug)]
-pub struct JsonObject(pub Vec<(String, Box<RawValue>)>);
+pub(crate) struct JsonObject(pub Vec<(String, Box<RawValue>)>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = ApiError;
@@ -89,20 +89,20 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 }
 
 /// The query of a request: names and values, decoded.
-pub fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
+pub(crate) fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
     let query = Query::try_from_uri(&parts.uri);
     query.map(|Query(list)| list).map_err(|_unreadable| ApiError::MalformedRequest)
 }
 
 /// Adds every parameter whose name is not in `known` to `wrong`.
-pub fn refuse_unknown(parameters: &[(String, String)], known: &[&str], wrong: &mut Details) {
+pub(crate) fn refuse_unknown(parameters: &[(String, String)], known: &[&str], wrong: &mut Details) {
     let unknown = parameters.iter().filter(|(name, _)| !known.contains(&name.as_str()));
     wrong.extend(unknown.map(|(name, _)| (quoted(name), "is not a known parameter".to_owned())));
 }
 
 /// An empty query, for routes that take no parameters.
 #[derive(Debug, Clone, Copy)]
-pub struct NoParameters;
+pub(crate) struct NoParameters;
 
 impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
     type Rejection = ApiError;
@@ -116,7 +116,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
 
 /// The webhook that the path names.
 #[derive(Debug, Clone, Copy)]
-pub struct PathId(pub WebhookId);
+pub(crate) struct PathId(pub WebhookId);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = ApiError;

@@ -16,7 +16,7 @@ use crate::extract::JsonObject;
 
 /// What a tenant chooses of a new webhook, with the defaults for what was left open.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NewWebhook {
+pub(crate) struct NewWebhook {
     /// The endpoint.
     pub url: EndpointUrl,
     /// The events.
@@ -28,7 +28,7 @@ pub struct NewWebhook {
 }
 
 /// Reads the body of a create.
-pub async fn new_webhook(
+pub(crate) async fn new_webhook(
     object: JsonObject,
     policy: &EndpointPolicy,
 ) -> Result<NewWebhook, ApiError> {
@@ -38,7 +38,7 @@ pub async fn new_webhook(
 }
 
 /// Reads the body of an update, in which everything may be left out.
-pub async fn changes(
+pub(crate) async fn changes(
     object: JsonObject,
     policy: &EndpointPolicy,
 ) -> Result<WebhookChanges, ApiError> {

@@ -20,7 +20,7 @@ use webhooks::runtime;
 use crate::error::ApiError;
 use crate::request_log::logged;
 use event::Event;
-pub use event::MAX_QUERY_BYTES;
+pub(crate) use event::MAX_QUERY_BYTES;
 
 /// A response in API Gateway's format. `lambda_http` does not export the type's name.
 pub(crate) type Answer =

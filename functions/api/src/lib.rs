@@ -2,35 +2,35 @@
 //!
 //! A request comes through the [`gateway`] to the [`router`], which is the table of routes. There its
 //! key becomes a tenant, whose changes are limited ([`auth`]), its path, query and body become values
-//! ([`extract`], [`page`], [`fields`]), and one handler of [`webhooks`] does what was asked. Whatever goes
+//! ([`extract`], [`page`], [`fields`]), and one of the [`handlers`] does what was asked. Whatever goes
 //! wrong on the way is an [`error::ApiError`], which alone knows what a client is told. Each request is
 //! one line in the log ([`request_log`]).
 
-pub mod auth;
+mod auth;
 pub mod config;
-pub mod endpoint;
-pub mod error;
-pub mod extract;
-pub mod fields;
+mod endpoint;
+mod error;
+mod extract;
+mod fields;
 pub mod gateway;
-pub mod page;
-pub mod request_log;
-pub mod view;
-pub mod webhooks;
+mod handlers;
+mod page;
+mod request_log;
+mod view;
 
 use std::sync::Arc;
 
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
-use ::webhooks::endpoint::EndpointPolicy;
-use ::webhooks::secrets::SecretStore;
-use ::webhooks::store::{ApiKeyStore, RateLimiter, WebhookStore};
+use webhooks::endpoint::EndpointPolicy;
+use webhooks::secrets::SecretStore;
+use webhooks::store::{ApiKeyStore, RateLimiter, WebhookStore};
 
 use crate::error::ApiError;
 
 /// The largest body that is read, in bytes.
-pub const MAX_BODY_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// What every request works with.
 #[derive(Debug)]
@@ -54,12 +54,12 @@ pub struct AppState {
 /// The table of routes.
 pub fn router(state: Arc<AppState>) -> Router {
     Router::new()
-        .route("/v1/webhooks", post(webhooks::create).get(webhooks::list))
+        .route("/v1/webhooks", post(handlers::create).get(handlers::list))
         .route(
             "/v1/webhooks/{webhook_id}",
-            get(webhooks::get).patch(webhooks::update).delete(webhooks::delete),
+            get(handlers::get).patch(handlers::update).delete(handlers::delete),
         )
-        .route("/v1/webhooks/{webhook_id}/rotate", post(webhooks::rotate))
+        .route("/v1/webhooks/{webhook_id}/rotate", post(handlers::rotate))
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn(extract::refuse_large_bodies))

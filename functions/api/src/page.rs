@@ -10,7 +10,7 @@ use crate::extract::{parameters, refuse_unknown};
 
 /// `page` (from 1) and `per_page` (1 to 100) of a query, which has no other parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// Counted from 1; beyond the last page there is nothing.
     pub number: usize,
     /// How many entries a page has.
@@ -19,7 +19,7 @@ pub struct Page {
 
 impl Page {
     /// The entries of `list` that are on the page.
-    pub fn of<T>(self, list: &[T]) -> impl Iterator<Item = &T> {
+    pub(crate) fn of<T>(self, list: &[T]) -> impl Iterator<Item = &T> {
         let skipped = self.size.saturating_mul(self.number - 1);
         list.iter().skip(skipped).take(self.size)
     }

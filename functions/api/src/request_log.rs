@@ -14,7 +14,7 @@ use tracing::{Instrument as _, info, info_span};
 use crate::error::quoted;
 
 /// Logs a request that the router answers.
-pub async fn log_request(request: Request, next: Next) -> Response {
+pub(crate) async fn log_request(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map(MatchedPath::as_str);
@@ -25,7 +25,7 @@ pub async fn log_request(request: Request, next: Next) -> Response {
 ///
 /// Lambda's request id is in the span around ours. Tenant, key and webhook are recorded in ours as soon as they
 /// are known, so that they are on every line that the request causes.
-pub async fn logged(
+pub(crate) async fn logged(
     method: Option<&Method>,
     route: Option<&str>,
     response: impl Future<Output = Response>,

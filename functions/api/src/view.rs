@@ -13,7 +13,7 @@ use crate::page::Page;
 
 /// The public object; the fields are in the guide's order.
 #[derive(Debug, Serialize)]
-pub struct WebhookView<'a> {
+pub(crate) struct WebhookView<'a> {
     webhook_config_id: WebhookId,
     url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct WebhookView<'a> {
 
 /// One page of a tenant's webhooks.
 #[derive(Debug, Serialize)]
-pub struct WebhookList<'a> {
+pub(crate) struct WebhookList<'a> {
     webhooks: Vec<WebhookView<'a>>,
     total: usize,
     page: usize,
@@ -41,7 +41,7 @@ struct Shown<'a>(&'a SigningSecret);
 impl<'a> WebhookView<'a> {
     /// What is always shown.
     #[must_use]
-    pub fn of(webhook: &'a Webhook) -> Self {
+    pub(crate) fn of(webhook: &'a Webhook) -> Self {
         Self {
             webhook_config_id: webhook.id,
             url: webhook.url.as_str(),
@@ -57,7 +57,7 @@ impl<'a> WebhookView<'a> {
 
     /// What is shown once, to whoever made the secret.
     #[must_use]
-    pub fn with_secret(webhook: &'a Webhook, secret: &'a SigningSecret) -> Self {
+    pub(crate) fn with_secret(webhook: &'a Webhook, secret: &'a SigningSecret) -> Self {
         Self { signing_secret: Some(Shown(secret)), ..Self::of(webhook) }
     }
 }
@@ -65,7 +65,7 @@ impl<'a> WebhookView<'a> {
 impl<'a> WebhookList<'a> {
     /// The part of `webhooks`, which are all of a tenant's, that is on `page`.
     #[must_use]
-    pub fn of(webhooks: &'a [Webhook], page: Page) -> Self {
+    pub(crate) fn of(webhooks: &'a [Webhook], page: Page) -> Self {
         Self {
             webhooks: page.of(webhooks).map(WebhookView::of).collect(),
             total: webhooks.len(),

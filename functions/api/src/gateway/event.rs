@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::error::{ApiError, Details, quoted};
 
 /// The longest query that is read, in bytes.
-pub const MAX_QUERY_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_QUERY_BYTES: usize = 8 * 1024;
 
 /// The fields of an event that make up a request.
 ///
@@ -23,7 +23,7 @@ pub const MAX_QUERY_BYTES: usize = 8 * 1024;
 /// No `Debug`: the headers show an API key.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub(super) struct Event {
     raw_path: String,
     raw_query_string: Option<String>,
     /// Names are in lower case; the values of one name have commas between them.
@@ -47,17 +47,17 @@ struct Http {
 
 impl Event {
     /// Reads an event.
-    pub fn read(json: &[u8]) -> Result<Self, ApiError> {
+    pub(super) fn read(json: &[u8]) -> Result<Self, ApiError> {
         serde_json::from_slice(json).map_err(|_quotes_the_event| ApiError::MalformedRequest)
     }
 
     /// The method, if it is valid.
-    pub fn method(&self) -> Option<Method> {
+    pub(super) fn method(&self) -> Option<Method> {
         Method::from_bytes(self.request_context.http.method.as_bytes()).ok()
     }
 
     /// Path and query of the request, percent-encoded, or why the event is refused.
-    pub fn check(self) -> Result<PathAndQuery, ApiError> {
+    pub(super) fn check(self) -> Result<PathAndQuery, ApiError> {
         self.method().ok_or(ApiError::MalformedRequest)?;
         check_headers(self.headers.unwrap_or_default(), self.cookies)?;
         if self.is_base64_encoded {

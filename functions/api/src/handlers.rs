@@ -34,7 +34,7 @@ use crate::view::{WebhookList, WebhookView};
 type Shared = State<Arc<AppState>>;
 
 /// `POST /v1/webhooks`
-pub async fn create(
+pub(crate) async fn create(
     Changing(Tenant { id: tenant, .. }): Changing,
     NoParameters: NoParameters,
     State(state): Shared,
@@ -129,7 +129,7 @@ async fn remove_orphan(state: &AppState, tenant: TenantId, id: WebhookId) {
 }
 
 /// `GET /v1/webhooks`
-pub async fn list(
+pub(crate) async fn list(
     Tenant { id: tenant, .. }: Tenant,
     State(state): Shared,
     page: Page,
@@ -147,7 +147,7 @@ fn readable(row: Result<Webhook, StoreError>) -> Option<Webhook> {
 }
 
 /// `GET /v1/webhooks/{webhook_id}`
-pub async fn get(
+pub(crate) async fn get(
     Tenant { id: tenant, .. }: Tenant,
     NoParameters: NoParameters,
     PathId(id): PathId,
@@ -162,7 +162,7 @@ async fn find(state: &AppState, tenant: TenantId, id: WebhookId) -> Result<Webho
 }
 
 /// `PATCH /v1/webhooks/{webhook_id}`
-pub async fn update(
+pub(crate) async fn update(
     Changing(Tenant { id: tenant, .. }): Changing,
     NoParameters: NoParameters,
     PathId(id): PathId,
@@ -183,7 +183,7 @@ pub async fn update(
 }
 
 /// `POST /v1/webhooks/{webhook_id}/rotate`
-pub async fn rotate(
+pub(crate) async fn rotate(
     Changing(Tenant { id: tenant, key }): Changing,
     NoParameters: NoParameters,
     PathId(id): PathId,
@@ -233,7 +233,7 @@ pub async fn rotate(
 }
 
 /// `DELETE /v1/webhooks/{webhook_id}`
-pub async fn delete(
+pub(crate) async fn delete(
     Changing(Tenant { id: tenant, .. }): Changing,
     NoParameters: NoParameters,
     PathId(id): PathId,
