@@ -274,3 +274,50 @@ impl From<RateLimitError> for ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use webhooks::id::TenantId;
+
+    use super::*;
+
+    #[test]
+    fn the_document_lists_every_error_with_its_status() {
+        let limit = Limit::Changes { tenant: TenantId::random(), per_minute: 60 };
+        let given: BTreeSet<(String, String)> = [
+            ApiError::MalformedRequest,
+            ApiError::MalformedHeader(Details::new()),
+            ApiError::QueryTooLong,
+            ApiError::RouteNotFound,
+            ApiError::MethodNotAllowed,
+            ApiError::MissingApiKey,
+            ApiError::InvalidApiKey,
+            ApiError::WebhookNotFound,
+            ApiError::InvalidParameters(Details::new()),
+            ApiError::UnsupportedMediaType,
+            ApiError::BodyTooLarge,
+            ApiError::MalformedBody { line: 1, column: 1 },
+            ApiError::NotAnObject,
+            ApiError::InvalidFields(Details::new()),
+            ApiError::WebhookLimitReached(50),
+            ApiError::RateLimited { limit, retry_after_seconds: 1 },
+            ApiError::RotationConflict,
+            ApiError::Unavailable("".into()),
+            ApiError::Internal("".into()),
+        ]
+        .iter()
+        .map(|error| {
+            let (status, code, _) = error.answer();
+            (status.as_u16().to_string(), format!("`{code}`"))
+        })
+        .collect();
+        let rows = include_str!("../../../docs/API.md").lines().filter_map(|line| {
+            let mut cells = line.trim_matches('|').split('|').map(str::trim);
+            let (status, code) = (cells.next()?, cells.next()?);
+            status.parse::<u16>().ok().map(|_| (status.to_owned(), code.to_owned()))
+        });
+        assert_eq!(rows.collect::<BTreeSet<_>>(), given);
+    }
+}

@@ -1,0 +1,40 @@
+//! The documents show what the code does.
+
+use serde_json::value::RawValue;
+use webhooks::event::Event;
+use webhooks::event_type::EventType;
+use webhooks::id::EventId;
+use webhooks::job::{Job, JobStatus};
+use webhooks::timestamp::Timestamp;
+
+const API: &str = include_str!("../../docs/API.md");
+
+/// The first JSON block after `heading`, without its indentation and line breaks.
+fn example(heading: &str) -> String {
+    let (_, after) = API.split_once(heading).unwrap_or_else(|| panic!("no {heading} in API.md"));
+    let (_, block) = after.split_once("```json\n").expect("a block of JSON follows");
+    let (block, _) = block.split_once("\n```").expect("the block ends");
+    block.lines().map(str::trim_start).collect::<String>().replace("\": ", "\":")
+}
+
+#[test]
+fn the_api_document_shows_the_body_of_every_event_type() {
+    let number = |digits: &str| RawValue::from_string(digits.to_owned()).ok();
+    for event in EventType::ALL {
+        let shown = example(&format!("\n`{event}`: "));
+        let time = shown.split('"').nth(7).expect("the second value of the body is its time");
+        let job = Job {
+            job_id: "550e8400-e29b-41d4-a716-446655440000".to_owned(),
+            document_id: "660e8400-e29b-41d4-a716-446655440001".to_owned(),
+            tenant_id: "770e8400-e29b-41d4-a716-446655440002".parse().expect("a UUID"),
+            status: JobStatus::Queued,
+            processing_time_seconds: number("45.2"),
+            page_count: number("12"),
+            ir_version: Some("v001".to_owned()),
+            error_message: Some("File is corrupted or password protected".to_owned()),
+            updated_at: Timestamp::parse(time).expect("an RFC 3339 time"),
+        };
+        let made = Event::new(EventId::of_record("1", job.updated_at), event, &job);
+        assert_eq!(shown, made.expect("an event").body.get());
+    }
+}
