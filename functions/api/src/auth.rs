@@ -1,7 +1,7 @@
-//! From the `Authorization` header to the tenant.
+//! Authentication: from the `Authorization` header to the tenant.
 //!
-//! The rule: the first argument of every handler is [`Tenant`], or [`Changing`] if it changes something, so that
-//! nothing else is read or checked before the key.
+//! The rule: the first argument of every handler is [`Tenant`], or [`Changing`] if it changes something. Axum
+//! runs extractors in order, so nothing else of a request is read before its key.
 
 use std::sync::Arc;
 
@@ -21,24 +21,24 @@ use crate::AppState;
 use crate::error::ApiError;
 use crate::extract::PathId;
 
-/// The tenant whose key came with the request.
+/// The tenant that owns the request's API key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tenant {
-    /// Its id.
     pub id: TenantId,
-    /// The key's id, which is not secret.
+    /// Not secret; may be logged.
     pub key: KeyId,
 }
 
-/// The tenant of a request that changes something. The request counts towards the tenant's limit even if it fails.
+/// The tenant of a request that changes something. The request counts towards the tenant's limit, even if it
+/// fails later.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Changing(pub Tenant);
 
 impl FromRequestParts<Arc<AppState>> for Tenant {
     type Rejection = ApiError;
 
-    /// One hash and one read for every key, whether it is known or not, and one answer for all that
-    /// do not work. What has not even the form of a key is not looked for.
+    /// A well-formed key costs one hash and one read, whether it is known or not. A malformed one is refused
+    /// without a read. All invalid keys get the same error.
     async fn from_request_parts(
         parts: &mut Parts,
         state: &Arc<AppState>,
@@ -54,7 +54,7 @@ impl FromRequestParts<Arc<AppState>> for Tenant {
         let span = Span::current();
         span.record("tenant.id", display(record.tenant_id));
         span.record("key.id", display(record.key_id));
-        // Here, so that the line of a request that is refused later names the webhook too.
+        // Recorded now: the log line names the webhook even if the request is refused later.
         if let Ok(PathId(id)) = PathId::from_request_parts(parts, state).await {
             span.record("webhook.id", display(id));
         }
@@ -76,7 +76,7 @@ impl FromRequestParts<Arc<AppState>> for Changing {
     }
 }
 
-/// The key in `Bearer <key>`; the scheme's case does not matter (RFC 9110, section 11.1).
+/// The key in `Bearer <key>`; the scheme is case-insensitive (RFC 9110, section 11.1).
 fn bearer_key(header: &HeaderValue) -> Option<ApiKey> {
     let (scheme, key) = header.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Bearer") {
@@ -91,19 +91,19 @@ mod tests {
 
     const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
 
-    fn is_read(header: &str) -> bool {
+    fn has_key(header: &str) -> bool {
         bearer_key(&HeaderValue::from_str(header).unwrap()).is_some()
     }
 
     #[test]
-    fn a_bearer_key_is_read() {
+    fn a_bearer_key_is_accepted() {
         for scheme in ["Bearer ", "bearer ", "BEARER  "] {
-            assert!(is_read(&format!("{scheme}{KEY}")), "{scheme}");
+            assert!(has_key(&format!("{scheme}{KEY}")), "{scheme}");
         }
     }
 
     #[test]
-    fn any_other_header_holds_no_key() {
+    fn any_other_header_has_no_key() {
         for header in [
             String::new(),
             "Bearer".to_owned(),
@@ -116,7 +116,7 @@ mod tests {
             format!("Bearer \"{KEY}\""),
             "Bearer é".to_owned(),
         ] {
-            assert!(!is_read(&header), "{header}");
+            assert!(!has_key(&header), "{header}");
         }
     }
 }

@@ -1,27 +1,27 @@
-//! The function's whole environment, read once at start.
+//! The api function's configuration, read from the environment once at start.
 
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::env::{self, EnvError};
 
-/// What `template.yaml` tells the function.
+/// The environment variables that `template.yaml` sets.
 #[derive(Debug)]
 pub struct Config {
     /// `WEBHOOKS_TABLE`
     pub webhooks_table: String,
     /// `API_KEYS_TABLE`
     pub api_keys_table: String,
-    /// `SECRETS_PREFIX`: what the names of signing secrets begin with, without a slash at its end.
+    /// `SECRETS_PREFIX`: the first part of every signing secret's name, without a trailing slash.
     pub secrets_prefix: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
     pub max_webhooks_per_tenant: u32,
-    /// `CHANGES_PER_MINUTE`: requests of one tenant that change something.
+    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations and deletes together.
     pub changes_per_minute: u32,
-    /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS` and the addresses of ours in the environment.
+    /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub endpoint_policy: EndpointPolicy,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Fails on a variable that is missing or malformed, and names it.
     pub fn from_env() -> Result<Self, EnvError> {
         Ok(Self {
             webhooks_table: env::required("WEBHOOKS_TABLE")?,

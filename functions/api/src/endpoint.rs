@@ -1,7 +1,7 @@
-//! Where an endpoint's name leads, asked when it is registered.
+//! The DNS check of an endpoint's host name when a webhook is created or updated.
 //!
-//! The rule: a name with any forbidden address is refused, and a name without an answer is not; the
-//! sender asks again at every attempt.
+//! The rule: refuse a name that resolves to any forbidden address; accept one that does not resolve. The
+//! sender checks again at every attempt.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use tokio::time::timeout;
 use webhooks::endpoint::{EndpointPolicy, EndpointRefusal, EndpointUrl};
 use webhooks::resolve::{Lookup, ResolveError, resolve, system};
 
-/// How long a name may take to resolve.
+/// After this time a name counts as unresolved.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Refuses `url` if its host is a name that resolves to an address which `policy` forbids.
 ///
-/// An address in the URL itself never gets here by way of DNS: [`EndpointPolicy::check_url`] judges it.
+/// [`EndpointPolicy::check_url`] checks an IP address in the URL itself.
 pub(crate) async fn check_name(
     url: &EndpointUrl,
     policy: &EndpointPolicy,
 ) -> Result<(), EndpointRefusal> {
-    check_name_by(&system(), url, policy).await
+    check_name_with(&system(), url, policy).await
 }
 
-async fn check_name_by(
+async fn check_name_with(
     lookup: &Lookup,
     url: &EndpointUrl,
     policy: &EndpointPolicy,
@@ -46,12 +46,12 @@ mod tests {
 
     use super::*;
 
-    async fn verdict(lookup: Lookup) -> Result<(), EndpointRefusal> {
+    async fn check(lookup: Lookup) -> Result<(), EndpointRefusal> {
         let url = EndpointUrl::parse("https://name.example/").unwrap();
-        check_name_by(&lookup, &url, &EndpointPolicy::default()).await
+        check_name_with(&lookup, &url, &EndpointPolicy::default()).await
     }
 
-    fn answering(addresses: &[&str]) -> Lookup {
+    fn resolving_to(addresses: &[&str]) -> Lookup {
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
         Arc::new(move |_| {
             let addresses = addresses.clone();
@@ -61,14 +61,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_with_any_forbidden_address_is_refused() {
-        assert_eq!(verdict(answering(&["1.1.1.1"])).await, Ok(()));
+        assert_eq!(check(resolving_to(&["1.1.1.1"])).await, Ok(()));
         for addresses in [&["10.0.0.1"][..], &["1.1.1.1", "::1"], &["fe80::1", "1.1.1.1"]] {
-            assert_eq!(verdict(answering(addresses)).await, Err(EndpointRefusal::Address));
+            assert_eq!(check(resolving_to(addresses)).await, Err(EndpointRefusal::Address));
         }
     }
 
     #[tokio::test]
-    async fn at_a_protected_port_a_name_may_not_lead_into_an_allowed_network() {
+    async fn on_a_protected_port_a_name_may_not_resolve_into_an_allowed_network() {
         let policy = EndpointPolicy {
             allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
             protected: vec![Protected::Port(4566)],
@@ -80,16 +80,16 @@ mod tests {
             (4567, "127.0.0.1", Ok(())),
         ] {
             let url = EndpointUrl::parse(&format!("https://name.example:{port}/")).unwrap();
-            let verdict = check_name_by(&answering(&[address]), &url, &policy).await;
-            assert_eq!(verdict, expected, "{address}:{port}");
+            let result = check_name_with(&resolving_to(&[address]), &url, &policy).await;
+            assert_eq!(result, expected, "{address}:{port}");
         }
     }
 
     #[tokio::test]
-    async fn a_name_without_an_answer_is_accepted_after_two_seconds() {
-        assert_eq!(verdict(answering(&[])).await, Ok(()));
-        let begun = Instant::now();
-        assert_eq!(verdict(Arc::new(|_| Box::pin(std::future::pending()))).await, Ok(()));
-        assert!(begun.elapsed() >= LOOKUP_TIMEOUT);
+    async fn an_unresolved_name_is_accepted_after_two_seconds() {
+        assert_eq!(check(resolving_to(&[])).await, Ok(()));
+        let started = Instant::now();
+        assert_eq!(check(Arc::new(|_| Box::pin(std::future::pending()))).await, Ok(()));
+        assert!(started.elapsed() >= LOOKUP_TIMEOUT);
     }
 }

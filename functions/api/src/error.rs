@@ -1,6 +1,6 @@
-//! Everything that can go wrong with a request, and the only place where it becomes an answer.
+//! Every error of the API, and the only place that turns one into a response.
 //!
-//! The rule: a failure of ours is told to the client in constant words and to the log with its cause.
+//! The rule: when the service fails, the client gets a constant message and the log gets the cause.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -21,71 +21,66 @@ use webhooks::text::{first_chars, printable};
 use crate::MAX_BODY_BYTES;
 use crate::gateway::MAX_QUERY_BYTES;
 
-/// What is wrong with each field, parameter or header, by its name.
+/// Reasons, by the name of the invalid field, parameter or header.
 pub(crate) type Details = BTreeMap<String, String>;
 
-/// Maximum characters of a client's text to repeat in an answer or a log line.
+/// Maximum characters of a client's text to repeat in a response or a log line.
 const MAX_QUOTED_CHARS: usize = 64;
 
-/// A client's text, short and printable.
+/// Makes a client's text short and printable.
 #[must_use]
 pub(crate) fn quoted(text: &str) -> String {
     printable(first_chars(text, MAX_QUOTED_CHARS))
 }
 
-/// The cause of a failure of ours, for the log alone.
+/// Goes to the log, never to the client.
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
-/// Why a request is not answered with what it asks for.
+/// Each variant has one status, one `error` code and one message.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// An event that cannot be read as a request.
+    /// The event or its query cannot be parsed.
     MalformedRequest,
-    /// Headers with an invalid name, or a value that is not printable ASCII.
+    /// Headers with an invalid name or a value that is not printable ASCII.
     MalformedHeader(Details),
-    /// A query of more than [`MAX_QUERY_BYTES`].
+    /// The query is longer than [`MAX_QUERY_BYTES`].
     QueryTooLong,
     /// No route has this path.
     RouteNotFound,
-    /// The path exists, the method does not.
+    /// The path has routes, but none for this method.
     MethodNotAllowed,
-    /// There is no `Authorization` header.
+    /// The `Authorization` header is missing.
     MissingApiKey,
-    /// There is one, and it opens nothing.
+    /// The key is malformed, unknown, expired or revoked.
     InvalidApiKey,
-    /// The tenant has no webhook of this id, whoever else may have it.
+    /// The tenant has no webhook with this id, even if another tenant does.
     WebhookNotFound,
-    /// Parameters that cannot be read, or that the route does not have.
+    /// Query parameters that are invalid or unknown to the route.
     InvalidParameters(Details),
-    /// A body that does not call itself JSON.
+    /// The `Content-Type` is not JSON.
     UnsupportedMediaType,
-    /// A body of more than [`MAX_BODY_BYTES`].
+    /// The body is larger than [`MAX_BODY_BYTES`].
     BodyTooLarge,
-    /// A body that is not JSON, and where the error is.
+    /// The body is not JSON; the position is that of the syntax error.
     MalformedBody {
         /// Counted from 1.
         line: usize,
         /// Counted from 1; 0 if the line is empty.
         column: usize,
     },
-    /// A body that is JSON and not an object.
+    /// The body is JSON but not an object.
     NotAnObject,
     /// Fields that break a rule.
     InvalidFields(Details),
-    /// The tenant has as many webhooks as it may have.
+    /// The tenant has this many webhooks and may have no more.
     WebhookLimitReached(u32),
-    /// More requests than a limit allows.
-    RateLimited {
-        /// Which limit.
-        limit: Limit,
-        /// How long to wait.
-        retry_after_seconds: u64,
-    },
-    /// Another rotation of the same secret came first, or is under way.
+    /// The tenant or the key has used up a rate limit.
+    RateLimited { limit: Limit, retry_after_seconds: u64 },
+    /// Another request has just rotated the same secret, or is doing so.
     RotationConflict,
-    /// A service that we depend on failed.
+    /// An AWS service failed.
     Unavailable(Cause),
-    /// We failed.
+    /// This service failed: for example, a row is corrupt.
     Internal(Cause),
 }
 
@@ -97,13 +92,13 @@ struct Body {
 }
 
 impl ApiError {
-    /// For `map_err`: a failure of ours with this cause.
+    /// [`Self::Internal`], for `map_err`.
     pub(crate) fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal(cause.into())
     }
 
-    /// All that a client is told: status, code and message.
-    fn answer(&self) -> (StatusCode, &'static str, String) {
+    /// The status, the `error` code and the message.
+    fn parts(&self) -> (StatusCode, &'static str, String) {
         match self {
             Self::MalformedRequest => (
                 StatusCode::BAD_REQUEST,
@@ -118,17 +113,17 @@ impl ApiError {
             Self::QueryTooLong => (
                 StatusCode::URI_TOO_LONG,
                 "query_too_long",
-                format!("The query must have at most {MAX_QUERY_BYTES} bytes."),
+                format!("The query must be at most {MAX_QUERY_BYTES} bytes long."),
             ),
             Self::RouteNotFound => (
                 StatusCode::NOT_FOUND,
                 "route_not_found",
-                "There is nothing at this path.".into(),
+                "No route has this path.".into(),
             ),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                "This path does not support the method; the Allow header names those it does.".into(),
+                "This path does not support the method; the Allow header lists those it does.".into(),
             ),
             Self::MissingApiKey => (
                 StatusCode::UNAUTHORIZED,
@@ -148,7 +143,7 @@ impl ApiError {
             Self::InvalidParameters(_) => (
                 StatusCode::BAD_REQUEST,
                 "invalid_parameter",
-                "A query parameter is wrong; `details` says which and why.".into(),
+                "A query parameter is invalid; `details` says which and why.".into(),
             ),
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -158,7 +153,7 @@ impl ApiError {
             Self::BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
-                format!("The body must have at most {MAX_BODY_BYTES} bytes."),
+                format!("The body must be at most {MAX_BODY_BYTES} bytes long."),
             ),
             Self::MalformedBody { line, column } => (
                 StatusCode::BAD_REQUEST,
@@ -173,12 +168,12 @@ impl ApiError {
             Self::InvalidFields(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "validation_error",
-                "Some fields are wrong; `details` says which and why.".into(),
+                "Some fields are invalid; `details` says which and why.".into(),
             ),
             Self::WebhookLimitReached(limit) => (
                 StatusCode::CONFLICT,
                 "webhook_limit_reached",
-                format!("You have {limit} webhooks, as many as you may have; delete one first."),
+                format!("You have reached the limit of {limit} webhooks; delete one first."),
             ),
             Self::RateLimited { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", rate_limited(*limit))
@@ -186,12 +181,12 @@ impl ApiError {
             Self::RotationConflict => (
                 StatusCode::CONFLICT,
                 "rotation_conflict",
-                "Another request is rotating this secret; use its answer, or try again in a few seconds.".into(),
+                "Another request is rotating this secret; use its response, or try again in a few seconds.".into(),
             ),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "service_unavailable",
-                "The service cannot answer at the moment; try again shortly.".into(),
+                "The service is temporarily unavailable; try again shortly.".into(),
             ),
             Self::Internal(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -213,7 +208,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code, message) = self.answer();
+        let (status, code, message) = self.parts();
         if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
             error!(error = %aws::chain(&**cause), "request failed");
         }
@@ -233,15 +228,14 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The message: what the limit is, and what to do.
 fn rate_limited(limit: Limit) -> String {
     match limit {
         Limit::Changes { per_minute, .. } => format!(
-            "You may send {per_minute} changes a minute; try again after the seconds in the Retry-After header."
+            "You have reached the limit of {per_minute} changes a minute; wait the number of seconds in the Retry-After header."
         ),
         Limit::Rotations { .. } => format!(
-            "An API key may rotate a secret {ROTATIONS_PER_DAY} times a day; use another key, or try again after \
-             the seconds in the Retry-After header."
+            "This API key has reached the limit of {ROTATIONS_PER_DAY} rotations of this secret a day; use another \
+             key, or wait the number of seconds in the Retry-After header."
         ),
     }
 }
@@ -284,9 +278,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_lists_every_error_with_its_status() {
+    fn the_api_document_lists_every_error_with_its_status() {
         let limit = Limit::Changes { tenant: TenantId::random(), per_minute: 60 };
-        let given: BTreeSet<(String, String)> = [
+        let errors: BTreeSet<(String, String)> = [
             ApiError::MalformedRequest,
             ApiError::MalformedHeader(Details::new()),
             ApiError::QueryTooLong,
@@ -309,7 +303,7 @@ mod tests {
         ]
         .iter()
         .map(|error| {
-            let (status, code, _) = error.answer();
+            let (status, code, _) = error.parts();
             (status.as_u16().to_string(), format!("`{code}`"))
         })
         .collect();
@@ -318,6 +312,6 @@ mod tests {
             let (status, code) = (cells.next()?, cells.next()?);
             status.parse::<u16>().ok().map(|_| (status.to_owned(), code.to_owned()))
         });
-        assert_eq!(rows.collect::<BTreeSet<_>>(), given);
+        assert_eq!(rows.collect::<BTreeSet<_>>(), errors);
     }
 }

@@ -1,4 +1,4 @@
-//! What a request's path, query and body hold, read so that every refusal has our shape.
+//! Extractors of path, query and body. They reject with [`ApiError`], never with axum's own errors.
 
 use std::fmt;
 
@@ -18,8 +18,8 @@ use webhooks::id::WebhookId;
 use crate::MAX_BODY_BYTES;
 use crate::error::{ApiError, Details, quoted};
 
-/// Refuses a body of more than [`MAX_BODY_BYTES`], also where none is read. Lambda has it whole by now, so
-/// its size is known.
+/// Middleware: refuses a body larger than [`MAX_BODY_BYTES`], even on a route that ignores it. Lambda has
+/// received the whole body by now, so its size is known.
 pub(crate) async fn refuse_large_bodies(request: Request, next: Next) -> Response {
     if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
         return ApiError::BodyTooLarge.into_response();
@@ -27,10 +27,9 @@ pub(crate) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
     next.run(request).await
 }
 
-/// A body that is a JSON object: its fields in order, each in the client's own text.
+/// The fields of a JSON body, in order, repeated names included. [`crate::fields`] parses their values.
 ///
-/// They are not read as `serde_json::Value`, which gives an object with certain private keys another meaning.
-/// [`crate::fields`] checks them one by one.
+/// `serde_json::Value` would not do: it gives objects with certain private keys another meaning.
 #[derive(Debug)]
 pub(crate) struct JsonObject(pub Vec<(String, Box<RawValue>)>);
 
@@ -50,13 +49,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     }
 }
 
-/// Takes the position alone, because the error's text can quote the body.
+/// Keeps only the position, because the error's text can quote the body.
 #[expect(clippy::needless_pass_by_value, reason = "it is an argument of `map_err`")]
 fn malformed(error: serde_json::Error) -> ApiError {
     ApiError::MalformedBody { line: error.line(), column: error.column() }
 }
 
-/// `application/json`, or another type whose syntax is JSON (RFC 6839, section 3.1).
+/// Accepts `application/json` and types that end in `+json` (RFC 6839, section 3.1).
 fn is_json(content_type: &HeaderValue) -> bool {
     let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
@@ -88,19 +87,19 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
-/// The query of a request: names and values, decoded.
+/// The names and values of the query, percent-decoded.
 pub(crate) fn parameters(parts: &Parts) -> Result<Vec<(String, String)>, ApiError> {
     let query = Query::try_from_uri(&parts.uri);
     query.map(|Query(list)| list).map_err(|_unreadable| ApiError::MalformedRequest)
 }
 
-/// Adds every parameter whose name is not in `known` to `wrong`.
+/// Adds every parameter that is not `known` to `wrong`.
 pub(crate) fn refuse_unknown(parameters: &[(String, String)], known: &[&str], wrong: &mut Details) {
     let unknown = parameters.iter().filter(|(name, _)| !known.contains(&name.as_str()));
     wrong.extend(unknown.map(|(name, _)| (quoted(name), "is not a known parameter".to_owned())));
 }
 
-/// An empty query, for routes that take no parameters.
+/// Rejects any query parameter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoParameters;
 
@@ -114,7 +113,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
     }
 }
 
-/// The webhook that the path names.
+/// The `{webhook_id}` of the path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PathId(pub WebhookId);
 
@@ -138,7 +137,6 @@ mod tests {
         JsonObject::from_request(request.body(Body::from(body.to_vec())).unwrap(), &()).await
     }
 
-    /// The fields of an object, or what is wrong.
     async fn fields(body: &[u8]) -> Result<Vec<(String, String)>, String> {
         match read("application/json", body).await {
             Ok(JsonObject(fields)) => {
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_malformed_body_is_refused_with_the_position_alone() {
+    async fn a_malformed_body_is_refused_with_nothing_but_the_position() {
         for (body, position) in [
             (&b""[..], "1:0"),
             (b"{", "1:1"),
@@ -188,8 +186,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_calls_itself_json_is_read() {
-        for (content_type, is_read) in [
+    async fn only_json_content_types_are_accepted() {
+        for (content_type, is_accepted) in [
             ("application/json", true),
             ("application/json; charset=utf-8", true),
             ("application/vnd.api+json", true),
@@ -200,8 +198,8 @@ mod tests {
         ] {
             let read = read(content_type, b"{}").await;
             match read {
-                Ok(_) => assert!(is_read, "{content_type}"),
-                Err(ApiError::UnsupportedMediaType) => assert!(!is_read, "{content_type}"),
+                Ok(_) => assert!(is_accepted, "{content_type}"),
+                Err(ApiError::UnsupportedMediaType) => assert!(!is_accepted, "{content_type}"),
                 Err(error) => panic!("{content_type}: {error:?}"),
             }
         }

@@ -1,6 +1,6 @@
-//! From the fields of a body to what a webhook is to be.
+//! Validation of the body of a create or an update.
 //!
-//! The rule: each field is judged by itself, so that one answer names all that are wrong.
+//! The rule: every field is checked, so one response names all that are wrong.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,20 +14,16 @@ use crate::endpoint;
 use crate::error::{ApiError, Details, quoted};
 use crate::extract::JsonObject;
 
-/// What a tenant chooses of a new webhook, with the defaults for what was left open.
+/// The fields of a create, with defaults for those left out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NewWebhook {
-    /// The endpoint.
     pub url: EndpointUrl,
-    /// The events.
     pub events: EventSet,
-    /// Whether it starts switched on.
     pub is_active: bool,
-    /// How often a delivery is tried.
     pub retry: RetryPolicy,
 }
 
-/// Reads the body of a create.
+/// Reads the body of `POST /v1/webhooks`.
 pub(crate) async fn new_webhook(
     object: JsonObject,
     policy: &EndpointPolicy,
@@ -37,7 +33,7 @@ pub(crate) async fn new_webhook(
     complete(changes, wrong).map_err(ApiError::InvalidFields)
 }
 
-/// Reads the body of an update, in which everything may be left out.
+/// Reads the body of a PATCH, in which every field is optional.
 pub(crate) async fn changes(
     object: JsonObject,
     policy: &EndpointPolicy,
@@ -47,7 +43,7 @@ pub(crate) async fn changes(
     if wrong.is_empty() { Ok(changes) } else { Err(ApiError::InvalidFields(wrong)) }
 }
 
-/// Whatever can be read, and what is wrong with the rest. A null field counts as left out.
+/// Returns the valid fields, and reasons for the others. A null field counts as left out.
 fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (WebhookChanges, Details) {
     let mut wrong = Details::new();
     let changes = WebhookChanges {
@@ -68,8 +64,8 @@ fn take<T>(
     name: &str,
     read: impl FnOnce(&RawValue) -> Result<T, String>,
 ) -> Option<T> {
-    let given: Vec<_> = fields.extract_if(.., |(field, _)| field == name).collect();
-    let value = match given.as_slice() {
+    let values: Vec<_> = fields.extract_if(.., |(field, _)| field == name).collect();
+    let value = match values.as_slice() {
         [] => return None,
         [(_, value)] if value.get() == "null" => return None,
         [(_, value)] => read(value),
@@ -93,9 +89,9 @@ fn events(json: &RawValue) -> Result<EventSet, String> {
 
 fn event(json: &RawValue) -> Result<EventType, String> {
     let known = || EventType::ALL.map(EventType::as_str).join(", ");
-    let name: String = value(json).ok_or_else(|| format!("may only hold {}", known()))?;
+    let name: String = value(json).ok_or_else(|| format!("may only contain {}", known()))?;
     EventType::from_name(&name)
-        .ok_or_else(|| format!("may only hold {}, not `{}`", known(), quoted(&name)))
+        .ok_or_else(|| format!("may only contain {}, not `{}`", known(), quoted(&name)))
 }
 
 fn boolean(json: &RawValue) -> Result<bool, String> {
@@ -108,12 +104,12 @@ fn max_retries(json: &RawValue) -> Result<u8, String> {
         .ok_or_else(|| format!("must be a whole number from 0 to {MAX_RETRIES_LIMIT}"))
 }
 
-/// Parses `json`. The error is dropped because it can quote the text.
+/// Drops the error, because its text can quote the value.
 fn value<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
     serde_json::from_str(json.get()).ok()
 }
 
-/// Judges the addresses behind the URL's name together with everything else.
+/// Resolves the URL's host name and adds a refusal, if any, to `wrong`.
 async fn check_name(changes: &WebhookChanges, policy: &EndpointPolicy, wrong: &mut Details) {
     let Some(url) = &changes.url else { return };
     if let Err(refusal) = endpoint::check_name(url, policy).await {
@@ -121,9 +117,9 @@ async fn check_name(changes: &WebhookChanges, policy: &EndpointPolicy, wrong: &m
     }
 }
 
-/// A whole webhook from the fields that were given.
-fn complete(given: WebhookChanges, mut wrong: Details) -> Result<NewWebhook, Details> {
-    let Some(url) = given.url else {
+/// Adds the defaults.
+fn complete(fields: WebhookChanges, mut wrong: Details) -> Result<NewWebhook, Details> {
+    let Some(url) = fields.url else {
         wrong.entry("url".to_owned()).or_insert_with(|| "is required".to_owned());
         return Err(wrong);
     };
@@ -133,11 +129,11 @@ fn complete(given: WebhookChanges, mut wrong: Details) -> Result<NewWebhook, Det
     let retry = RetryPolicy::default();
     Ok(NewWebhook {
         url,
-        events: given.events.unwrap_or_default(),
-        is_active: given.is_active.unwrap_or(true),
+        events: fields.events.unwrap_or_default(),
+        is_active: fields.is_active.unwrap_or(true),
         retry: RetryPolicy {
-            enabled: given.retry_enabled.unwrap_or(retry.enabled),
-            max_retries: given.max_retries.unwrap_or(retry.max_retries),
+            enabled: fields.retry_enabled.unwrap_or(retry.enabled),
+            max_retries: fields.max_retries.unwrap_or(retry.max_retries),
         },
     })
 }
@@ -149,7 +145,6 @@ mod tests {
 
     const URL: &str = "https://example.com/hook";
 
-    /// What is read of a body, and what is wrong with it.
     fn read_text(body: &str) -> (WebhookChanges, Details) {
         read(serde_json::from_str(body).unwrap(), &EndpointPolicy::default())
     }
@@ -160,12 +155,12 @@ mod tests {
     }
 
     fn create(body: &Value) -> Result<NewWebhook, Value> {
-        let (given, wrong) = read_text(&body.to_string());
-        complete(given, wrong).map_err(|wrong| json!(wrong))
+        let (fields, wrong) = read_text(&body.to_string());
+        complete(fields, wrong).map_err(|wrong| json!(wrong))
     }
 
     #[test]
-    fn a_url_is_all_that_a_new_webhook_needs() {
+    fn a_create_needs_only_a_url() {
         let created = create(&json!({"url": URL})).unwrap();
         assert_eq!(created.url.as_str(), URL);
         assert_eq!(
@@ -177,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_replaces_the_defaults() {
+    fn fields_in_the_body_replace_the_defaults() {
         let created = create(&json!({
             "url": URL, "events": ["document.uploaded"],
             "is_active": false, "retry_enabled": false, "max_retries": 0,
@@ -201,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_holds_only_what_was_given() {
+    fn an_update_has_only_the_fields_in_the_body() {
         let (changes, wrong) = update(&json!({"is_active": false, "max_retries": 10}));
         let expected = WebhookChanges {
             is_active: Some(false),
@@ -212,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn each_field_has_its_own_reason() {
-        let names = "may only hold document.uploaded, document.processing.completed, \
+    fn each_invalid_field_gets_its_reason() {
+        let names = "may only contain document.uploaded, document.processing.completed, \
                      document.processing.failed";
         let retries = "must be a whole number from 0 to 10";
         let scheme = "the URL must start with https://";
@@ -251,7 +246,7 @@ mod tests {
             (
                 "events",
                 json!(["document.uploaded", "document.uploaded"]),
-                "names `document.uploaded` more than once",
+                "lists `document.uploaded` more than once",
             ),
             ("is_active", json!("true"), "must be true or false"),
             ("is_active", json!(1), "must be true or false"),
@@ -274,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_whole_only_if_it_is_written_so() {
+    fn only_an_integer_literal_is_a_whole_number() {
         for digits in ["5.0", "1e0", "-0", "0.0", "1e999", "18446744073709551616"] {
             let (_, wrong) = read_text(&format!(r#"{{"max_retries": {digits}}}"#));
             assert_eq!(wrong["max_retries"], "must be a whole number from 0 to 10", "{digits}");
@@ -283,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn serde_jsons_private_names_are_names_like_any_other() {
+    fn serde_jsons_private_keys_have_no_special_meaning() {
         for name in ["RawValue", "Number"].map(|kind| format!("$serde_json::private::{kind}")) {
             let text = json!({"url": URL}).to_string();
             assert_eq!(
@@ -303,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_given_twice_is_refused_however_it_is_spelled() {
+    fn a_repeated_field_is_refused_in_every_spelling() {
         for body in [
             r#"{"url": "https://example.com/a", "url": "https://example.com/b"}"#,
             r#"{"url": "https://example.com/a", "\u0075rl": "https://example.com/a"}"#,
@@ -319,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_quoted_in_short_and_printable_form() {
+    fn the_name_of_an_unknown_field_is_cut_and_made_printable() {
         let (_, wrong) = update(&json!({"x".repeat(3000): 1, "\u{202e}\u{1b}[2J\n": 1, "é𝄞": 1}));
         let unknown = "is not a known field";
         assert_eq!(
@@ -329,13 +324,13 @@ mod tests {
     }
 
     #[test]
-    fn text_with_half_of_a_surrogate_pair_is_not_a_string() {
+    fn a_lone_surrogate_is_not_a_string() {
         let (_, wrong) = read_text(r#"{"url": "https://example.com/\ud800"}"#);
         assert_eq!(wrong["url"], "must be a string");
     }
 
     #[test]
-    fn one_answer_names_every_wrong_field() {
+    fn one_response_names_every_invalid_field() {
         assert_eq!(
             create(&json!({"url": "http://example.com", "events": [], "is_active": 0,
                 "retry_enabled": "", "max_retries": 99, "name": "x", "tenant_id": "y"})),

@@ -1,8 +1,7 @@
-//! Between Lambda and the router: one invocation, one request.
+//! Turns each invocation of the Lambda into a request for the router, and its response back.
 //!
-//! The rule: whatever a client sends, the answer has our shape and the request has its line in the log.
-//! `lambda_http` fails or panics on some events, and API Gateway would then answer 502, so [`Event::check`]
-//! comes first.
+//! The rule: every request gets a response in our format and a log line, even a malformed one. On some events
+//! `lambda_http` fails or panics, and the client would get API Gateway's 502: [`Event::check`] refuses those.
 
 mod event;
 
@@ -18,21 +17,21 @@ use lambda_http::{Adapter, Context, Error, LambdaEvent, Request, Service, servic
 use webhooks::runtime;
 
 use crate::error::ApiError;
-use crate::request_log::logged;
+use crate::request_log::log_response;
 use event::Event;
 pub(crate) use event::MAX_QUERY_BYTES;
 
 /// A response in API Gateway's format. `lambda_http` does not export the type's name.
-pub(crate) type Answer =
+pub(crate) type GatewayResponse =
     <Adapter<'static, Response, Router> as Service<LambdaEvent<LambdaRequest>>>::Response;
 
-/// Answers invocations with `router` for as long as the environment lives.
+/// Handles invocations with `router` for as long as the Lambda environment lives.
 pub async fn serve(router: Router) -> Result<(), Error> {
-    runtime::run(async |event, _deadline| Ok(answer(&router, event).await)).await
+    runtime::run(async |event, _deadline| Ok(handle(&router, event).await)).await
 }
 
-/// Answers one event.
-pub(crate) async fn answer(router: &Router, json: &[u8]) -> Answer {
+/// Handles one event; `json` may be anything.
+pub(crate) async fn handle(router: &Router, json: &[u8]) -> GatewayResponse {
     let event = Event::read(json);
     let method = event.as_ref().ok().and_then(Event::method);
     let (request, mut refusal) = match event.and_then(|event| request(json, event)) {
@@ -46,28 +45,29 @@ pub(crate) async fn answer(router: &Router, json: &[u8]) -> Answer {
             let mut response = match refusal {
                 None => router.call(request).await?,
                 Some(refusal) => {
-                    logged(method.as_ref(), None, async { refusal.into_response() }).await
+                    let response = async { refusal.into_response() };
+                    log_response(method.as_ref(), None, response).await
                 }
             };
-            // Here, because every response passes through here.
+            // Set here, because every response passes through here.
             let nosniff = HeaderValue::from_static("nosniff");
             response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
             Ok::<_, Infallible>(response)
         }
     });
     let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(request), Context::default());
-    let Ok(answer) = Adapter::from(service).call(event).await;
-    answer
+    let Ok(response) = Adapter::from(service).call(event).await;
+    response
 }
 
-/// Checks an event and returns it as `lambda_http` reads it, without what it cannot build a URI from.
+/// Checks an event and parses it with `lambda_http`'s type, without the fields that could make its URI invalid.
 fn request(json: &[u8], event: Event) -> Result<ApiGatewayV2httpRequest, ApiError> {
     let target = event.check()?;
     let mut request: ApiGatewayV2httpRequest =
         serde_json::from_slice(json).map_err(|_quotes_the_event| ApiError::MalformedRequest)?;
     request.raw_path = Some(target.path().to_owned());
     request.raw_query_string = target.query().map(str::to_owned);
-    // Without host and stage, the URI is the path and the query alone: the router needs no more.
+    // Without host and stage the URI is path and query, which is all that the router needs.
     request.headers.remove(HOST);
     request.request_context.domain_name = None;
     request.request_context.stage = None;
@@ -84,7 +84,7 @@ mod tests {
 
     const SAMPLE: &str = include_str!("../../../events/api-list.json");
 
-    /// Answers with the request that arrived: method, target, headers and body, in lines.
+    /// Responds with the request as it arrived: method, target, headers and body, one per line.
     async fn echo(request: Request) -> String {
         let (head, body) = request.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
@@ -102,16 +102,16 @@ mod tests {
         )
     }
 
-    async fn answer_to(event: &[u8]) -> (u64, Value, String) {
-        let answer = answer(&Router::new().fallback(echo), event).await;
-        let answer = serde_json::to_value(answer).unwrap();
-        assert_eq!(answer["headers"]["x-content-type-options"], "nosniff");
-        assert_eq!(answer["isBase64Encoded"], false);
-        let body = answer["body"].as_str().unwrap().to_owned();
-        (answer["statusCode"].as_u64().unwrap(), answer["headers"].clone(), body)
+    async fn response_to(event: &[u8]) -> (u64, Value, String) {
+        let response = handle(&Router::new().fallback(echo), event).await;
+        let response = serde_json::to_value(response).unwrap();
+        assert_eq!(response["headers"]["x-content-type-options"], "nosniff");
+        assert_eq!(response["isBase64Encoded"], false);
+        let body = response["body"].as_str().unwrap().to_owned();
+        (response["statusCode"].as_u64().unwrap(), response["headers"].clone(), body)
     }
 
-    /// The sample with other values in these fields, each given by its path in the event.
+    /// The sample event with these fields replaced, each named by a path such as `headers/host`.
     fn event(fields: &[(&str, Value)]) -> Vec<u8> {
         let mut event: Value = serde_json::from_str(SAMPLE).unwrap();
         for (path, value) in fields {
@@ -120,9 +120,9 @@ mod tests {
         event.to_string().into_bytes()
     }
 
-    /// Status, code and the names in `details` of a refusal.
-    async fn refusal(event: &[u8]) -> (u64, String, Vec<String>) {
-        let (status, headers, body) = answer_to(event).await;
+    /// Status, code and the names in `details` of an error response.
+    async fn error_of(event: &[u8]) -> (u64, String, Vec<String>) {
+        let (status, headers, body) = response_to(event).await;
         assert_eq!(headers["content-type"], "application/json", "{body}");
         let body: Value = serde_json::from_str(&body).unwrap();
         assert!(body["message"].as_str().unwrap().ends_with('.'));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_arrives_as_it_was_sent() {
+    async fn a_request_reaches_the_router_unchanged() {
         let event = json!({
             "rawPath": "/v1/webhooks/550e8400-e29b-41d4-a716-446655440000",
             "rawQueryString": "page=2&per_page=5",
@@ -140,20 +140,20 @@ mod tests {
             "requestContext": {"http": {"method": "PATCH"}},
             "body": "{\"é\": 1}",
         });
-        let (status, _, body) = answer_to(event.to_string().as_bytes()).await;
+        let (status, _, body) = response_to(event.to_string().as_bytes()).await;
         let expected = "PATCH /v1/webhooks/550e8400-e29b-41d4-a716-446655440000?page=2&per_page=5\n\
             x-twice: a,b\naccept: */*, text/plain\nempty: \ncookie: a=1; b=2\n{\"é\": 1}";
         assert_eq!((status, body.as_str()), (200, expected));
     }
 
     #[tokio::test]
-    async fn a_body_in_base64_is_decoded() {
+    async fn a_base64_body_is_decoded() {
         let event = event(&[("body", "eyLDqSI6IDF9".into()), ("isBase64Encoded", true.into())]);
-        assert!(answer_to(&event).await.2.ends_with("\n{\"é\": 1}"));
+        assert!(response_to(&event).await.2.ends_with("\n{\"é\": 1}"));
     }
 
     #[tokio::test]
-    async fn no_host_path_or_query_is_too_strange_for_a_uri() {
+    async fn every_host_path_and_query_makes_a_valid_uri() {
         for (host, path, query, target) in [
             ("x.execute-api.127.0.0.1", "/v1/webhooks", "", "/v1/webhooks"),
             ("a b", "/v1/webhooks", "", "/v1/webhooks"),
@@ -181,7 +181,7 @@ mod tests {
                 ("rawPath", path.into()),
                 ("rawQueryString", query.into()),
             ]);
-            let (status, _, body) = answer_to(&event).await;
+            let (status, _, body) = response_to(&event).await;
             assert_eq!(
                 (status, body.lines().next()),
                 (200, Some(&*format!("GET {target}"))),
@@ -197,7 +197,7 @@ mod tests {
         {
             let event = event(&[("rawPath", path.into())]);
             assert_eq!(
-                refusal(&event).await,
+                error_of(&event).await,
                 (404, "route_not_found".to_owned(), vec![]),
                 "{path}"
             );
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn odd_text_is_answered_wherever_it_stands_and_reaches_no_other_route() {
+    async fn odd_text_in_any_field_gets_a_response_and_reaches_no_other_route() {
         const PIECES: [&str; 28] = [
             "", "a", "/v1/", "webhooks", "/", ".", "..", "%2e", "%2F", "%", "\\", "?", "#", "@",
             ":", ";", "[", "]", "{", "\"", " ", "\t", "\r\n", "\0", "\u{7f}", "é", "\u{ffff}",
@@ -228,11 +228,11 @@ mod tests {
         let others = fields.iter().flat_map(|field| PIECES.map(|text| (*field, text.to_owned())));
         for (field, text) in paths.chain(others) {
             let event = event(&[(field, (&*text).into()), ("isBase64Encoded", true.into())]);
-            let answer = serde_json::to_value(answer(&router, &event).await).unwrap();
-            if answer["body"] == "reached" {
+            let response = serde_json::to_value(handle(&router, &event).await).unwrap();
+            if response["body"] == "reached" {
                 assert!(field != "rawPath" || text == "/v1/webhooks", "{text:?}");
             } else {
-                let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+                let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
                 assert!(body["error"].is_string(), "{field}: {text:?}: {body}");
             }
         }
@@ -255,13 +255,13 @@ mod tests {
         ] {
             let expected = |name: &str| (400, "malformed_header".to_owned(), vec![name.to_owned()]);
             let header = event(&[("headers/user-agent", value.into())]);
-            assert_eq!(refusal(&header).await, expected("user-agent"), "{value:?}");
+            assert_eq!(error_of(&header).await, expected("user-agent"), "{value:?}");
             let key = event(&[("headers/authorization", format!("Bearer {value}").into())]);
-            assert_eq!(refusal(&key).await, expected("authorization"), "{value:?}");
+            assert_eq!(error_of(&key).await, expected("authorization"), "{value:?}");
             let mut cookie: Value = serde_json::from_str(SAMPLE).unwrap();
             cookie["cookies"] = json!(["a=1", format!("b={value}")]);
             assert_eq!(
-                refusal(cookie.to_string().as_bytes()).await,
+                error_of(cookie.to_string().as_bytes()).await,
                 expected("cookie"),
                 "{value:?}"
             );
@@ -269,10 +269,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_wrong_header_is_named_in_short_and_printable_form() {
+    async fn the_name_of_every_invalid_header_is_cut_and_made_printable() {
         let long = "é".repeat(3000);
         let headers = json!({"": "a", "a b": "", "x\u{1b}[2J": "", &long: "", "user-agent": "é", "fine": "~ !"});
-        let (status, code, names) = refusal(&event(&[("headers", headers)])).await;
+        let (status, code, names) = error_of(&event(&[("headers", headers)])).await;
         assert_eq!((status, code.as_str()), (400, "malformed_header"));
         assert_eq!(names, ["", "a b", "user-agent", "x␛[2J", &"é".repeat(64)]);
     }
@@ -280,20 +280,23 @@ mod tests {
     #[tokio::test]
     async fn more_headers_than_fit_into_a_header_map_are_refused() {
         let headers: Value = (0..40_000).map(|number| (format!("x{number}"), json!(""))).collect();
-        assert_eq!(refusal(&event(&[("headers", headers)])).await.1, "malformed_header");
+        assert_eq!(error_of(&event(&[("headers", headers)])).await.1, "malformed_header");
     }
 
     #[tokio::test]
     async fn a_query_over_8_kib_is_414() {
         let query = |length: usize| event(&[("rawQueryString", "é".repeat(length / 2).into())]);
-        assert_eq!(answer_to(&query(8 * 1024)).await.0, 200);
-        assert_eq!(refusal(&query(8 * 1024 + 2)).await, (414, "query_too_long".to_owned(), vec![]));
+        assert_eq!(response_to(&query(8 * 1024)).await.0, 200);
+        assert_eq!(
+            error_of(&query(8 * 1024 + 2)).await,
+            (414, "query_too_long".to_owned(), vec![])
+        );
     }
 
     #[tokio::test]
     async fn a_path_that_is_too_long_for_a_uri_is_not_found() {
         let path = event(&[("rawPath", "x".repeat(70_000).into())]);
-        assert_eq!(refusal(&path).await, (404, "route_not_found".to_owned(), vec![]));
+        assert_eq!(error_of(&path).await, (404, "route_not_found".to_owned(), vec![]));
     }
 
     #[tokio::test]
@@ -323,7 +326,7 @@ mod tests {
         ] {
             let text = String::from_utf8_lossy(&event);
             assert_eq!(
-                refusal(&event).await,
+                error_of(&event).await,
                 (400, "malformed_request".to_owned(), vec![]),
                 "{text}"
             );
@@ -331,13 +334,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_event_may_leave_out_is_empty() {
+    async fn the_optional_fields_of_an_event_default_to_empty() {
         for event in [
             json!({"rawPath": "/", "requestContext": {"http": {"method": "GET"}}}),
             json!({"rawPath": "/", "requestContext": {"http": {"method": "GET"}}, "headers": null, "body": null,
                 "cookies": null, "rawQueryString": null, "isBase64Encoded": false}),
         ] {
-            assert_eq!(answer_to(event.to_string().as_bytes()).await.2, "GET /\n\n");
+            assert_eq!(response_to(event.to_string().as_bytes()).await.2, "GET /\n\n");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What a tenant can do with webhooks: create, list, get, update, rotate, delete.
+//! One handler per route: create, list, get, update, rotate and delete webhooks.
 //!
-//! The rule: a row without its secret cannot deliver, so a secret is written before its row and removed
-//! after it, and whether a write took place is asked of the row.
+//! The rule: a row never exists without its secret. Create writes the secret first; delete removes the row
+//! first. If a write fails without a clear result, the handler reads the row to find out what happened.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, location, with_secret(&webhook, &secret)).into_response())
 }
 
-/// The webhook with its secret, in a response that no cache may store.
+/// Shows the signing secret; `no-store` keeps it out of caches.
 fn with_secret(webhook: &Webhook, secret: &SigningSecret) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(WebhookView::with_secret(webhook, secret))).into_response()
 }
@@ -80,15 +80,15 @@ async fn store_first_secret(
     match state.secrets.create(tenant, id, secret).await {
         Ok(version) => Ok(version),
         Err(error) => {
-            // It may be there all the same; no row will ever name it.
+            // The secret may exist even so, and no row will ever refer to it.
             remove_orphan(state, tenant, id).await;
             Err(error.into())
         }
     }
 }
 
-/// Writes the row of a webhook whose secret is stored. When that fails the secret is removed again,
-/// unless there may be a row.
+/// Writes the row of a webhook whose secret is stored. If that fails, removes the secret, unless the row may
+/// exist.
 async fn store_row(state: &AppState, webhook: &Webhook) -> Result<(), ApiError> {
     let (tenant, id) = (webhook.tenant_id, webhook.id);
     match state.webhooks.create(webhook, state.max_webhooks_per_tenant).await {
@@ -97,7 +97,7 @@ async fn store_row(state: &AppState, webhook: &Webhook) -> Result<(), ApiError> 
             remove_orphan(state, tenant, id).await;
             Err(ApiError::WebhookLimitReached(state.max_webhooks_per_tenant))
         }
-        // A call without an answer may have been carried out.
+        // The write may have succeeded even though its response was lost.
         Err(CreateError::Store(failure)) => match state.webhooks.get(tenant, id).await {
             Ok(Some(_)) => Ok(()),
             Ok(None) => {
@@ -108,7 +108,7 @@ async fn store_row(state: &AppState, webhook: &Webhook) -> Result<(), ApiError> 
                 error!(
                     webhook.id = %id,
                     error = %aws::chain(&error),
-                    "a new webhook may or may not exist; its secret is kept"
+                    "cannot tell whether a new webhook was stored; its secret is kept"
                 );
                 Err(failure.into())
             }
@@ -116,14 +116,13 @@ async fn store_row(state: &AppState, webhook: &Webhook) -> Result<(), ApiError> 
     }
 }
 
-/// Removes the secret of a webhook that does not exist. The request has failed already, so a failure
-/// here only goes to the log.
+/// Deletes the secret of a webhook that does not exist. Only logs a failure: the request has failed already.
 async fn remove_orphan(state: &AppState, tenant: TenantId, id: WebhookId) {
     if let Err(error) = state.secrets.delete(tenant, id).await {
         error!(
             webhook.id = %id,
             error = %aws::chain(&error),
-            "a signing secret without a webhook is left behind"
+            "cannot delete a signing secret that has no webhook"
         );
     }
 }
@@ -140,9 +139,9 @@ pub(crate) async fn list(
     Ok(Json(WebhookList::of(&webhooks, page)).into_response())
 }
 
-/// A corrupt row must not hide the others from their owner.
+/// Skips a corrupt row: the tenant still sees the others.
 fn readable(row: Result<Webhook, StoreError>) -> Option<Webhook> {
-    row.inspect_err(|error| error!(error = %aws::chain(error), "a webhook is left out of a list"))
+    row.inspect_err(|error| error!(error = %aws::chain(error), "a webhook is missing from a list"))
         .ok()
 }
 
@@ -171,7 +170,7 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let changes = fields::changes(body, &state.endpoint_policy).await?;
     let webhook = if changes == WebhookChanges::default() {
-        // Nothing was asked for, so it is not an update either: `updated_at` stays.
+        // An empty PATCH changes nothing, `updated_at` included.
         find(&state, tenant, id).await?
     } else {
         let updated = state.webhooks.update(tenant, id, &changes, Timestamp::now()).await?;
@@ -196,9 +195,9 @@ pub(crate) async fn rotate(
     };
     let limit = Limit::Rotations { tenant, webhook: id, key };
     if let Err(refused) = state.rate_limiter.take(limit, now).await {
-        // Otherwise no key could rotate until the claim expires.
+        // Without this, no key could rotate until the claim expires.
         if let Err(error) = state.webhooks.release_rotation(tenant, id, now).await {
-            error!(error = %aws::chain(&error), "claim of a refused rotation not released");
+            error!(error = %aws::chain(&error), "cannot release the claim of a refused rotation");
         }
         return Err(refused.into());
     }
@@ -206,7 +205,7 @@ pub(crate) async fn rotate(
     let new = match state.secrets.put(tenant, id, &secret).await {
         Ok(version) => version,
         Err(error @ SecretError::NotFound) => {
-            // A delete removes the row first: where that is the reason, the row is gone by now.
+            // If a concurrent delete removed the secret, its row is gone too and this is a 404.
             find(&state, tenant, id).await?;
             return Err(error.into());
         }
@@ -217,12 +216,12 @@ pub(crate) async fn rotate(
         state.webhooks.replace_secret_version(tenant, id, &old, &new, Timestamp::now()).await;
     let webhook = match replaced {
         Ok(Some(webhook)) => webhook,
-        unsettled => {
-            // Also a try that was carried out and got no answer makes the next one find another
-            // version than `old`. The row knows whose secret is in force.
+        other => {
+            // The SDK may have repeated a write that succeeded and then found `new` instead of `old`. The row
+            // says whether our secret is in force.
             let webhook = find(&state, tenant, id).await?;
             if webhook.secret_version != new {
-                unsettled?;
+                other?;
                 return Err(ApiError::RotationConflict);
             }
             webhook
@@ -241,7 +240,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let existed = match state.webhooks.delete(tenant, id).await {
         Ok(existed) => existed,
-        // A call without an answer may have been carried out.
+        // The delete may have succeeded even though its response was lost.
         Err(failure) => match state.webhooks.get(tenant, id).await {
             Ok(None) => true,
             Ok(Some(_)) | Err(_) => return Err(failure.into()),
@@ -250,7 +249,7 @@ pub(crate) async fn delete(
     if existed {
         info!("webhook deleted");
     }
-    // Also without a row: an earlier delete may have ended between the two.
+    // Even without a row: an earlier delete may have stopped between the two steps.
     state.secrets.delete(tenant, id).await?;
     if existed { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::WebhookNotFound) }
 }

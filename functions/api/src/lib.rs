@@ -1,10 +1,9 @@
-//! The HTTP API by which a tenant manages webhooks.
+//! The HTTP API with which a tenant manages its webhooks.
 //!
-//! A request comes through the [`gateway`] to the [`router`], which is the table of routes. There its
-//! key becomes a tenant, whose changes are limited ([`auth`]), its path, query and body become values
-//! ([`extract`], [`page`], [`fields`]), and one of the [`handlers`] does what was asked. Whatever goes
-//! wrong on the way is an [`error::ApiError`], which alone knows what a client is told. Each request is
-//! one line in the log ([`request_log`]).
+//! A request comes through the [`gateway`] to the [`router`], which lists the routes. Extractors find the
+//! tenant of its API key, count it towards the tenant's limits ([`auth`]) and parse its path, query and body
+//! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work. Every failure is an
+//! [`error::ApiError`], which makes the error response. Each request writes one log line ([`request_log`]).
 
 mod auth;
 pub mod config;
@@ -29,29 +28,29 @@ use webhooks::store::{ApiKeyStore, RateLimiter, WebhookStore};
 
 use crate::error::ApiError;
 
-/// The largest body that is read, in bytes.
+/// Maximum size of a request body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// What every request works with.
+/// Clients and settings that all requests share.
 #[derive(Debug)]
 pub struct AppState {
-    /// The API keys.
+    /// Finds API keys by their hash.
     pub api_keys: ApiKeyStore,
-    /// The webhooks.
+    /// Webhook rows, which do not contain the signing secrets.
     pub webhooks: WebhookStore,
-    /// Their signing secrets, which are written here and never read.
+    /// Signing secrets, which the API writes and never reads.
     pub secrets: SecretStore,
-    /// Counts the requests that have a limit.
+    /// Counts changes per tenant and rotations per key.
     pub rate_limiter: RateLimiter,
-    /// Which endpoints may be registered.
+    /// Decides which endpoint URLs a tenant may register.
     pub endpoint_policy: EndpointPolicy,
-    /// How many webhooks one tenant may have.
+    /// At this number, create responds with 409.
     pub max_webhooks_per_tenant: u32,
-    /// How many changing requests one tenant may send in a minute.
+    /// Creates, updates, rotations and deletes together; above it, they get a 429.
     pub changes_per_minute: u32,
 }
 
-/// The table of routes.
+/// All routes, their fallbacks and the middleware around them.
 pub fn router(state: Arc<AppState>) -> Router {
     Router::new()
         .route("/v1/webhooks", post(handlers::create).get(handlers::list))
@@ -73,8 +72,8 @@ mod tests {
     use aws_sdk_dynamodb::config::BehaviorVersion;
     use serde_json::{Value, json};
 
-    /// Answers without a key, so that nothing beyond the routes is reached.
-    async fn answer(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
+    /// Sends the sample without its API key: the response comes before any AWS call.
+    async fn response_to(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
         let latest = BehaviorVersion::latest();
         let dynamodb = aws_sdk_dynamodb::Config::builder().behavior_version(latest).build();
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
@@ -95,12 +94,12 @@ mod tests {
         event["headers"].as_object_mut().unwrap().remove("authorization").unwrap();
         change(&mut event);
         let event = event.to_string();
-        let answer = gateway::answer(&router(Arc::new(state)), event.as_bytes()).await;
-        serde_json::to_value(answer).unwrap()
+        let response = gateway::handle(&router(Arc::new(state)), event.as_bytes()).await;
+        serde_json::to_value(response).unwrap()
     }
 
-    fn code(answer: &Value) -> Value {
-        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    fn code(response: &Value) -> Value {
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         body["error"].clone()
     }
 
@@ -108,7 +107,7 @@ mod tests {
     const GET: &str = include_str!("../../../events/api-get.json");
 
     #[tokio::test]
-    async fn every_sample_event_meets_a_route_that_asks_for_a_key() {
+    async fn every_sample_event_matches_a_route_that_requires_a_key() {
         for sample in [
             CREATE,
             GET,
@@ -117,43 +116,43 @@ mod tests {
             include_str!("../../../events/api-rotate.json"),
             include_str!("../../../events/api-delete.json"),
         ] {
-            let answer = answer(sample, |_| ()).await;
-            assert_eq!(answer["statusCode"], 401, "{sample}");
-            assert_eq!(answer["headers"]["www-authenticate"], "Bearer");
+            let response = response_to(sample, |_| ()).await;
+            assert_eq!(response["statusCode"], 401, "{sample}");
+            assert_eq!(response["headers"]["www-authenticate"], "Bearer");
         }
     }
 
     #[tokio::test]
-    async fn what_no_route_has_is_not_found_without_a_key() {
+    async fn an_unknown_path_is_404_even_without_a_key() {
         for path in
             ["/", "", "v1", "/v1/webhooks/", "/v1/webhooks/a/b", "/v2/webhooks", "/v1//webhooks"]
         {
-            let answer = answer(GET, |event| event["rawPath"] = path.into()).await;
+            let response = response_to(GET, |event| event["rawPath"] = path.into()).await;
             assert_eq!(
-                (&answer["statusCode"], code(&answer)),
+                (&response["statusCode"], code(&response)),
                 (&json!(404), json!("route_not_found")),
                 "{path}"
             );
-            assert_eq!(answer["headers"]["content-type"], "application/json");
+            assert_eq!(response["headers"]["content-type"], "application/json");
         }
     }
 
     #[tokio::test]
-    async fn another_method_is_told_which_are_allowed() {
+    async fn a_405_lists_the_allowed_methods() {
         for (sample, allowed) in [(CREATE, "POST,GET,HEAD"), (GET, "GET,HEAD,PATCH,DELETE")] {
             for method in ["PUT", "get", "BREW"] {
                 let put =
                     |event: &mut Value| event["requestContext"]["http"]["method"] = method.into();
-                let answer = answer(sample, put).await;
-                assert_eq!(answer["statusCode"], 405, "{method}");
-                assert_eq!(answer["headers"]["allow"], allowed);
-                assert_eq!(answer["headers"]["content-type"], "application/json");
+                let response = response_to(sample, put).await;
+                assert_eq!(response["statusCode"], 405, "{method}");
+                assert_eq!(response["headers"]["allow"], allowed);
+                assert_eq!(response["headers"]["content-type"], "application/json");
             }
         }
     }
 
     #[tokio::test]
-    async fn no_answer_may_be_taken_for_another_type_than_it_names() {
+    async fn every_response_forbids_content_type_sniffing() {
         let large = "x".repeat(MAX_BODY_BYTES + 1);
         for (status, name, value) in [
             (401, "version", "2.0".into()),
@@ -163,9 +162,9 @@ mod tests {
             (400, "rawPath", Value::Null),
             (414, "rawQueryString", "x".repeat(9000).into()),
         ] {
-            let answer = answer(CREATE, |event| event[name] = value).await;
-            assert_eq!(answer["statusCode"], status, "{name}");
-            assert_eq!(answer["headers"]["x-content-type-options"], "nosniff", "{name}");
+            let response = response_to(CREATE, |event| event[name] = value).await;
+            assert_eq!(response["statusCode"], status, "{name}");
+            assert_eq!(response["headers"]["x-content-type-options"], "nosniff", "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The api function: wires environment, AWS and routes together, and decides nothing.
+//! Entry point of the api function: reads the configuration, makes the clients and serves the routes.
 
 use std::process::ExitCode;
 use std::sync::Arc;

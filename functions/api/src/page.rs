@@ -1,4 +1,4 @@
-//! Which part of a list a request asks for.
+//! Pagination of lists by the query parameters `page` and `per_page`.
 
 use std::ops::RangeInclusive;
 
@@ -8,17 +8,17 @@ use axum::http::request::Parts;
 use crate::error::{ApiError, Details};
 use crate::extract::{parameters, refuse_unknown};
 
-/// `page` (from 1) and `per_page` (1 to 100) of a query, which has no other parameters.
+/// The only two query parameters of a list route; any other one is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// Counted from 1; beyond the last page there is nothing.
+    /// `page`, from 1, default 1; a page beyond the last is empty.
     pub number: usize,
-    /// How many entries a page has.
+    /// `per_page`, 1 to 100, default 20.
     pub size: usize,
 }
 
 impl Page {
-    /// The entries of `list` that are on the page.
+    /// The entries of `list` on this page.
     pub(crate) fn of<T>(self, list: &[T]) -> impl Iterator<Item = &T> {
         let skipped = self.size.saturating_mul(self.number - 1);
         list.iter().skip(skipped).take(self.size)
@@ -32,13 +32,13 @@ impl Page {
             let value = value.map_err(|reason| wrong.insert(name.to_owned(), reason));
             value.ok().flatten().unwrap_or(default)
         };
-        let number = read("page", 1..=usize::MAX, "a whole number from 1 on", 1);
+        let number = read("page", 1..=usize::MAX, "a whole number, at least 1", 1);
         let size = read("per_page", 1..=100, "a whole number from 1 to 100", 20);
         if wrong.is_empty() { Ok(Self { number, size }) } else { Err(wrong) }
     }
 }
 
-/// The parameter `name` if it is there, or what is wrong with it.
+/// The parameter `name`, `None` if it is absent, or the reason why it is invalid.
 fn read(
     parameters: &[(String, String)],
     name: &str,
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_the_first_page_of_twenty() {
+    fn the_default_is_the_first_page_of_twenty() {
         assert_eq!(read(""), Ok((1, 20)));
         assert_eq!(read("page=3"), Ok((3, 20)));
         assert_eq!(read("per_page=100"), Ok((1, 100)));
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn every_wrong_parameter_is_named() {
-        let page = "must be a whole number from 1 on";
+        let page = "must be a whole number, at least 1";
         let per_page = "must be a whole number from 1 to 100";
         let unknown = "is not a known parameter";
         for (query, wrong) in [
@@ -101,18 +101,19 @@ mod tests {
             ("sort=url&sort=x&page=1", vec![("sort", unknown)]),
             ("Page=1&=&page=0", vec![("", unknown), ("Page", unknown), ("page", page)]),
         ] {
-            let wrong = wrong.into_iter().map(|(name, why)| (name.to_owned(), why.to_owned()));
+            let wrong =
+                wrong.into_iter().map(|(name, reason)| (name.to_owned(), reason.to_owned()));
             assert_eq!(read(query), Err(wrong.collect()), "{query}");
         }
     }
 
     #[test]
-    fn a_page_is_its_part_of_the_list() {
-        let part =
+    fn a_page_has_its_slice_of_the_list() {
+        let slice =
             |number, size| Page { number, size }.of(&[1, 2, 3, 4, 5]).copied().collect::<Vec<_>>();
-        assert_eq!(part(1, 2), [1, 2]);
-        assert_eq!(part(3, 2), [5]);
-        assert_eq!(part(4, 2), [0; 0]);
-        assert_eq!(part(usize::MAX, 100), [0; 0]);
+        assert_eq!(slice(1, 2), [1, 2]);
+        assert_eq!(slice(3, 2), [5]);
+        assert_eq!(slice(4, 2), [0; 0]);
+        assert_eq!(slice(usize::MAX, 100), [0; 0]);
     }
 }

@@ -1,6 +1,6 @@
-//! One line in the log for each request.
+//! One log line per request.
 //!
-//! The rule: a line says which route was asked, never the path, query, headers or body that asked it.
+//! The rule: the line has the route, never the path, query, headers or body of the request.
 
 use std::time::Instant;
 
@@ -13,19 +13,19 @@ use tracing::{Instrument as _, info, info_span};
 
 use crate::error::quoted;
 
-/// Logs a request that the router answers.
+/// Middleware around every route.
 pub(crate) async fn log_request(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map(MatchedPath::as_str);
-    logged(Some(&method), route, next.run(request)).await
+    log_response(Some(&method), route, next.run(request)).await
 }
 
-/// Logs a request once its `response` is ready.
+/// Awaits `response`, then logs the request.
 ///
-/// Lambda's request id is in the span around ours. Tenant, key and webhook are recorded in ours as soon as they
-/// are known, so that they are on every line that the request causes.
-pub(crate) async fn logged(
+/// The enclosing span has Lambda's request id. This one gets tenant, key and webhook as soon as they are known,
+/// and passes them to every log line of the request.
+pub(crate) async fn log_response(
     method: Option<&Method>,
     route: Option<&str>,
     response: impl Future<Output = Response>,

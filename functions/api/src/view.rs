@@ -1,6 +1,6 @@
-//! A webhook as the public API shows it.
+//! The JSON form of a webhook in the public API.
 //!
-//! The rule: a signing secret becomes text here and nowhere else, while the answer is written.
+//! The rule: only this module serialises a signing secret, straight into the response.
 
 use serde::{Serialize, Serializer};
 
@@ -11,13 +11,13 @@ use webhooks::webhook::{EventSet, Webhook};
 
 use crate::page::Page;
 
-/// The public object; the fields are in the guide's order.
+/// The webhook object, with its fields in the guide's order.
 #[derive(Debug, Serialize)]
 pub(crate) struct WebhookView<'a> {
     webhook_config_id: WebhookId,
     url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    signing_secret: Option<Shown<'a>>,
+    signing_secret: Option<ExposedSecret<'a>>,
     events: &'a EventSet,
     is_active: bool,
     retry_enabled: bool,
@@ -26,7 +26,7 @@ pub(crate) struct WebhookView<'a> {
     updated_at: Timestamp,
 }
 
-/// One page of a tenant's webhooks.
+/// The body of `GET /v1/webhooks`.
 #[derive(Debug, Serialize)]
 pub(crate) struct WebhookList<'a> {
     webhooks: Vec<WebhookView<'a>>,
@@ -36,10 +36,10 @@ pub(crate) struct WebhookList<'a> {
 }
 
 #[derive(Debug)]
-struct Shown<'a>(&'a SigningSecret);
+struct ExposedSecret<'a>(&'a SigningSecret);
 
 impl<'a> WebhookView<'a> {
-    /// What is always shown.
+    /// Without the signing secret.
     #[must_use]
     pub(crate) fn of(webhook: &'a Webhook) -> Self {
         Self {
@@ -55,15 +55,15 @@ impl<'a> WebhookView<'a> {
         }
     }
 
-    /// What is shown once, to whoever made the secret.
+    /// For the responses of create and rotate, which alone show the secret.
     #[must_use]
     pub(crate) fn with_secret(webhook: &'a Webhook, secret: &'a SigningSecret) -> Self {
-        Self { signing_secret: Some(Shown(secret)), ..Self::of(webhook) }
+        Self { signing_secret: Some(ExposedSecret(secret)), ..Self::of(webhook) }
     }
 }
 
 impl<'a> WebhookList<'a> {
-    /// The part of `webhooks`, which are all of a tenant's, that is on `page`.
+    /// `webhooks` are all of the tenant's; the result has those on `page`.
     #[must_use]
     pub(crate) fn of(webhooks: &'a [Webhook], page: Page) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl<'a> WebhookList<'a> {
     }
 }
 
-impl Serialize for Shown<'_> {
+impl Serialize for ExposedSecret<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.expose())
     }

@@ -1,6 +1,6 @@
-//! Checks events of API Gateway, in its payload format 2.0, before `lambda_http` reads them.
+//! Checks API Gateway's events, in payload format 2.0, before `lambda_http` reads them.
 //!
-//! The rule: nothing that `lambda_http` fails or panics on passes [`Event::check`].
+//! The rule: [`Event::check`] refuses every event on which `lambda_http` fails or panics.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use serde::Deserialize;
 
 use crate::error::{ApiError, Details, quoted};
 
-/// The longest query that is read, in bytes.
+/// Maximum length of a query as API Gateway passes it on, in bytes.
 pub(crate) const MAX_QUERY_BYTES: usize = 8 * 1024;
 
 /// The fields of an event that make up a request.
 ///
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 ///
-/// No `Debug`: the headers show an API key.
+/// No `Debug`: the headers contain the API key.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event {
     raw_path: String,
     raw_query_string: Option<String>,
-    /// Names are in lower case; the values of one name have commas between them.
+    /// Names are lower-case; the values of a repeated header are joined by commas.
     headers: Option<BTreeMap<String, String>>,
     cookies: Option<Vec<String>>,
     request_context: Context,
@@ -46,17 +46,16 @@ struct Http {
 }
 
 impl Event {
-    /// Reads an event.
     pub(super) fn read(json: &[u8]) -> Result<Self, ApiError> {
         serde_json::from_slice(json).map_err(|_quotes_the_event| ApiError::MalformedRequest)
     }
 
-    /// The method, if it is valid.
+    /// `None` if the method is not a valid HTTP token.
     pub(super) fn method(&self) -> Option<Method> {
         Method::from_bytes(self.request_context.http.method.as_bytes()).ok()
     }
 
-    /// Path and query of the request, percent-encoded, or why the event is refused.
+    /// Returns the request's path and query, percent-encoded.
     pub(super) fn check(self) -> Result<PathAndQuery, ApiError> {
         self.method().ok_or(ApiError::MalformedRequest)?;
         check_headers(self.headers.unwrap_or_default(), self.cookies)?;
@@ -84,19 +83,22 @@ fn check_headers(
 }
 
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), &'static str> {
-    let name = HeaderName::from_bytes(name.as_bytes()).ok().ok_or("is not a header name")?;
+    let name = HeaderName::from_bytes(name.as_bytes()).ok().ok_or("is not a valid header name")?;
     let value = Some(value)
         .filter(|value| value.bytes().all(|byte| matches!(byte, b' '..=b'~')))
         .and_then(|value| HeaderValue::from_str(value).ok())
-        .ok_or("may only hold printable ASCII characters")?;
-    headers.try_insert(name, value).map(drop).map_err(|_full| "is one header too many")
+        .ok_or("must contain only printable ASCII characters")?;
+    headers
+        .try_insert(name, value)
+        .map(drop)
+        .map_err(|_full| "exceeds the maximum number of headers")
 }
 
 fn target(path: &str, query: &str) -> Result<PathAndQuery, ApiError> {
     if query.len() > MAX_QUERY_BYTES {
         return Err(ApiError::QueryTooLong);
     }
-    // `lambda_http` resolves these, so that `/x/../v1/webhooks` would reach a route.
+    // `lambda_http` resolves these: `/x/../v1/webhooks` would reach a route.
     if path.split('/').any(is_dot_segment) {
         return Err(ApiError::RouteNotFound);
     }
@@ -108,17 +110,17 @@ fn target(path: &str, query: &str) -> Result<PathAndQuery, ApiError> {
         target.push('?');
         target.push_str(&encode(query, b"/?"));
     }
-    // Only the path's length can still be wrong, and no route is that long.
+    // This fails only on a path that is too long, and no route is that long.
     PathAndQuery::try_from(target).map_err(|_too_long| ApiError::RouteNotFound)
 }
 
-/// As in WHATWG's URL standard: the dots may be percent-encoded.
+/// The dots may be percent-encoded, as in the WHATWG URL standard.
 fn is_dot_segment(segment: &str) -> bool {
     matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
 
-/// Percent-encodes all but the characters of a path segment (RFC 3986, section 3.3) and `also_allowed`. What is
-/// encoded already stays as it is.
+/// Percent-encodes everything but path segment characters (RFC 3986, section 3.3) and `also_allowed`. Does not
+/// encode a `%` again.
 fn encode(raw: &str, also_allowed: &[u8]) -> String {
     let is_allowed = |byte: u8| {
         byte.is_ascii_alphanumeric()
