@@ -1,7 +1,7 @@
-//! Which addresses may be dialled: only those of the public internet.
+//! Which IP addresses are on the public internet; the sender connects to no others.
 //!
-//! IPv4 is open but for the ranges of IANA's special-purpose registry, and Azure's host address. IPv6 is closed
-//! but for the one block that IANA hands out to the internet, less the special ranges inside it, and NAT64.
+//! IPv4: everything except the ranges of IANA's special-purpose registry and Azure's host address. IPv6: only
+//! NAT64 and global unicast, without the special ranges inside it.
 
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,12 +10,12 @@ use std::sync::LazyLock;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// IPv4 networks that a delivery never reaches, with what they are.
+/// Special IPv4 networks: those of IANA's registry, and Azure's host.
 const SPECIAL_V4: &[&str] = &[
     "0.0.0.0/8",        // this network
     "10.0.0.0/8",       // private
     "100.64.0.0/10",    // carrier-grade NAT
-    "127.0.0.0/8",      // loopback, the Lambda Runtime API among it
+    "127.0.0.0/8",      // loopback, including the Lambda Runtime API
     "168.63.129.16/32", // Azure's host
     "169.254.0.0/16",   // link-local: metadata services, the Lambda Runtime API
     "172.16.0.0/12",    // private
@@ -30,13 +30,13 @@ const SPECIAL_V4: &[&str] = &[
     "240.0.0.0/4",      // reserved, and broadcast
 ];
 
-/// All of IPv6 that is on the internet: global unicast (RFC 4291). Everything else is reserved, or local to a
-/// machine, a link or a site.
+/// Global unicast (RFC 4291), the only public part of IPv6. The rest is reserved or local to a machine, link or
+/// site.
 const GLOBAL_UNICAST: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Networks inside of [`GLOBAL_UNICAST`] that a delivery never reaches all the same, with what they are.
+/// Special networks inside [`GLOBAL_UNICAST`].
 const SPECIAL_V6: &[&str] = &[
-    "2001::/23",     // IETF protocol assignments, Teredo among them
+    "2001::/23",     // IETF protocol assignments, including Teredo
     "2001:db8::/32", // documentation
     "2002::/16",     // 6to4
     "3fff::/20",     // documentation
@@ -49,12 +49,12 @@ fn networks<Net: FromStr<Err: Debug>>(table: &[&str]) -> Vec<Net> {
     table.iter().map(|text| text.parse().expect("the tables above hold networks")).collect()
 }
 
-/// Whether `address` belongs to the public internet.
+/// True if `address` is on the public internet.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
-        // NAT64 leads to the IPv4 address it carries, so it gets that address's verdict (RFC 6052).
+        // NAT64 leads to the IPv4 address inside it (RFC 6052), so that address decides.
         IpAddr::V6(v6) => nat64(v6).map_or_else(|| is_public_v6(v6), is_public_v4),
     }
 }
@@ -67,32 +67,32 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     GLOBAL_UNICAST.contains(&address) && !FORBIDDEN_V6.iter().any(|net| net.contains(&address))
 }
 
-/// The IPv4 address in an address of the well-known prefix `64:ff9b::/96`.
+/// The IPv4 address inside an address with the well-known prefix `64:ff9b::/96`.
 fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else { return None };
     Some(v4(high, low))
 }
 
-/// The IPv4 address that an IPv6 address is another spelling of, or else the address itself.
+/// The IPv4 address embedded in an IPv6 address, or the address itself if there is none.
 ///
-/// A tunnel or a translator on the way would turn the one into the other.
+/// A tunnel or translator on the way delivers such an IPv6 packet to the embedded address.
 pub(crate) fn translated(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
-    let carried = match v6.segments() {
-        // The unspecified address and loopback, which look IPv4-compatible and are not.
+    let embedded = match v6.segments() {
+        // The unspecified address and loopback look IPv4-compatible but are not.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return address,
-        // IPv4-mapped, -compatible and -translated, NAT64's two prefixes.
+        // IPv4-mapped, IPv4-compatible and IPv4-translated addresses, and NAT64's two prefixes.
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 1, _, _, _, high, low]
         // 6to4.
         | [0x2002, high, low, ..] => v4(high, low),
-        // Teredo, which turns each bit round.
+        // Teredo, which inverts each bit.
         [0x2001, 0, _, _, _, _, high, low] => v4(!high, !low),
         _ => return address,
     };
-    carried.into()
+    embedded.into()
 }
 
 fn v4(high: u16, low: u16) -> Ipv4Addr {
@@ -142,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn every_special_network_of_ipv6_is_one_of_those_that_would_be_public_otherwise() {
+    fn every_special_ipv6_network_is_inside_global_unicast() {
         for net in networks::<Ipv6Net>(SPECIAL_V6) {
             assert!(GLOBAL_UNICAST.contains(&net), "{net}");
         }
     }
 
     #[test]
-    fn no_ipv6_address_outside_global_unicast_is_public_but_for_nat64() {
+    fn no_ipv6_address_outside_global_unicast_is_public_except_nat64() {
         for _ in 0..100_000 {
             let mut octets = [0; 16];
             getrandom::fill(&mut octets).unwrap();
-            // Any first three bits but 001. Every other address is zeros in the middle, as most special
-            // addresses are.
+            // The first three bits are anything except 001. Half of the addresses have zeros in the middle, like
+            // most special addresses.
             octets[0] = octets[0] & 0x1f | [0, 2, 3, 4, 5, 6, 7][usize::from(octets[0]) % 7] << 5;
             if octets[15].is_multiple_of(2) {
                 octets[1..15].fill(0);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_what_surrounds_global_unicast_are_refused() {
+    fn addresses_around_global_unicast_and_nat64_are_refused() {
         for text in [
             "::",
             "100::1",
@@ -180,7 +180,7 @@ mod tests {
             "fec0::1",
             "ff0e::1",
             "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            // Beside NAT64.
+            // Next to NAT64.
             "64:ff9a:ffff:ffff:ffff:ffff:101:101",
             "64:ff9b:0:0:0:1:101:101",
             "64:ff9b:1::101:101",
@@ -201,14 +201,14 @@ mod tests {
     ];
 
     #[test]
-    fn a_mapped_or_translated_private_address_is_as_private_as_the_one_it_carries() {
+    fn a_mapped_or_translated_private_address_is_not_public() {
         for text in SPELLINGS.into_iter().chain(["64:ff9b::a9fe:6401"]) {
             assert!(!public(text), "{text}");
         }
     }
 
     #[test]
-    fn an_ipv4_address_is_known_in_each_of_its_spellings_and_other_addresses_stay_what_they_are() {
+    fn every_spelling_of_an_ipv4_address_is_translated_and_other_addresses_are_not() {
         for text in SPELLINGS {
             assert_eq!(translated(text.parse().unwrap()), Ipv4Addr::LOCALHOST, "{text}");
         }

@@ -1,7 +1,7 @@
-//! An endpoint's URL, and the policy that says whether it may be called.
+//! An endpoint's URL, and the policy that decides whether it may be called.
 //!
-//! The rule: a URL is a stranger's. It is judged when it is registered and again at every attempt, and
-//! a refusal never says which range an address fell in.
+//! The rule: a URL is untrusted. It is checked when it is registered and again at every attempt, and a refusal
+//! never says which range an address is in.
 
 mod protected;
 #[cfg(test)]
@@ -18,54 +18,54 @@ use url::{Host, Url};
 use crate::address;
 use crate::text::is_printable;
 pub use protected::Protected;
-pub(crate) use protected::read as read_protected;
+pub(crate) use protected::parse as parse_protected;
 
-/// The longest URL that can be registered, in characters.
+/// Maximum length of a URL, in characters.
 pub const MAX_URL_CHARS: usize = 2048;
 
-/// A URL that a delivery can be posted to, in the URL standard's normal form.
+/// An http or https URL in the WHATWG URL standard's normal form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl(Url);
 
-/// Why a text is not an endpoint's URL, or why an endpoint may not be called.
+/// Why a URL is invalid, or why its endpoint may not be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointRefusal {
-    /// Longer than [`MAX_URL_CHARS`], or empty.
+    /// Empty, or longer than [`MAX_URL_CHARS`].
     #[error("the URL must have 1 to {MAX_URL_CHARS} characters")]
     Length,
-    /// A control character, a tab, a line break or an invisible character; parsing a URL would drop some of them
-    /// without a word.
+    /// Contains a control character, a tab, a line break or an invisible character. The URL parser would drop some
+    /// of them silently.
     #[error("the URL must not contain tabs, line breaks, or other control or invisible characters")]
     Control,
-    /// Not a URL, or one without a host.
+    /// Not a URL, or a URL without a host.
     #[error("not a URL; expected the form https://example.com/webhooks")]
     Malformed,
-    /// A user name or a password in the URL.
+    /// Contains a user name or a password.
     #[error("the URL must not contain a user name or password")]
     UserInfo,
-    /// A part after `#`, which is never sent.
+    /// Contains a `#` part, which HTTP never sends.
     #[error("the URL must not have a fragment")]
     Fragment,
-    /// Another scheme.
+    /// Neither https nor, if the policy allows it, http.
     #[error("the URL must start with https://")]
     Scheme,
-    /// A privileged port other than https's own.
+    /// A port below 1024 other than 443.
     #[error("the URL's port must be 443 or between 1024 and 65535")]
     Port,
-    /// A host name that cannot be looked up, or for which no certificate can be checked.
+    /// A host name that DNS or a certificate cannot contain.
     #[error(
         "the URL's host is not a valid host name: each part between dots must have 1 to 63 letters, digits, \
-         hyphens or underscores and neither begin nor end with a hyphen; the whole name at most 253 characters"
+         hyphens or underscores and must not begin or end with a hyphen; the whole name has at most 253 characters"
     )]
     HostName,
-    /// An address that is not on the public internet.
+    /// An address that is protected, or neither public nor in an allowed network.
     #[error("the endpoint's address is not allowed")]
     Address,
 }
 
 impl EndpointUrl {
-    /// Reads a URL, independent of any policy, and without a judgement on its host's name: what is stored
-    /// must stay readable. Spaces around the URL are left out.
+    /// Parses a URL and removes spaces around it. Applies no policy and does not check the host name, so every
+    /// stored URL can still be read.
     pub fn parse(text: &str) -> Result<Self, EndpointRefusal> {
         if text.is_empty() || text.chars().count() > MAX_URL_CHARS {
             return Err(EndpointRefusal::Length);
@@ -92,51 +92,51 @@ impl EndpointUrl {
         Ok(Self(url))
     }
 
-    /// The URL as it is stored and shown.
+    /// The normal form, which is stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The port that is dialled.
+    /// The port in the URL, or the scheme's default.
     ///
     /// # Panics
     ///
-    /// Never: [`Self::parse`] takes http and https only.
+    /// Never: [`Self::parse`] accepts only http and https.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.0.port_or_known_default().expect("http and https have one")
+        self.0.port_or_known_default().expect("http and https have a default port")
     }
 
-    /// The parsed URL.
+    /// Has a host, and no user name, password or fragment.
     #[must_use]
     pub fn as_url(&self) -> &Url {
         &self.0
     }
 }
 
-/// Shows scheme and host only: a path or query may carry a tenant's own token, and this ends up in logs.
+/// Shows only scheme and host: path and query may contain a tenant's token, and `Debug` output ends up in logs.
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())
     }
 }
 
-/// Which endpoints may be called. The default is the strictest: https to public addresses.
+/// Decides which endpoints may be called. The default is the strictest: https to public addresses only.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointPolicy {
-    /// Whether plain http, and any port, may be used; for a developer's machine only.
+    /// Allows plain http and every port. For development only.
     pub allow_http: bool,
-    /// Networks that may be dialled although they are not public.
+    /// Networks that may be dialled even though they are not public.
     pub allowed_networks: Vec<IpNet>,
-    /// What is never dialled, whatever is allowed: the Lambda Runtime API and its like.
+    /// Never dialled, even in an allowed network: the Lambda Runtime API and similar services.
     pub protected: Vec<Protected>,
 }
 
 impl EndpointPolicy {
-    /// Judges all that the URL itself shows: scheme, port, and the host's name or IP address.
+    /// Checks the URL itself: scheme, port, and the host's name or IP address.
     ///
-    /// Where a name leads is judged by [`Self::for_port`]'s policy once it is resolved.
+    /// [`Self::check_address`] checks the addresses that a host name resolves to.
     pub fn check_url(&self, url: &EndpointUrl) -> Result<(), EndpointRefusal> {
         let port = url.port();
         let url = &url.0;
@@ -149,7 +149,7 @@ impl EndpointPolicy {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check_socket(SocketAddr::new(address.into(), port)),
             Some(Host::Ipv6(address)) => self.check_socket(SocketAddr::new(address.into(), port)),
-            // The URL standard has more characters in names than DNS, TLS and HTTP have.
+            // The URL standard allows characters in host names that DNS, TLS and HTTP do not.
             Some(Host::Domain(name)) if DnsName::try_from(name).is_err() => {
                 Err(EndpointRefusal::HostName)
             }
@@ -158,22 +158,22 @@ impl EndpointPolicy {
         }
     }
 
-    /// Judges an address that a name resolved to. [`Self::for_port`] says by which policy.
+    /// Checks an address that a host name resolved to. `self` must come from [`Self::for_port`].
     pub fn check_address(&self, address: IpAddr) -> Result<(), EndpointRefusal> {
         let may_be_dialled = if address::is_public(address) {
-            !self.protected.iter().any(|protected| protected.is_ours_in_public(address))
+            !self.protected.iter().any(|protected| protected.is_at_public_address(address))
         } else {
-            // To dial "no address" is to dial this machine: no network that is allowed can mean that, and
-            // protected sockets are not known by it.
+            // The unspecified address (0.0.0.0 or ::) reaches this machine, so it would bypass the protected
+            // sockets.
             self.is_allowed(address) && !address::translated(address).is_unspecified()
         };
         if may_be_dialled { Ok(()) } else { Err(EndpointRefusal::Address) }
     }
 
-    /// The policy under which a name is resolved that is to be dialled at `port`.
+    /// The policy for resolving a host name that will be dialled on `port`.
     ///
-    /// At a protected port a name may lead to public addresses only: inside of an allowed network it could
-    /// lead to what is protected.
+    /// On a protected port it allows only public addresses: in an allowed network the name could resolve to a
+    /// protected service.
     #[must_use]
     pub fn for_port(&self, port: u16) -> Cow<'_, Self> {
         if self.is_protected_port(port) {
@@ -183,14 +183,14 @@ impl EndpointPolicy {
         }
     }
 
-    /// Whether [`Self::for_port`] is stricter than the policy itself.
+    /// True if [`Self::for_port`] returns a stricter policy than this one.
     #[must_use]
     pub fn is_protected_port(&self, port: u16) -> bool {
         !self.allowed_networks.is_empty()
             && self.protected.iter().any(|protected| protected.port() == port)
     }
 
-    /// The same policy without any network that is not public.
+    /// The same policy without its allowed networks.
     #[must_use]
     pub fn public_only(&self) -> Self {
         Self { allowed_networks: Vec::new(), ..self.clone() }
@@ -212,20 +212,20 @@ impl EndpointPolicy {
 mod tests {
     use super::*;
 
-    fn judge(policy: &EndpointPolicy, text: &str) -> Result<(), EndpointRefusal> {
+    fn check(policy: &EndpointPolicy, text: &str) -> Result<(), EndpointRefusal> {
         policy.check_url(&EndpointUrl::parse(text)?)
     }
 
     #[test]
-    fn a_url_of_more_than_2048_characters_is_refused_also_when_only_its_normal_form_is() {
+    fn a_url_over_2048_characters_is_refused_even_if_only_its_normal_form_is() {
         let long = format!("https://example.com/{}", "a".repeat(2029));
-        assert_eq!(judge(&EndpointPolicy::default(), &long), Err(EndpointRefusal::Length));
-        assert_eq!(judge(&EndpointPolicy::default(), &long[..2048]), Ok(()));
+        assert_eq!(check(&EndpointPolicy::default(), &long), Err(EndpointRefusal::Length));
+        assert_eq!(check(&EndpointPolicy::default(), &long[..2048]), Ok(()));
         let spaces = format!("https://example.com/{}", " a".repeat(900));
-        assert_eq!(judge(&EndpointPolicy::default(), &spaces), Err(EndpointRefusal::Length));
+        assert_eq!(check(&EndpointPolicy::default(), &spaces), Err(EndpointRefusal::Length));
     }
 
-    /// A developer's machine on which everything is allowed but for what is protected.
+    /// Allows everything except `protected`.
     fn open(protected: &[Protected]) -> EndpointPolicy {
         EndpointPolicy {
             allow_http: true,
@@ -244,7 +244,7 @@ mod tests {
         texts: [&str; N],
     ) {
         for text in texts {
-            assert_eq!(judge(policy, text), expected, "{text}");
+            assert_eq!(check(policy, text), expected, "{text}");
         }
     }
 
@@ -292,33 +292,37 @@ mod tests {
     }
 
     #[test]
-    fn a_public_address_of_ours_is_refused_whether_it_is_written_or_resolved() {
+    fn a_protected_public_address_is_refused_in_a_url_and_from_dns() {
         let policy = open(&[socket("1.1.1.1:4566")]);
         let refused = ["http://1.1.1.1:4566/", "http://[64:ff9b::1.1.1.1]:4566/"];
         assert_each(&policy, Err(EndpointRefusal::Address), refused);
-        for (address, verdict) in [("1.1.1.1", Err(EndpointRefusal::Address)), ("1.0.0.1", Ok(()))]
+        for (address, expected) in [("1.1.1.1", Err(EndpointRefusal::Address)), ("1.0.0.1", Ok(()))]
         {
-            assert_eq!(policy.check_address(address.parse().unwrap()), verdict, "{address}");
+            assert_eq!(policy.check_address(address.parse().unwrap()), expected, "{address}");
         }
     }
 
     #[test]
-    fn at_a_protected_port_a_name_may_lead_to_public_addresses_only() {
+    fn on_a_protected_port_a_name_may_resolve_only_to_public_addresses() {
         let policy = open(&[socket("127.0.0.1:9001"), Protected::Port(4566)]);
-        let verdict =
+        let check_resolved =
             |port, address: &str| policy.for_port(port).check_address(address.parse().unwrap());
         for port in [9001, 4566] {
             assert_each(&policy, Ok(()), [&format!("http://name.example:{port}/")]);
-            assert_eq!(verdict(port, "1.1.1.1"), Ok(()));
+            assert_eq!(check_resolved(port, "1.1.1.1"), Ok(()));
             for private in ["127.0.0.1", "10.0.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"] {
-                assert_eq!(verdict(port, private), Err(EndpointRefusal::Address), "{private}");
+                assert_eq!(
+                    check_resolved(port, private),
+                    Err(EndpointRefusal::Address),
+                    "{private}"
+                );
             }
         }
-        assert_eq!(verdict(9002, "127.0.0.1"), Ok(()));
+        assert_eq!(check_resolved(9002, "127.0.0.1"), Ok(()));
     }
 
     #[test]
-    fn the_unspecified_address_stays_refused_when_everything_is_allowed() {
+    fn the_unspecified_address_is_refused_even_if_every_network_is_allowed() {
         let policy = open(&[socket("127.0.0.1:9001")]);
         assert_each(&policy, Ok(()), ["http://127.0.0.1:9002/"]);
         let refused = [

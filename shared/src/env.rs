@@ -1,4 +1,4 @@
-//! Reading configuration from the environment: once, at start, naming the variable that is wrong.
+//! Reads configuration from the environment, once at start. An error names its variable.
 
 mod addresses;
 
@@ -13,35 +13,35 @@ use tracing::warn;
 use crate::endpoint::{EndpointPolicy, Protected};
 use addresses::Addresses;
 
-/// A variable that keeps the program from starting.
+/// A missing or invalid variable; the function cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvError {
-    /// Not set, or set to nothing.
-    #[error("environment variable {0} is not set; template.yaml, or Lambda itself, sets it")]
+    /// Not set, or empty.
+    #[error("environment variable {0} is not set; template.yaml or Lambda must set it")]
     Missing(&'static str),
-    /// Set to something that cannot be read.
+    /// The value cannot be parsed.
     #[error("environment variable {name} is wrong: {reason}")]
     Invalid {
-        /// The variable.
+        /// The variable, such as `WEBHOOKS_TABLE`.
         name: &'static str,
-        /// What is wrong with its value.
+        /// The parser's message.
         reason: String,
     },
 }
 
-/// The value of a variable that must be there and not be empty.
+/// Fails if the variable is missing or empty.
 pub fn required(name: &'static str) -> Result<String, EnvError> {
     optional(name).ok_or(EnvError::Missing(name))
 }
 
-/// The value of a variable that may be missing; an empty one counts as missing.
+/// `None` if the variable is missing or empty.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
 pub fn optional(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A required variable of another type than text.
+/// Fails if the variable is missing or empty, or does not parse as `T`.
 pub fn parsed<T>(name: &'static str) -> Result<T, EnvError>
 where
     T: FromStr,
@@ -50,18 +50,18 @@ where
     parse(name, &required(name)?)
 }
 
-/// The endpoint policy: `ALLOW_HTTP_ENDPOINTS` (`true` or `false`), `ALLOWED_NETWORKS` (networks with
-/// commas between, may be empty), and every address of ours in the environment, which stays protected.
+/// The policy set by `ALLOW_HTTP_ENDPOINTS` (`true` or `false`) and `ALLOWED_NETWORKS` (comma-separated, may be
+/// empty). It protects the Lambda Runtime API and every other address in the environment.
 pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {
     const NETWORKS: &str = "ALLOWED_NETWORKS";
     const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
     let networks = optional(NETWORKS).unwrap_or_default();
     let runtime_api: SocketAddr = parsed(RUNTIME_API)?;
-    let Addresses { protected, unreadable } = Addresses::in_variables(std::env::vars_os());
-    for variable in unreadable {
+    let Addresses { protected, invalid } = Addresses::in_variables(std::env::vars_os());
+    for variable in invalid {
         warn!(
             variable,
-            "cannot read the address in an environment variable; endpoints are not kept from it"
+            "cannot parse an address in an environment variable; deliveries to it are not blocked"
         );
     }
     Ok(EndpointPolicy {

@@ -1,7 +1,7 @@
-//! From a host's name to addresses that may be dialled.
+//! Resolves a host name to addresses that may be dialled.
 //!
-//! The rule: one forbidden address in an answer refuses all of it. An attacker's name server could
-//! otherwise mix one in and wait for it to be picked.
+//! The rule: one forbidden address refuses the whole answer. Otherwise an attacker's name server could add one
+//! and wait until the client picks it.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,24 +12,24 @@ use futures_util::future::BoxFuture;
 
 use crate::endpoint::{EndpointPolicy, EndpointRefusal};
 
-/// Asks for a name's addresses. An argument, so that a test can play the name server.
+/// Looks up a name's addresses. Tests pass their own.
 pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
-/// Why a name leads nowhere.
+/// Why [`resolve`] returned no addresses.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// An address in the answer may not be dialled.
+    /// The answer contains an address that may not be dialled.
     #[error(transparent)]
     Refused(#[from] EndpointRefusal),
-    /// There is no answer, or an empty one.
+    /// The lookup failed or found no address.
     #[error("the name cannot be resolved")]
     Unresolved(#[source] io::Error),
 }
 
-/// The machine's own resolver, as `/etc/hosts` and `/etc/resolv.conf` set it up, but for the search domains:
-/// with those a name of the internet could become one of the machine's own network.
+/// The machine's resolver (`/etc/hosts`, `/etc/resolv.conf`), without its search domains: they could turn a
+/// public name into one of the machine's own network.
 ///
-/// In `/etc/hosts` a name of several labels is found only with a dot at its end.
+/// It finds a name with several labels in `/etc/hosts` only if the entry ends with a dot.
 #[must_use]
 pub fn system() -> Lookup {
     Arc::new(|name| {
@@ -41,9 +41,9 @@ pub fn system() -> Lookup {
     })
 }
 
-/// `name` with a dot at its end, which keeps search domains away.
+/// Adds a final dot to `name`, which turns search domains off.
 ///
-/// A single label such as `localhost` stays as it is: the public DNS has no addresses for those.
+/// Leaves a single label such as `localhost` unchanged: the public DNS has no addresses for those.
 fn absolute(mut name: String) -> String {
     if name.contains('.') && !name.ends_with('.') {
         name.push('.');
@@ -51,8 +51,8 @@ fn absolute(mut name: String) -> String {
     name
 }
 
-/// The addresses of `name`, every one of which `policy` lets be dialled; [`EndpointPolicy::for_port`] says
-/// which policy that has to be.
+/// Returns the addresses of `name`, all of them allowed by `policy`, which must come from
+/// [`EndpointPolicy::for_port`].
 pub async fn resolve(
     lookup: &Lookup,
     policy: &EndpointPolicy,
@@ -74,8 +74,8 @@ mod tests {
 
     use super::*;
 
-    /// A name server with one answer for everything.
-    fn answering(addresses: &[&str]) -> Lookup {
+    /// Answers every lookup with these addresses.
+    fn resolving_to(addresses: &[&str]) -> Lookup {
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
         Arc::new(move |_| {
             let addresses = addresses.clone();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_several_labels_is_looked_up_as_an_absolute_one() {
+    fn a_name_with_several_labels_is_looked_up_as_absolute() {
         for (name, asked) in [
             ("example.com", "example.com."),
             ("example.com.", "example.com."),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn this_machine_is_found_by_its_name() {
+    async fn localhost_resolves_to_loopback() {
         let addresses = system()("localhost".to_owned()).await.unwrap();
         assert!(
             addresses.iter().all(IpAddr::is_loopback) && !addresses.is_empty(),
@@ -107,20 +107,21 @@ mod tests {
     }
 
     async fn is_resolved(addresses: &[&str]) -> bool {
-        resolve(&answering(addresses), &EndpointPolicy::default(), "example.com").await.is_ok()
+        resolve(&resolving_to(addresses), &EndpointPolicy::default(), "example.com").await.is_ok()
     }
 
     #[tokio::test]
-    async fn an_answer_of_public_addresses_is_passed_on_whole() {
+    async fn an_answer_of_public_addresses_is_returned_whole() {
         let addresses = ["1.1.1.1", "2606:4700:4700::1111"];
-        let passed = resolve(&answering(&addresses), &EndpointPolicy::default(), "example.com")
-            .await
-            .unwrap();
-        assert_eq!(passed, addresses.map(|text| text.parse::<IpAddr>().unwrap()));
+        let resolved =
+            resolve(&resolving_to(&addresses), &EndpointPolicy::default(), "example.com")
+                .await
+                .unwrap();
+        assert_eq!(resolved, addresses.map(|text| text.parse::<IpAddr>().unwrap()));
     }
 
     #[tokio::test]
-    async fn one_forbidden_address_refuses_the_whole_answer_wherever_it_stands() {
+    async fn one_forbidden_address_in_any_position_refuses_the_whole_answer() {
         for forbidden in
             ["127.0.0.1", "10.0.0.1", "169.254.100.1", "::1", "::ffff:127.0.0.1", "64:ff9b::a00:1"]
         {
@@ -131,12 +132,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_answer_leads_nowhere() {
+    async fn an_empty_answer_is_an_error() {
         assert!(!is_resolved(&[]).await);
     }
 
-    /// Judges by the standard library instead of by our table, as far as that goes.
-    fn is_plainly_not_public(address: IpAddr) -> bool {
+    /// Decides with the standard library instead of our table; it knows fewer special networks.
+    fn std_knows_as_private(address: IpAddr) -> bool {
         match address {
             IpAddr::V4(v4) => {
                 v4.is_private()
@@ -148,7 +149,7 @@ mod tests {
                     || v4.is_unspecified()
             }
             IpAddr::V6(v6) => {
-                let carried = v6.to_ipv4().or_else(|| {
+                let embedded = v6.to_ipv4().or_else(|| {
                     let [0x64, 0xff9b, 0, 0, 0, 0, ..] = v6.segments() else { return None };
                     let [.., a, b, c, d] = v6.octets();
                     Some(Ipv4Addr::new(a, b, c, d))
@@ -158,12 +159,12 @@ mod tests {
                     || v6.is_multicast()
                     || v6.is_unique_local()
                     || v6.is_unicast_link_local()
-                    || carried.is_some_and(|v4| is_plainly_not_public(v4.into()))
+                    || embedded.is_some_and(|v4| std_knows_as_private(v4.into()))
             }
         }
     }
 
-    /// Any IPv4 address, and an IPv6 address that is any or carries the other.
+    /// A random IPv4 address, and an IPv6 address that embeds it or is random too.
     fn random_answer() -> [IpAddr; 2] {
         let mut bytes = [0; 17];
         getrandom::fill(&mut bytes).unwrap();
@@ -179,16 +180,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_address_that_is_passed_on_is_one_that_the_standard_library_knows_as_not_public() {
-        let mut passed = 0;
+    async fn no_returned_address_is_private_according_to_the_standard_library() {
+        let mut returned = 0;
         for _ in 0..20_000 {
             let answer = random_answer();
             let lookup: Lookup = Arc::new(move |_| async move { Ok(answer.to_vec()) }.boxed());
             if let Ok(addresses) = resolve(&lookup, &EndpointPolicy::default(), "x").await {
-                passed += addresses.len();
-                assert!(!addresses.into_iter().any(is_plainly_not_public), "{answer:?}");
+                returned += addresses.len();
+                assert!(!addresses.into_iter().any(std_knows_as_private), "{answer:?}");
             }
         }
-        assert!(passed > 1000, "a good part of random addresses is public");
+        assert!(returned > 1000, "only {returned} random addresses were returned");
     }
 }

@@ -1,5 +1,5 @@
-//! What listens near the functions and is no business of an endpoint's: the Lambda Runtime API and the other
-//! addresses that the environment names.
+//! Services that no endpoint may reach: the Lambda Runtime API and the others whose addresses are in the
+//! environment.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,49 +7,49 @@ use url::{Host, Url};
 
 use crate::address::{is_public, translated};
 
-/// What is never dialled, whatever networks are allowed.
+/// A socket or port that is never dialled, even in an allowed network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protected {
-    /// One port of one address, in each of the address's spellings.
+    /// One port of one address, in every spelling of the address.
     Socket(SocketAddr),
-    /// One port of every address that is not public: a name leads to who knows which, and what listens on one
-    /// address of a machine may listen on all.
+    /// One port of every address that is not public. It protects a service whose address is a host name, or that
+    /// may listen on all addresses of a machine.
     Port(u16),
 }
 
 impl Protected {
-    /// The port.
+    /// The port of either variant.
     #[must_use]
     pub fn port(&self) -> u16 {
         match self {
-            Self::Socket(own) => own.port(),
+            Self::Socket(socket) => socket.port(),
             Self::Port(port) => *port,
         }
     }
 
-    /// Whether `socket` is protected.
+    /// True if `socket` is protected.
     pub(super) fn covers(&self, socket: SocketAddr) -> bool {
         let address = translated(socket.ip());
         self.port() == socket.port()
             && match self {
-                // Whatever listens on one loopback address may listen on all of them.
-                Self::Socket(own) => {
-                    let own = translated(own.ip());
-                    own == address || own.is_loopback() && address.is_loopback()
+                // A service on one loopback address may listen on all of them.
+                Self::Socket(protected) => {
+                    let protected = translated(protected.ip());
+                    protected == address || protected.is_loopback() && address.is_loopback()
                 }
                 Self::Port(_) => !is_public(socket.ip()),
             }
     }
 
-    /// Whether `address` is one of the internet's with something of ours behind it.
-    pub(super) fn is_ours_in_public(&self, address: IpAddr) -> bool {
-        matches!(self, Self::Socket(own) if own.ip() == translated(address) && is_public(address))
+    /// True if `address` is public and a protected service listens on it.
+    pub(super) fn is_at_public_address(&self, address: IpAddr) -> bool {
+        matches!(self, Self::Socket(protected) if protected.ip() == translated(address) && is_public(address))
     }
 }
 
 impl From<SocketAddr> for Protected {
     fn from(socket: SocketAddr) -> Self {
-        // To listen on "no address" is to listen on all.
+        // A service bound to the unspecified address listens on all of them.
         if translated(socket.ip()).is_unspecified() {
             Self::Port(socket.port())
         } else {
@@ -58,26 +58,26 @@ impl From<SocketAddr> for Protected {
     }
 }
 
-/// What is to be protected of addresses with spaces or commas between, and whether all of them can be read.
+/// Parses addresses separated by spaces or commas. Also returns false if one of them is invalid or there is none.
 ///
-/// An address is a URL, a host and a port, either with `tcp:` or `udp:` before it, or a port alone.
-pub(crate) fn read(addresses: &str) -> (Vec<Protected>, bool) {
+/// An address is a URL, a port, or a host and a port, such as `tcp:127.0.0.1:2000`; `tcp:` or `udp:` is optional.
+pub(crate) fn parse(addresses: &str) -> (Vec<Protected>, bool) {
     let mut all = Vec::new();
-    let mut is_whole = true;
+    let mut is_complete = true;
     let parts = addresses.split(|c: char| c.is_whitespace() || c == ',');
     for address in parts.filter(|part| !part.is_empty()) {
         let Some((host, port)) = host_and_port(address) else {
-            is_whole = false;
+            is_complete = false;
             continue;
         };
         all.push(Protected::Port(port));
         all.extend(host.map(|ip| Protected::from(SocketAddr::new(ip, port))));
     }
-    is_whole &= !all.is_empty();
-    (all, is_whole)
+    is_complete &= !all.is_empty();
+    (all, is_complete)
 }
 
-/// The port of one address, and the IP address if it has one instead of a name.
+/// The port of one address, and its IP address if the host is not a name.
 fn host_and_port(address: &str) -> Option<(Option<IpAddr>, u16)> {
     let (host, port) = if let Ok(port) = address.parse() {
         return Some((None, port));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_read_in_each_form_that_an_environment_has() {
+    fn every_form_of_address_is_parsed() {
         let loopback =
             |port| vec![Port(port), Socket(SocketAddr::new([127, 0, 0, 1].into(), port))];
         for (value, expected) in [
@@ -132,12 +132,12 @@ mod tests {
             ("tcp:xray:2000  udp:xray:2001", vec![Port(2000), Port(2001)]),
             ("http://a:4317,http://b:4318", vec![Port(4317), Port(4318)]),
         ] {
-            assert_eq!(read(value), (expected, true), "{value}");
+            assert_eq!(parse(value), (expected, true), "{value}");
         }
     }
 
     #[test]
-    fn what_has_no_port_or_is_no_address_cannot_be_read_but_what_stands_beside_it_can() {
+    fn an_invalid_address_is_reported_and_the_others_are_parsed() {
         for value in [
             "",
             " ",
@@ -151,10 +151,10 @@ mod tests {
             "http://",
             "unix:///var/run/agent",
         ] {
-            assert_eq!(read(value), (vec![], false), "{value:?}");
+            assert_eq!(parse(value), (vec![], false), "{value:?}");
         }
         for value in ["tcp:xray:2000 udp:nonsense", "nonsense,xray:2000"] {
-            assert_eq!(read(value), (vec![Port(2000)], false), "{value:?}");
+            assert_eq!(parse(value), (vec![Port(2000)], false), "{value:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every kind of URL that a stranger has tried, with its verdict under the default policy.
+//! URLs of every kind, with the result of checking them under the default policy.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -223,20 +223,20 @@ const TABLE: &[(&str, Option<EndpointRefusal>)] = &[
 ];
 
 #[test]
-fn every_url_of_the_table_gets_its_verdict() {
+fn every_url_in_the_table_gets_its_result() {
     let policy = EndpointPolicy::default();
     let mut wrong = Vec::new();
     for (text, expected) in TABLE {
-        let verdict = EndpointUrl::parse(text).and_then(|url| policy.check_url(&url)).err();
-        if verdict != *expected {
-            wrong.push(format!("{text}: {verdict:?}, not {expected:?}"));
+        let actual = EndpointUrl::parse(text).and_then(|url| policy.check_url(&url)).err();
+        if actual != *expected {
+            wrong.push(format!("{text}: {actual:?}, not {expected:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn a_name_has_at_most_253_characters() {
+fn a_host_name_has_at_most_253_characters() {
     let policy = EndpointPolicy::default();
     let label = "a".repeat(63);
     let name = [&label[..], &label, &label, &label[..61]].join(".");
@@ -247,11 +247,11 @@ fn a_name_has_at_most_253_characters() {
 }
 
 #[test]
-fn a_url_that_passes_is_one_that_http_can_ask_for() {
+fn every_accepted_url_is_a_valid_http_uri() {
     const PARTS: [&str; 12] =
         ["a", "-", ".", "/", "?", "%", ":8443", "é", "%2e", "xn--", "_", "\\"];
     let policy = EndpointPolicy::default();
-    let mut passed = 0;
+    let mut accepted = 0;
     for _ in 0..50_000 {
         let mut bytes = [0; 24];
         getrandom::fill(&mut bytes).unwrap();
@@ -263,22 +263,22 @@ fn a_url_that_passes_is_one_that_http_can_ask_for() {
         let text = format!("https://a{}", text.collect::<String>());
         let Ok(url) = EndpointUrl::parse(&text) else { continue };
         if policy.check_url(&url).is_ok() {
-            passed += 1;
+            accepted += 1;
             assert!(url.as_str().parse::<Uri>().is_ok(), "{text:?}, {}", url.as_str());
         }
     }
-    assert!(passed > 1000, "{passed} have passed");
+    assert!(accepted > 1000, "{accepted} accepted");
 }
 
 #[test]
-fn what_is_stored_can_be_read_also_when_its_host_is_refused_today() {
-    for (text, _) in TABLE.iter().filter(|(_, verdict)| matches!(verdict, None | Some(HostName))) {
+fn a_stored_url_can_be_read_even_if_its_host_is_refused_now() {
+    for (text, _) in TABLE.iter().filter(|(_, refusal)| matches!(refusal, None | Some(HostName))) {
         let stored = EndpointUrl::parse(text).unwrap();
         assert_eq!(EndpointUrl::parse(stored.as_str()), Ok(stored), "{text}");
     }
 }
 
-/// The address in a URL of the table, if it has one.
+/// The URL's host, if it is an IP address.
 fn literal(text: &str) -> Option<IpAddr> {
     match EndpointUrl::parse(text).ok()?.as_url().host()? {
         Host::Ipv4(address) => Some(address.into()),
@@ -288,11 +288,11 @@ fn literal(text: &str) -> Option<IpAddr> {
 }
 
 #[tokio::test]
-async fn an_address_gets_the_same_verdict_whether_it_is_written_or_resolved() {
+async fn an_address_gets_the_same_result_in_a_url_and_from_dns() {
     let policy = EndpointPolicy::default();
-    let judged = TABLE.iter().filter(|(_, verdict)| matches!(verdict, None | Some(Address)));
+    let cases = TABLE.iter().filter(|(_, refusal)| matches!(refusal, None | Some(Address)));
     let mut addresses = 0;
-    for (text, written) in judged {
+    for (text, written) in cases {
         let Some(address) = literal(text) else { continue };
         addresses += 1;
         let lookup: Lookup = Arc::new(move |_| async move { Ok(vec![address]) }.boxed());

@@ -1,41 +1,40 @@
-//! Where something of ours listens, by the variables that say so.
+//! Finds the addresses of services in environment variables.
 //!
-//! The rule: a value that cannot be read is named by its variable and never shown; it may hold a password.
+//! The rule: an error has the variable's name and never its value, which may contain a password.
 
 use std::ffi::OsString;
 
-use crate::endpoint::{Protected, read_protected};
+use crate::endpoint::{Protected, parse_protected};
 
-/// What the environment says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Addresses {
-    /// What endpoints are to be kept from.
+    /// Endpoints may not reach these.
     pub protected: Vec<Protected>,
-    /// The variables whose values cannot be read, or not all of them.
-    pub unreadable: Vec<String>,
+    /// Names of the variables whose values are not valid addresses, or not all of them.
+    pub invalid: Vec<String>,
 }
 
 impl Addresses {
-    /// Reads those of `variables` that hold addresses; an empty one counts as missing.
+    /// Parses the variables that contain addresses and ignores the others. An empty one counts as missing.
     pub fn in_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut found = Self::default();
         for (name, value) in variables {
-            let Some(name) = name.to_str().filter(|name| holds_an_address(name)) else { continue };
+            let Some(name) = name.to_str().filter(|name| has_address(name)) else { continue };
             if value.is_empty() {
                 continue;
             }
-            let (protected, is_whole) = value.to_str().map(read_protected).unwrap_or_default();
+            let (protected, is_complete) = value.to_str().map(parse_protected).unwrap_or_default();
             found.protected.extend(protected);
-            if !is_whole {
-                found.unreadable.push(name.to_owned());
+            if !is_complete {
+                found.invalid.push(name.to_owned());
             }
         }
         found
     }
 }
 
-/// Variables beside `AWS_ENDPOINT_URL…` and OpenTelemetry's that say where something listens: Lambda's, those
-/// of its extensions and of agents, and proxies.
+/// Variables of Lambda, its extensions, agents and proxies that contain an address. [`has_address`] adds
+/// `AWS_ENDPOINT_URL…` and OpenTelemetry's.
 const ADDRESSES: [&str; 17] = [
     "AWS_LAMBDA_METADATA_API",
     "AWS_XRAY_DAEMON_ADDRESS",
@@ -56,8 +55,8 @@ const ADDRESSES: [&str; 17] = [
     "ALL_PROXY",
 ];
 
-fn holds_an_address(name: &str) -> bool {
-    // Proxies' names are also written in small letters.
+fn has_address(name: &str) -> bool {
+    // Proxy variables are also written in lower case.
     let name = name.to_ascii_uppercase();
     ADDRESSES.contains(&name.as_str())
         || name.starts_with("AWS_ENDPOINT_URL")
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_of_ours_is_protected_and_what_is_none_is_named() {
+    fn addresses_are_protected_and_invalid_variables_are_named() {
         let variables = [
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "https://secrets.example"),
@@ -88,7 +87,7 @@ mod tests {
         let emulator = Protected::from(SocketAddr::from(([127, 0, 0, 1], 4566)));
         let mut protected = vec![Protected::Port(4566), emulator];
         protected.extend([443, 2000, 2001, 4318, 3128].map(Protected::Port));
-        let unreadable = vec!["AWS_LAMBDA_METADATA_API".to_owned()];
-        assert_eq!(found, Addresses { protected, unreadable });
+        let invalid = vec!["AWS_LAMBDA_METADATA_API".to_owned()];
+        assert_eq!(found, Addresses { protected, invalid });
     }
 }
