@@ -12,36 +12,36 @@ use crate::message::MessageJson;
 use crate::named::named;
 use crate::timestamp::Timestamp;
 
-/// The queue message that asks for a delivery, written by fanout and read by the sender.
+/// The queue message of one delivery. Fanout writes it and the sender reads it.
 ///
-/// It carries the body but neither URL nor secret: those are read when the attempt is made, so that a
-/// change holds at once.
+/// It has the body but neither URL nor secret: the sender reads those for every attempt, so a change takes effect
+/// at once.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct DeliveryMessage {
-    /// The format of this message.
+    /// `1`.
     pub v: FormatVersion,
-    /// This delivery.
+    /// `X-DocIntell-Delivery` header; the same for every attempt.
     pub delivery_id: DeliveryId,
-    /// The event that is delivered.
+    /// `webhook-id` header.
     pub event_id: EventId,
-    /// The webhook's owner.
+    /// Owner of the webhook.
     pub tenant_id: TenantId,
-    /// The webhook.
+    /// With `tenant_id`, the key of the webhook's row.
     pub webhook_config_id: WebhookId,
-    /// The event's name.
+    /// `X-DocIntell-Event` header.
     pub event: EventType,
-    /// The event's time, in whole seconds.
+    /// `X-DocIntell-Timestamp` header; in whole seconds.
     pub occurred_at: Timestamp,
-    /// Attempts made by earlier copies of this message.
+    /// Attempts made with earlier copies of this message.
     pub attempts_before: u32,
-    /// Since when faults of our own have kept the next attempt from being made.
+    /// When an internal error first blocked the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_since: Option<Timestamp>,
     /// The exact bytes to POST, the same for every attempt.
     pub body: Box<RawValue>,
 }
 
-/// Shows what the delivery is, never the document data that it carries.
+/// Leaves out the body, which contains document data.
 impl fmt::Debug for DeliveryMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeliveryMessage")
@@ -54,7 +54,7 @@ impl fmt::Debug for DeliveryMessage {
 }
 
 impl DeliveryMessage {
-    /// The first message of `event`'s delivery to `webhook`.
+    /// The first message of a delivery.
     #[must_use]
     pub fn new(event: &Event, webhook: WebhookId) -> Self {
         Self {
@@ -71,19 +71,19 @@ impl DeliveryMessage {
         }
     }
 
-    /// A copy that takes this message's place after `attempts` attempts.
+    /// A copy that replaces this message after `attempts` attempts in total.
     #[must_use]
     pub fn carrying(&self, attempts: u32, blocked_since: Option<Timestamp>) -> Self {
         Self { attempts_before: attempts, blocked_since, ..self.clone() }
     }
 
-    /// The message as text.
+    /// The body of the SQS message.
     pub fn to_json(&self) -> Result<MessageJson, serde_json::Error> {
         MessageJson::of(self)
     }
 }
 
-/// The only format there is, `1`; a message of another one is not read.
+/// `1`, the only format; a message with another one fails to parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct FormatVersion;
@@ -106,35 +106,35 @@ impl TryFrom<u8> for FormatVersion {
 }
 
 named! {
-    /// Where a delivery stands.
+    /// A delivery's status in the delivery log.
     pub enum DeliveryStatus {
-        /// An attempt has failed and another will follow.
+        /// An attempt failed; another will follow.
         Pending = "pending",
         /// The endpoint answered 2xx.
         Delivered = "delivered",
         /// No attempt will follow; the message is in the dead-letter queue.
         Failed = "failed",
-        /// The webhook was switched off or deleted before the delivery succeeded.
+        /// The webhook was deactivated or deleted before the delivery succeeded.
         Cancelled = "cancelled",
     }
 }
 
-/// One try at a delivery, as the log keeps it.
+/// One attempt, as stored in the delivery log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Counted from 1 over all copies of the message.
+    /// From 1, counted over all copies of the message.
     pub number: u32,
-    /// When the request was begun.
+    /// When the request started.
     pub at: Timestamp,
-    /// Milliseconds until the answer was read or given up.
+    /// Until the response was read or the attempt failed.
     pub duration_ms: u64,
-    /// The answer's status, if there was one.
+    /// HTTP status; `None` if there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
-    /// Why the attempt failed; absent when it succeeded.
+    /// Why the attempt failed; `None` if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The beginning of the answer of a failed attempt, at most 500 characters.
+    /// First 500 characters of the response to a failed attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! Events: what happened to a document, in the exact bytes that every endpoint receives.
+//! Events, with the exact bytes that every endpoint receives.
 //!
-//! The rule: a body is serialised once, here, with the keys in the published order; after that it is
-//! only ever copied.
+//! The rule: this module serialises a body once, with its keys in the published order. Later stages only copy
+//! the bytes.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,46 +13,46 @@ use crate::message::MessageJson;
 use crate::text::first_chars;
 use crate::timestamp::Timestamp;
 
-/// The largest body that is delivered, in bytes.
+/// Maximum size of an event's body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// The most that is kept of a job's `error_message`, in characters.
+/// Maximum characters of a job's `error_message` to send.
 pub const MAX_ERROR_MESSAGE_CHARS: usize = 1024;
 
-/// What stands in `error_message` when the pipeline gave no reason; receivers index the field.
+/// Sent if the job has no `error_message`: receivers expect the field.
 const DEFAULT_ERROR_MESSAGE: &str = "Document processing failed";
 
-/// One event, ready to be delivered.
+/// An event with its serialised body.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// The same for every webhook that receives the event, and when its record is read again.
+    /// The same for every webhook, and when the stream record is read again.
     pub id: EventId,
-    /// What happened.
+    /// `event` in the body.
     pub name: EventType,
-    /// Whose document it happened to.
+    /// Owner of the document.
     pub tenant_id: TenantId,
-    /// When it happened, in whole seconds.
+    /// The job's `updated_at`, in whole seconds.
     pub occurred_at: Timestamp,
-    /// The bytes to POST: compact JSON that a queue takes as it is.
+    /// The bytes to POST: compact JSON without characters that SQS refuses.
     pub body: Box<RawValue>,
 }
 
-/// An event that cannot be delivered.
+/// Why [`Event::new`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// The job's fields add up to more than may be sent.
+    /// The body is larger than [`MAX_BODY_BYTES`].
     #[error("the event's body has {size} bytes; at most {MAX_BODY_BYTES} can be delivered")]
     BodyTooLarge {
-        /// The body's size in bytes.
+        /// Size of the body in bytes.
         size: usize,
     },
-    /// The job's fields cannot be written as JSON.
+    /// A field cannot be written as JSON.
     #[error("the event cannot be written as JSON")]
     Serialize(#[source] serde_json::Error),
 }
 
 impl Event {
-    /// The event `name` of `job`; `id` is the event's own.
+    /// Serialises the body of an event of type `name`.
     pub fn new(id: EventId, name: EventType, job: &Job) -> Result<Self, EventError> {
         let occurred_at = job.updated_at.whole_seconds();
         let body = Body { event: name, timestamp: occurred_at, data: Data::of(name, job) };
@@ -66,7 +66,7 @@ impl Event {
     }
 }
 
-/// The body; the order of fields is the published one.
+/// The fields are in the published order.
 #[derive(Serialize)]
 struct Body<'a> {
     event: EventType,
@@ -139,7 +139,7 @@ mod tests {
     const IDS: &str = r#""document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002""#;
 
     #[test]
-    fn an_upload_says_queued_also_when_the_row_says_pending() {
+    fn an_upload_says_queued_even_if_the_row_says_pending() {
         assert_eq!(
             body(EventType::DocumentUploaded, &job(JobStatus::Pending)).unwrap(),
             format!(
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_that_no_queue_takes_is_an_escape_in_every_field() {
+    fn a_character_that_sqs_refuses_is_escaped_in_every_field() {
         let bad = || "bad glyph \u{ffff}\u{fffe}".to_owned();
         let job = |status| Job {
             job_id: bad(),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_of_a_second_is_not_shown() {
+    fn the_timestamp_is_in_whole_seconds() {
         let precise = Job {
             updated_at: Timestamp::parse("2025-12-03T10:30:00.75Z").unwrap(),
             ..job(JobStatus::Queued)

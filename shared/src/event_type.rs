@@ -1,7 +1,7 @@
-//! The event types: the name of each, the job change that fires it, and the fields that it carries.
+//! The event types: their names, the job changes that fire them, and the fields of their bodies.
 //!
 //! The rule: a new event type is one entry in the table below. Fanout's transitions, the API's validation
-//! and the event's body follow from it; tests compare `template.yaml`, `events/` and `docs/API.md` with it.
+//! and the body's fields follow from it; tests compare `template.yaml`, `events/` and `docs/API.md` with it.
 
 use crate::job::JobStatus;
 use crate::named::named;
@@ -13,7 +13,7 @@ use JobChange::{Created, Entered};
 macro_rules! event_types {
     ($($(#[$doc:meta])* $Event:ident = $name:literal => $definition:expr,)+) => {
         named! {
-            /// What a webhook can subscribe to.
+            /// A type of event that a webhook can subscribe to.
             pub enum EventType {
                 $($(#[$doc])* $Event = $name),+
             }
@@ -52,18 +52,17 @@ event_types! {
 
 struct Definition {
     fired_by: JobChange,
-    /// `data.status` in the body. An upload is always `queued`, also where the row says `pending`.
+    /// `data.status` in the body: `queued` for every upload, even if the row says `pending`.
     status: JobStatus,
     /// The fields of `data` besides the ids and the status.
     fields: &'static [Field],
 }
 
-/// A change of a job's row.
 #[derive(Debug, Clone, Copy)]
 enum JobChange {
-    /// The row is new and has one of these statuses.
+    /// The row is new, with one of these statuses.
     Created(&'static [JobStatus]),
-    /// The row is new, or had another status, and now has one of these.
+    /// The row is new or had another status, and now has one of these.
     Entered(&'static [JobStatus]),
 }
 
@@ -76,7 +75,7 @@ impl JobChange {
     }
 }
 
-/// A field of a body's `data` that only some events carry.
+/// An optional field of `data` in the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// `processing_time_seconds`.
@@ -85,24 +84,24 @@ pub enum Field {
     PageCount,
     /// `ir_version`.
     IrVersion,
-    /// `error_message`; always present in the events that carry it.
+    /// `error_message`; an event with this field always has a value for it.
     ErrorMessage,
 }
 
 impl EventType {
-    /// The event fired by a row that has just entered `status`; `is_new` says that the row was inserted.
+    /// The event of a row that has just changed to `status`; `is_new` if the row was inserted.
     #[must_use]
     pub fn fired_by(is_new: bool, status: JobStatus) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.definition().fired_by.includes(is_new, status))
     }
 
-    /// The `data.status` of the event's body.
+    /// `data.status` in the event's body.
     #[must_use]
     pub const fn status(self) -> JobStatus {
         self.definition().status
     }
 
-    /// Whether the event's body has `field`.
+    /// True if the body can have `field`.
     #[must_use]
     pub fn carries(self, field: Field) -> bool {
         self.definition().fields.contains(&field)
@@ -114,20 +113,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_event_type_is_fired_by_some_change_and_found_by_its_name() {
+    fn every_event_type_has_a_job_change_that_fires_it_and_is_found_by_name() {
         for event in EventType::ALL {
             let fires = |status| {
                 [true, false]
                     .map(|is_new| EventType::fired_by(is_new, status))
                     .contains(&Some(event))
             };
-            assert!(JobStatus::ALL.into_iter().any(fires), "no change of a job fires {event}");
+            assert!(JobStatus::ALL.into_iter().any(fires), "no job change fires {event}");
             assert_eq!(EventType::from_name(event.as_str()), Some(event));
         }
     }
 
     #[test]
-    fn no_change_of_a_job_fires_two_event_types() {
+    fn no_job_change_fires_two_event_types() {
         for (status, is_new) in
             JobStatus::ALL.into_iter().flat_map(|status| [(status, true), (status, false)])
         {

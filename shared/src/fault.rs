@@ -1,6 +1,6 @@
-//! Pipeline faults: records that we could not understand or process, parked for our own operator.
+//! Pipeline faults: records that we could not process, parked on a queue for the operator.
 //!
-//! The rule: what refuses a record must not refuse its parking, so there is a placeholder for each fault.
+//! The rule: every record can be parked. If SQS refuses its text, a placeholder without the text takes its place.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::message::MessageJson;
 use crate::queue::{MAX_BATCH_BYTES, OutgoingMessage};
 use crate::text::{first_chars, printable};
 
-/// A record that is set aside so that it does not block the ones behind it.
+/// A record to park: it must not block the records behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineFault {
     origin: Origin,
@@ -16,22 +16,22 @@ pub struct PipelineFault {
     record: String,
 }
 
-/// The function that gave up, and what its input calls the record.
+/// The function that could not process the record, and the record's id in that function's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A record of the jobs' stream.
+    /// A record of the jobs table's stream.
     Fanout {
-        /// The record's sequence number, where it can be read.
+        /// `None` if the record has no readable one.
         sequence_number: Option<String>,
     },
     /// A message of the delivery queue.
     Sender {
-        /// The message's id.
+        /// The id that SQS gave the message.
         message_id: String,
     },
 }
 
-/// A fault as the queue's readers see it.
+/// The body of the message on `PipelineFaultsQueue`.
 #[derive(Serialize)]
 struct Body<'a> {
     source: &'a str,
@@ -42,34 +42,33 @@ struct Body<'a> {
     message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<&'a str>,
-    /// Present if only the beginning of the record is.
+    /// Present only if `record` is truncated.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     record_is_cut: bool,
 }
 
 impl PipelineFault {
-    /// `record` as it came, and what is wrong with it, for a person.
+    /// `record` is the unchanged input; `reason` is for people.
     #[must_use]
     pub fn new(origin: Origin, reason: &str, record: String) -> Self {
         Self { origin, reason: printable(reason), record }
     }
 
-    /// What is wrong: printable, and at most 500 characters.
+    /// Printable, at most 500 characters.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The message for the `PipelineFaults` queue, with the record cut where it would not fit.
+    /// The message for `PipelineFaultsQueue`; truncates a record that would not fit.
     #[must_use]
     pub fn message(&self) -> OutgoingMessage {
-        // JSON escapes at worst turn one character into six bytes.
+        // JSON escaping turns a character into at most six bytes.
         let record = first_chars(&self.record, MAX_BATCH_BYTES / 8);
         self.message_of(&self.reason, Some(record))
     }
 
-    /// The message that takes the place of one that the queue refused: without the record, and in ASCII, so
-    /// that it holds nothing of what was refused.
+    /// The message to send if the queue refused the first one: without the record, and in ASCII.
     #[must_use]
     pub fn placeholder(&self) -> OutgoingMessage {
         let reason = self.reason.replace(|c| !matches!(c, ' '..='~'), "?");
@@ -89,7 +88,7 @@ impl PipelineFault {
             record,
             record_is_cut: record.is_some_and(|record| record.len() < self.record.len()),
         };
-        let body = MessageJson::of(&body).expect("texts can be written as JSON");
+        let body = MessageJson::of(&body).expect("strings can be written as JSON");
         let mut attributes = vec![("source", source.into()), ("reason", reason.into())];
         attributes.extend(sequence_number.map(|number| ("sequence_number", number.into())));
         attributes.extend(message_id.map(|id| ("message_id", id.into())));
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_kept_as_it_came_and_its_reason_is_the_same_in_body_and_attribute() {
+    fn the_record_is_unchanged_and_the_reason_is_the_same_in_body_and_attribute() {
         let message =
             fault("not \u{ffff} a \u{1b} record é", "{\"a\":\"\u{ffff}\u{7f}\"}").message();
         let reason = "not \u{fffd} a ␛ record é";
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_has_source_reason_and_id_and_nothing_of_the_record() {
+    fn a_placeholder_has_source_reason_and_id_but_no_record() {
         let reason = "a ? reason; the queue refused the record itself";
         let message = fault("a é reason", "the record").placeholder();
         assert_eq!(

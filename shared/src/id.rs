@@ -1,4 +1,4 @@
-//! Identifiers, each a type of its own so that two cannot be swapped; parsed once, at the edge.
+//! Identifiers. Each has its own type, so the compiler refuses to swap two; each is parsed once, at the edge.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use uuid::{Builder, Uuid};
 use crate::text;
 use crate::timestamp::Timestamp;
 
-/// A text that should have been a UUID and is not.
+/// Returned for text that is not a hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a UUID; expected the form 550e8400-e29b-41d4-a716-446655440000")]
 pub struct InvalidId;
@@ -22,7 +22,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new random id.
+            /// A UUID of version 4.
             #[must_use]
             pub fn random() -> Self {
                 Self(Uuid::new_v4())
@@ -72,7 +72,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A customer of DocIntell; the partition that everything of theirs lives in.
+    /// A customer of DocIntell; the partition key of everything that the customer owns.
     TenantId
 }
 uuid_id! {
@@ -80,7 +80,7 @@ uuid_id! {
     WebhookId
 }
 uuid_id! {
-    /// One event, the same for every webhook that receives it (`webhook-id` header).
+    /// One event (`webhook-id` header); the same for every webhook that receives it.
     EventId
 }
 uuid_id! {
@@ -88,16 +88,15 @@ uuid_id! {
     DeliveryId
 }
 uuid_id! {
-    /// An API key's public name, safe to show and to log.
+    /// Identifies an API key; not secret, safe to show and log.
     KeyId
 }
 
 impl EventId {
-    /// The id of the event that a stream record announces.
+    /// The id of the event of a stream record: a record that is processed twice gets the same id.
     ///
-    /// Deterministic: a record that is handled twice makes the same id. `record_id` is the stream's
-    /// `eventID`, unique per record and stable when the record is read again; `at` becomes the
-    /// `UUIDv7`'s time.
+    /// `record_id` is the stream's `eventID`, unique per record and the same when the record is read again. `at`
+    /// becomes the time in the `UUIDv7`.
     #[must_use]
     pub fn of_record(record_id: &str, at: Timestamp) -> Self {
         Self(deterministic_v7(at.unix_millis(), &[b"event", record_id.as_bytes()]))
@@ -105,7 +104,7 @@ impl EventId {
 }
 
 impl DeliveryId {
-    /// The id of `event`'s delivery to `webhook`; deterministic, with the event's time.
+    /// The same event and webhook always give the same id; it contains the event's time.
     #[must_use]
     pub fn of(event: EventId, webhook: WebhookId) -> Self {
         Self(deterministic_v7(
@@ -114,7 +113,7 @@ impl DeliveryId {
         ))
     }
 
-    /// When the change that caused the delivery was recorded, as the id carries it.
+    /// The time in the id: when the stream recorded the change that caused the delivery.
     #[must_use]
     pub fn created_at(self) -> Timestamp {
         Timestamp::from_unix_millis(v7_millis(self.0))
@@ -125,7 +124,7 @@ impl DeliveryId {
 fn deterministic_v7(millis: u64, seed: &[&[u8]]) -> Uuid {
     let mut hasher = Sha256::new();
     for part in seed {
-        // Length first, so that no two seeds run together into the same bytes.
+        // The length keeps two different seeds from joining to the same bytes.
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
@@ -139,7 +138,7 @@ fn v7_millis(id: Uuid) -> u64 {
     u64::try_from(id.as_u128() >> 80).unwrap_or(u64::MAX)
 }
 
-/// Only the 36-character form: the same id must never have two spellings.
+/// Accepts only the 36-character form, so an id has only one spelling.
 fn parse_hyphenated(text: &str) -> Result<Uuid, InvalidId> {
     if text.len() != 36 {
         return Err(InvalidId);
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_record_makes_the_same_ids() {
+    fn the_same_record_gives_the_same_ids() {
         let webhook = WebhookId::random();
         assert_eq!(event(), event());
         assert_eq!(DeliveryId::of(event(), webhook), DeliveryId::of(event(), webhook));
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_id_is_a_version_7_uuid_that_carries_its_time() {
+    fn an_event_id_is_a_version_7_uuid_with_the_events_time() {
         assert_eq!(event().0.get_version_num(), 7);
         assert_eq!(v7_millis(event().0), 1_764_757_800_000);
         let delivery = DeliveryId::of(event(), WebhookId::random());

@@ -7,17 +7,17 @@ use crate::named::named;
 use crate::timestamp::Timestamp;
 
 named! {
-    /// Where a job stands.
+    /// A job's status, as the pipeline writes it.
     pub enum JobStatus {
-        /// Waiting to be processed.
+        /// The job waits for extraction.
         Queued = "queued",
-        /// What some producers write in place of `queued`.
+        /// Means the same as `queued`; some producers write it instead.
         Pending = "pending",
-        /// Being extracted.
+        /// Extraction is running.
         Processing = "processing",
-        /// Extracted.
+        /// Extraction succeeded.
         Completed = "completed",
-        /// Given up.
+        /// Extraction failed.
         Failed = "failed",
     }
 }
@@ -25,22 +25,22 @@ named! {
 /// A job's row, read from a stream image.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// The pipeline's id of the run; opaque to us, copied as it is.
+    /// The pipeline's id of the run: any text, copied unchanged.
     pub job_id: String,
-    /// The document's id; opaque to us, copied as it is.
+    /// Any text, copied unchanged.
     pub document_id: String,
-    /// Whose document it is.
+    /// Owner of the document; the owner's webhooks get the events.
     pub tenant_id: TenantId,
-    /// Where the run stands.
+    /// Status after the write.
     pub status: JobStatus,
-    /// Seconds of processing, with the digits that DynamoDB holds.
+    /// In seconds, with the digits that DynamoDB returns.
     pub processing_time_seconds: Option<Box<RawValue>>,
-    /// Pages of the document, with the digits that DynamoDB holds.
+    /// With the digits that DynamoDB returns.
     pub page_count: Option<Box<RawValue>>,
-    /// Version of the intermediate representation that was produced.
+    /// Version of the intermediate representation that the run produced.
     pub ir_version: Option<String>,
-    /// Why the run failed.
+    /// Why the run failed; the tenant sees it.
     pub error_message: Option<String>,
-    /// When the pipeline wrote this state, or when the stream says it was written.
+    /// When the pipeline wrote this status; the stream record's time if the row does not say.
     pub updated_at: Timestamp,
 }

@@ -1,14 +1,13 @@
-//! The domain of DocIntell Webhooks: what a webhook, an event and a delivery are, and where they are kept.
+//! The domain of DocIntell Webhooks: webhooks, events and deliveries, and where they are stored.
 //!
-//! A document's job changes state; that is an [`event`]. For every [`webhook`] of the tenant that
-//! subscribes to it there is one [`delivery`], a message on a [`queue`] that carries the event's exact
-//! bytes. The sender reads the webhook and its [`secret`], checks the [`endpoint`], makes the
-//! [`signature`]s, posts, and says in the log ([`store::deliveries`]) how it went; [`retry`] says when
-//! it tries again. What we cannot make sense of is a [`fault`].
+//! When a document's job changes state, that is an [`event`]. Every [`webhook`] of the tenant that subscribes
+//! to it gets one [`delivery`]: a message on a [`queue`] with the event's exact bytes. The sender reads the
+//! webhook and its [`secret`], checks the [`endpoint`], makes the [`signature`]s, posts, and writes the result
+//! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again. A record that we cannot
+//! process becomes a [`fault`].
 //!
-//! The modules from [`id`] to [`fault`] are pure, but for [`resolve`], which asks DNS. [`store`],
-//! [`secrets`] and [`queue`] talk to AWS, each through a concrete client; time and policy are always
-//! arguments.
+//! The modules from [`id`] to [`fault`] do no I/O, except [`resolve`], which queries DNS. [`store`],
+//! [`secrets`] and [`queue`] call AWS, each through a concrete client. Time and policy are always arguments.
 
 pub mod id;
 pub mod text;

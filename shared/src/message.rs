@@ -1,25 +1,25 @@
-//! The texts of a queue message.
+//! Text that SQS accepts in a message.
 //!
-//! The rule: SQS takes XML 1.0's characters and refuses a message with any other, in its body as in its
-//! attributes. So a text enters a message only as one of these types, which hold nothing else.
+//! The rule: every body and attribute has one of these types. They contain only XML 1.0 characters, because SQS
+//! refuses a message with any other character.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// A message's body: JSON that SQS takes.
+/// A message body: JSON without characters that SQS refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageJson(String);
 
 impl MessageJson {
-    /// `value` as compact JSON. The same value always makes the same bytes.
+    /// Compact JSON; the same value always gives the same bytes.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(Self::escaping)
     }
 
-    /// Escapes the two characters that JSON allows and SQS does not; all others that XML 1.0 lacks are
-    /// escaped in any JSON. They stand inside strings: JSON has no other place for them.
+    /// Escapes U+FFFE and U+FFFF, the only two characters that JSON allows unescaped and SQS refuses. JSON can
+    /// contain them only inside strings.
     fn escaping(json: String) -> Self {
         if json.contains('\u{fffe}') || json.contains('\u{ffff}') {
             return Self(json.replace('\u{fffe}', r"\ufffe").replace('\u{ffff}', r"\uffff"));
@@ -27,13 +27,13 @@ impl MessageJson {
         Self(json)
     }
 
-    /// The JSON.
+    /// The JSON text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The same bytes as a part of other JSON.
+    /// The same bytes, to embed in other JSON.
     pub fn into_raw(self) -> Result<Box<RawValue>, serde_json::Error> {
         RawValue::from_string(self.0)
     }
@@ -45,12 +45,12 @@ impl From<MessageJson> for String {
     }
 }
 
-/// An attribute's value: each character that SQS refuses is U+FFFD.
+/// An attribute's value; U+FFFD replaces each character that SQS refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeText(String);
 
 impl AttributeText {
-    /// The value; SQS refuses an empty one.
+    /// May be empty, which SQS refuses.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -64,7 +64,7 @@ impl<T: AsRef<str>> From<T> for AttributeText {
     }
 }
 
-/// Whether XML 1.0 has the character: <https://www.w3.org/TR/xml/#charsets>.
+/// True for the characters of XML 1.0: <https://www.w3.org/TR/xml/#charsets>.
 const fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_every_character_is_the_same_json_and_has_none_that_sqs_refuses() {
+    fn a_body_with_every_character_stays_the_same_json_without_any_that_sqs_refuses() {
         let text = every_char();
         let json = MessageJson::of(&text).unwrap();
         assert!(json.as_str().chars().all(is_allowed));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sqs_takes_is_written_as_in_any_json() {
+    fn other_characters_are_written_as_serde_json_writes_them() {
         let text: String =
             every_char().chars().filter(|c| !"\u{fffe}\u{ffff}".contains(*c)).collect();
         let json = MessageJson::of(&text).unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_beside_a_backslash_stays_an_escape() {
+    fn a_backslash_before_an_escaped_character_is_kept() {
         let json = MessageJson::of(&"\\\u{ffff}\\u\u{fffe}").unwrap();
         assert_eq!(json.as_str(), r#""\\\uffff\\u\ufffe""#);
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_keeps_what_sqs_takes_and_nothing_else() {
+    fn an_attribute_keeps_only_characters_that_sqs_accepts() {
         let value = AttributeText::from("é\t\u{fffe}\u{ffff}\0\u{1b}𝄞");
         assert_eq!(value.as_str(), "é\t\u{fffd}\u{fffd}\u{fffd}\u{fffd}𝄞");
         assert!(AttributeText::from(every_char()).as_str().chars().all(is_allowed));

@@ -1,9 +1,8 @@
-//! Enums whose variants have names, each spelled once.
+//! Enums whose variants have a text form, spelled once.
 //!
-//! The rule: JSON, DynamoDB, headers and logs use the same name, so that a new variant cannot be written
-//! in one form and read in another.
+//! The rule: JSON, DynamoDB, headers and logs use the same name for a variant.
 
-/// Declares an enum from its variants' names. Adds `ALL`, `as_str`, `from_name`, `Display`, `Serialize` and
+/// Declares an enum with a name for each variant. Adds `ALL`, `as_str`, `from_name`, `Display`, `Serialize` and
 /// `Deserialize`.
 macro_rules! named {
     (
@@ -31,7 +30,7 @@ macro_rules! named {
                 }
             }
 
-            /// The variant of this name; names are case-sensitive.
+            /// The variant with this name, which is case-sensitive.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {

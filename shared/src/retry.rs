@@ -1,21 +1,21 @@
-//! When a failed delivery is tried again.
+//! How often a delivery is tried, and the delay between attempts.
 
 use std::time::Duration;
 
-/// The largest `max_retries` a webhook may have.
+/// Maximum value of a webhook's `max_retries`.
 pub const MAX_RETRIES_LIMIT: u8 = 10;
 
-/// A webhook's own say in how often it is tried.
+/// A webhook's retry settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Whether a failed attempt is followed by another at all.
+    /// If false, each delivery gets one attempt.
     pub enabled: bool,
-    /// Attempts in all, 0 to [`MAX_RETRIES_LIMIT`]; 0 and 1 both mean one attempt.
+    /// Total number of attempts, 0 to [`MAX_RETRIES_LIMIT`]; 0 and 1 both mean one attempt.
     pub max_retries: u8,
 }
 
 impl RetryPolicy {
-    /// How many attempts a delivery gets, at least one.
+    /// Attempts per delivery, at least 1.
     #[must_use]
     pub fn max_attempts(self) -> u32 {
         if self.enabled { u32::from(self.max_retries).max(1) } else { 1 }
@@ -28,7 +28,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The wait between the failure of attempt `attempt` (from 1) and the next: 1, 2, 4, 8 s and so on.
+/// Delay after the failure of attempt `attempt` (from 1): 1, 2, 4, 8 s and so on, at most 1,024 s.
 #[must_use]
 pub fn delay_after(attempt: u32) -> Duration {
     Duration::from_secs(1 << attempt.saturating_sub(1).min(u32::from(MAX_RETRIES_LIMIT)))
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wait_fits_the_delay_of_a_queue_message() {
+    fn the_longest_delay_is_within_the_sqs_message_delay() {
         assert!(delay_after(u32::from(MAX_RETRIES_LIMIT) - 1).as_secs() <= 900);
     }
 

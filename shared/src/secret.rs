@@ -1,4 +1,4 @@
-//! Signing secrets and API keys: values that are wiped when dropped and that nothing prints.
+//! Signing secrets and API keys. They are wiped from memory when dropped and cannot be printed or serialised.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use zeroize::Zeroizing;
 
 /// A webhook's signing secret: `whsec_` and 30 random bytes in standard base64, 46 characters in all.
 ///
-/// 30 bytes fill 40 characters of base64 without padding, so that one string is right for both
-/// signature schemes: whole as the guide's key, decoded as the key of Standard Webhooks.
+/// One string serves both signature schemes: the guide's key is the whole string, the Standard Webhooks key is
+/// the decoded bytes. 30 bytes need no base64 padding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningSecret {
     text: Zeroizing<String>,
     decoded: Zeroizing<Vec<u8>>,
 }
 
-/// A text that is not a signing secret. It does not say the text.
+/// Returned for text that is not a signing secret; does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a signing secret; expected `whsec_` and standard base64")]
 pub struct InvalidSecret;
@@ -27,7 +27,7 @@ pub struct InvalidSecret;
 impl SigningSecret {
     const PREFIX: &str = "whsec_";
 
-    /// A new secret from the operating system's random source.
+    /// Uses the operating system's random source.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; 30]);
         getrandom::fill(bytes.as_mut_slice())?;
@@ -38,20 +38,20 @@ impl SigningSecret {
         })
     }
 
-    /// Reads a secret in its public form.
+    /// Accepts `whsec_` and standard base64 of any length.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let encoded = text.strip_prefix(Self::PREFIX).ok_or(InvalidSecret)?;
         let decoded = STANDARD.decode(encoded).map_err(|_malformed| InvalidSecret)?;
         Ok(Self { text: Zeroizing::new(text.to_owned()), decoded: Zeroizing::new(decoded) })
     }
 
-    /// The secret in its public form: what the tenant is shown once, and the guide's signing key.
+    /// The whole string: shown to the tenant once, and the key of the guide's signature.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// The random bytes: the signing key of Standard Webhooks.
+    /// The random bytes: the key of the Standard Webhooks signature.
     #[must_use]
     pub fn expose_decoded(&self) -> &[u8] {
         &self.decoded
@@ -64,7 +64,7 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// Which data an API key is meant for.
+/// The prefix of an API key: a label for people, which the API does not interpret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyEnvironment {
@@ -87,13 +87,13 @@ impl KeyEnvironment {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(Zeroizing<String>);
 
-/// A text that does not have the form of an API key. It does not say the text.
+/// Returned for text that does not have the form of an API key; does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an API key; expected `dk_live_` or `dk_test_` and 43 characters of base64url")]
 pub struct InvalidApiKey;
 
 impl ApiKey {
-    /// A new key from the operating system's random source.
+    /// Uses the operating system's random source.
     pub fn generate(environment: KeyEnvironment) -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice())?;
@@ -101,7 +101,7 @@ impl ApiKey {
         Ok(Self(Zeroizing::new([environment.prefix(), &encoded].concat())))
     }
 
-    /// Reads a key in its public form.
+    /// Checks prefix, length and characters.
     pub fn parse(text: &str) -> Result<Self, InvalidApiKey> {
         let random = [KeyEnvironment::Live, KeyEnvironment::Test]
             .into_iter()
@@ -114,19 +114,19 @@ impl ApiKey {
         if well_formed { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err(InvalidApiKey) }
     }
 
-    /// The key in its public form, to be shown once.
+    /// The whole key, shown once when it is created.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The lower-case hex SHA-256 of the whole key: all that is stored of it.
+    /// Lower-case hex SHA-256 of the whole key; the key itself is never stored.
     #[must_use]
     pub fn hash(&self) -> String {
         hex(&Sha256::digest(self.0.as_bytes()))
     }
 
-    /// The key's last four characters, by which a person recognises it.
+    /// The last four characters, shown to help people recognise the key.
     #[must_use]
     pub fn suffix(&self) -> &str {
         &self.0[self.0.len() - 4..]
@@ -143,17 +143,17 @@ impl fmt::Debug for ApiKey {
 mod tests {
     use super::*;
 
-    /// Does not compile when a type implements the trait: then both of these would fit.
+    /// Fails to compile if the type implements the trait: both impls would then apply.
     macro_rules! assert_lacks {
         ($kind:ty: $forbidden:path) => {
             const _: fn() = || {
-                trait FitsTwice<A> {
-                    fn only_one_may_fit() {}
+                trait AmbiguousIfImplemented<A> {
+                    fn check() {}
                 }
-                struct Forbidden;
-                impl<T: ?Sized> FitsTwice<()> for T {}
-                impl<T: ?Sized + $forbidden> FitsTwice<Forbidden> for T {}
-                let _ = <$kind as FitsTwice<_>>::only_one_may_fit;
+                struct Implemented;
+                impl<T: ?Sized> AmbiguousIfImplemented<()> for T {}
+                impl<T: ?Sized + $forbidden> AmbiguousIfImplemented<Implemented> for T {}
+                let _ = <$kind as AmbiguousIfImplemented<_>>::check;
             };
         };
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_51_characters_and_is_read_back() {
+    fn a_new_key_has_51_characters_and_can_be_parsed() {
         for environment in [KeyEnvironment::Live, KeyEnvironment::Test] {
             let key = ApiKey::generate(environment).unwrap();
             assert_eq!(key.expose().len(), 51);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_form_is_refused() {
+    fn a_malformed_key_is_refused() {
         for text in
             ["", "dk_live_", "sk_live_0123456789012345678901234567890123456789012", "dk_live_short"]
         {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_by_its_sha_256() {
+    fn the_hash_of_a_key_is_its_sha_256() {
         let key = ApiKey::parse(&format!("dk_live_{}", "a".repeat(43))).unwrap();
         assert_eq!(key.hash(), "cb14e475aed8cee46e0b9c5d843987d16ff42d04c8fd8acac8d63b7de9dcb136");
         assert_eq!(key.suffix(), "aaaa");

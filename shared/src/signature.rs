@@ -1,7 +1,7 @@
 //! The two signatures of a delivery, both HMAC-SHA256 over the bytes that are sent.
 //!
-//! The guide's covers the body alone and so cannot stop a replay; that of Standard Webhooks
-//! (<https://www.standardwebhooks.com>) covers the event's id and the attempt's time as well.
+//! The guide's signature covers only the body, so it does not prevent replays. The Standard Webhooks signature
+//! (<https://www.standardwebhooks.com>) also covers the event's id and the attempt's time.
 
 use base16ct::lower::encode_string as hex;
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use crate::secret::SigningSecret;
 
 /// The value of `X-DocIntell-Signature`: `sha256=` and the hex HMAC of `body`.
 ///
-/// The key is the secret as the tenant reads it, `whsec_` included.
+/// The key is the whole secret, including `whsec_`.
 #[must_use]
 pub fn guide(secret: &SigningSecret, body: &[u8]) -> String {
     format!("sha256={}", hex(&mac(secret.expose().as_bytes(), &[body]).finalize().into_bytes()))
@@ -21,7 +21,7 @@ pub fn guide(secret: &SigningSecret, body: &[u8]) -> String {
 
 /// The value of `webhook-signature`: `v1,` and the base64 HMAC of `id.timestamp.body`.
 ///
-/// `timestamp` is the attempt's, in Unix seconds; the key is the decoded part of the secret.
+/// `timestamp` is the attempt's, in Unix seconds. The key is the decoded secret.
 #[must_use]
 pub fn standard(secret: &SigningSecret, id: &str, timestamp: i64, body: &[u8]) -> String {
     let head = format!("{id}.{timestamp}.");
@@ -29,7 +29,7 @@ pub fn standard(secret: &SigningSecret, id: &str, timestamp: i64, body: &[u8]) -
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// Whether `header` is the guide's signature of `body`, in time that does not depend on where it differs.
+/// True if `header` is the guide's signature of `body`; compares in constant time.
 #[must_use]
 pub fn guide_matches(secret: &SigningSecret, body: &[u8], header: &str) -> bool {
     header
@@ -39,7 +39,7 @@ pub fn guide_matches(secret: &SigningSecret, body: &[u8], header: &str) -> bool 
 }
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     for part in parts {
         mac.update(part);
     }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_webhooks_vector_is_reproduced() {
+    fn the_standard_webhooks_test_vector_is_reproduced() {
         assert_eq!(
             standard(&secret(), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, BODY),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guides_vectors_are_reproduced() {
+    fn the_guides_test_vectors_are_reproduced() {
         assert_eq!(
             guide(&secret(), BODY),
             "sha256=80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c"

@@ -1,4 +1,4 @@
-//! Text that others wrote: cut to a length of ours, made harmless to print, or read as a value.
+//! Untrusted text: cut to a maximum length, made printable, or parsed into a value.
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
@@ -7,33 +7,33 @@ use std::str::FromStr;
 use serde::Deserializer;
 use serde::de::{self, Visitor};
 
-/// The first `count` characters of `text`, or all of it.
+/// The first `count` characters of `text`, or all of it if it is shorter.
 #[must_use]
 pub fn first_chars(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The most that is kept of a text that an endpoint, a resolver or a library wrote, in characters.
+/// Maximum characters to keep of a text from an endpoint, a resolver or a library.
 pub const MAX_FOREIGN_CHARS: usize = 500;
 
-/// The first [`MAX_FOREIGN_CHARS`] characters of `text`, each of which can be stored, queued and shown in
-/// a terminal: [`printable_char`] says how.
+/// The first [`MAX_FOREIGN_CHARS`] characters of `text`, safe to store, to queue and to print on a terminal.
+/// [`printable_char`] replaces those that are not.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().take(MAX_FOREIGN_CHARS).map(printable_char).collect()
 }
 
-/// Whether [`printable`] keeps every character of `text`.
+/// True if [`printable`] would keep every character of `text`.
 #[must_use]
 pub fn is_printable(text: &str) -> bool {
     text.chars().all(|c| printable_char(c) == c)
 }
 
-/// `c`, or what shows it where it would do something else than be seen.
+/// Replaces a character that is not printable.
 ///
-/// C0 controls and DEL become their pictures (U+2400 to U+2421). C1 controls, characters that are invisible, break a
-/// line or change its direction, and noncharacters become U+FFFD. The joiners U+200C and U+200D stay, which
-/// languages and emoji need.
+/// C0 controls and DEL become their pictures (U+2400 to U+2421). C1 controls, invisible characters, line breaks,
+/// direction changes and noncharacters become U+FFFD. The joiners U+200C and U+200D stay: some languages and emoji
+/// need them.
 fn printable_char(c: char) -> char {
     match c {
         '\0'..='\u{1f}' => {
@@ -52,13 +52,13 @@ fn printable_char(c: char) -> char {
         | '\u{fff9}'..='\u{fffb}'
         | '\u{fdd0}'..='\u{fdef}'
         | '\u{e0000}'..='\u{e007f}' => char::REPLACEMENT_CHARACTER,
-        // The last two of each plane are noncharacters, those of the first SQS refuses.
+        // The last two characters of each plane are noncharacters; SQS refuses those of the first plane.
         _ if u32::from(c) & 0xfffe == 0xfffe => char::REPLACEMENT_CHARACTER,
         _ => c,
     }
 }
 
-/// Reads a value from a text in a document, for `Deserialize`; the text itself is not copied.
+/// Implements `Deserialize` with `FromStr`, without copying the string.
 pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr,
@@ -91,14 +91,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_between_characters_or_not_at_all() {
+    fn a_text_is_cut_between_characters() {
         assert_eq!(first_chars("é𝄞x", 2), "é𝄞");
         assert_eq!(first_chars("é𝄞x", 3), "é𝄞x");
         assert_eq!(first_chars("", 3), "");
     }
 
     #[test]
-    fn a_foreign_text_keeps_what_can_be_seen_and_shows_what_cannot() {
+    fn printable_keeps_visible_characters_and_replaces_others() {
         for (text, shown) in [
             ("Grüße, 世界 𝄞 👍🏽", "Grüße, 世界 𝄞 👍🏽"),
             ("\u{1b}[31mred\r\n\t\0\u{7f}", "␛[31mred␍␊␉␀␡"),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_text_is_cut_at_500_characters() {
+    fn printable_cuts_at_500_characters() {
         assert_eq!(printable(&"é".repeat(501)), "é".repeat(500));
     }
 }

@@ -1,4 +1,4 @@
-//! Instants as this system writes them: RFC 3339 in UTC with a `Z`, and Unix seconds.
+//! Timestamps: RFC 3339 in UTC with a `Z`, or Unix time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,34 +10,34 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::text;
 
-/// An instant with millisecond resolution, shown without the fraction when it is zero.
+/// A time with millisecond resolution. Its text form has no fraction if the milliseconds are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);
 
-/// A text that is not an RFC 3339 date and time, or one that cannot be written so in UTC.
+/// Not an RFC 3339 date and time, or outside the years 0 to 9999 in UTC.
 #[derive(Debug, thiserror::Error)]
 #[error("not an RFC 3339 time; expected the form 2025-12-03T10:30:00Z")]
 pub struct InvalidTimestamp;
 
 impl Timestamp {
-    /// The current time of the system's clock, cut to milliseconds.
+    /// The system clock's time, truncated to milliseconds.
     #[must_use]
     pub fn now() -> Self {
         Self::from_utc(OffsetDateTime::now_utc())
     }
 
-    /// Reads RFC 3339 with any offset and any fraction.
+    /// Accepts RFC 3339 with any offset and fraction; truncates to milliseconds.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::parse(text, &Rfc3339)
             .ok()
             .and_then(|time| time.checked_to_offset(UtcOffset::UTC))
-            // RFC 3339 has four digits for the year; an offset can lead out of them.
+            // RFC 3339 years have four digits; conversion to UTC can leave that range.
             .filter(|time| (0..=9999).contains(&time.year()))
             .map(Self::from_utc)
             .ok_or(InvalidTimestamp)
     }
 
-    /// The instant so many milliseconds after 1970-01-01T00:00:00Z; the epoch when out of range.
+    /// Milliseconds since 1970-01-01T00:00:00Z; the epoch itself if out of range.
     #[must_use]
     pub fn from_unix_millis(millis: u64) -> Self {
         Self(
@@ -46,7 +46,7 @@ impl Timestamp {
         )
     }
 
-    /// The same instant without its fraction of a second.
+    /// Truncates to whole seconds.
     #[must_use]
     pub fn whole_seconds(self) -> Self {
         Self(self.0.replace_nanosecond(0).unwrap_or(self.0))
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_and_a_fraction_come_out_as_utc() {
+    fn an_offset_is_converted_to_utc_and_a_fraction_truncated() {
         let parsed = Timestamp::parse("2025-12-03T11:30:00.987654+01:00").unwrap();
         assert_eq!(parsed.to_string(), "2025-12-03T10:30:00.987Z");
         assert_eq!(parsed.whole_seconds().to_string(), "2025-12-03T10:30:00Z");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_or_leads_out_of_four_digit_years_is_refused() {
+    fn an_invalid_time_or_one_outside_four_digit_years_is_refused() {
         for text in
             ["2025-12-03", "yesterday", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"]
         {

@@ -1,4 +1,4 @@
-//! A webhook: where a tenant wants which events, as it is stored.
+//! A webhook: the endpoint, events and settings that a tenant has stored.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,70 +8,70 @@ use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
 
-/// One webhook configuration.
+/// A webhook's row; the signing secret is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// The owner.
     pub tenant_id: TenantId,
     /// Never changes.
     pub id: WebhookId,
-    /// Where events are posted.
+    /// The endpoint that events are posted to.
     pub url: EndpointUrl,
-    /// What is posted.
+    /// The event types that it subscribes to.
     pub events: EventSet,
-    /// Whether anything is posted at all.
+    /// If false, nothing is posted, not even deliveries that are queued.
     pub is_active: bool,
-    /// How often a delivery is tried.
+    /// How many attempts a delivery gets.
     pub retry: RetryPolicy,
-    /// When the tenant made it.
+    /// Set by create.
     pub created_at: Timestamp,
-    /// When the tenant last changed it.
+    /// Set by create, update and rotate.
     pub updated_at: Timestamp,
-    /// The Secrets Manager version that signs; a version never changes, so it may be cached by this.
+    /// Secrets Manager version id of the secret in force. A version never changes, so it can be cached by id.
     pub secret_version: String,
 }
 
 impl Webhook {
-    /// Whether `event` is to be delivered here.
+    /// True if the webhook is active and subscribes to `event`.
     #[must_use]
     pub fn wants(&self, event: EventType) -> bool {
         self.is_active && self.events.contains(event)
     }
 }
 
-/// What a tenant changes of a webhook; `None` stays as it is.
+/// The fields of an update; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookChanges {
-    /// A new endpoint.
+    /// New [`Webhook::url`].
     pub url: Option<EndpointUrl>,
-    /// Another choice of events.
+    /// New [`Webhook::events`].
     pub events: Option<EventSet>,
-    /// Switched on or off.
+    /// New [`Webhook::is_active`].
     pub is_active: Option<bool>,
-    /// Retries on or off.
+    /// New [`RetryPolicy::enabled`].
     pub retry_enabled: Option<bool>,
-    /// Attempts in all, 0 to [`crate::retry::MAX_RETRIES_LIMIT`].
+    /// New [`RetryPolicy::max_retries`].
     pub max_retries: Option<u8>,
 }
 
-/// The events that a webhook subscribes to: at least one, none twice, in the tenant's order.
+/// Event types in the tenant's order: at least one, no duplicates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<EventType>", into = "Vec<EventType>")]
 pub struct EventSet(Vec<EventType>);
 
-/// A list that is no [`EventSet`].
+/// Why a list is not an [`EventSet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEventSet {
-    /// Nothing in it.
+    /// The list is empty.
     #[error("must name at least one event")]
     Empty,
-    /// The same event twice.
-    #[error("names `{0}` more than once")]
+    /// The list has this event type more than once.
+    #[error("lists `{0}` more than once")]
     Duplicate(EventType),
 }
 
 impl EventSet {
-    /// Whether `event` is in the set.
+    /// True if `event` is in the set.
     #[must_use]
     pub fn contains(&self, event: EventType) -> bool {
         self.0.contains(&event)
@@ -84,7 +84,7 @@ impl EventSet {
     }
 }
 
-/// What a webhook gets when its owner does not choose: how processing ended.
+/// The default for a new webhook: both results of processing.
 impl Default for EventSet {
     fn default() -> Self {
         Self(vec![EventType::ProcessingCompleted, EventType::ProcessingFailed])
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_set_is_neither_empty_nor_repetitive() {
+    fn an_event_set_is_not_empty_and_has_no_duplicates() {
         use EventType::{DocumentUploaded, ProcessingFailed};
         assert_eq!(EventSet::try_from(vec![]), Err(InvalidEventSet::Empty));
         assert_eq!(
