@@ -127,7 +127,7 @@ impl fmt::Debug for EndpointUrl {
 pub struct EndpointPolicy {
     /// Allows plain http and every port. For development only.
     pub allow_http: bool,
-    /// Networks that may be dialled even though they are not public.
+    /// Private networks that may be dialled.
     pub allowed_networks: Vec<IpNet>,
     /// Never dialled, even in an allowed network: the Lambda Runtime API and similar services.
     pub protected: Vec<Protected>,
