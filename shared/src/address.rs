@@ -46,7 +46,7 @@ static FORBIDDEN_V4: LazyLock<Vec<Ipv4Net>> = LazyLock::new(|| networks(SPECIAL_
 static FORBIDDEN_V6: LazyLock<Vec<Ipv6Net>> = LazyLock::new(|| networks(SPECIAL_V6));
 
 fn networks<Net: FromStr<Err: Debug>>(table: &[&str]) -> Vec<Net> {
-    table.iter().map(|text| text.parse().expect("the tables above hold networks")).collect()
+    table.iter().map(|text| text.parse().expect("the tables above contain networks")).collect()
 }
 
 /// True if `address` is on the public internet.

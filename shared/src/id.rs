@@ -1,4 +1,4 @@
-//! Identifiers. Each has its own type, so the compiler refuses to swap two; each is parsed once, at the edge.
+//! Identifiers. Each has its own type, so the compiler finds two that are swapped. Each is parsed once, at the edge.
 
 use std::fmt;
 use std::str::FromStr;
@@ -93,7 +93,7 @@ uuid_id! {
 }
 
 impl EventId {
-    /// The id of the event of a stream record: a record that is processed twice gets the same id.
+    /// The id of a stream record's event. A record that is processed twice gives the same id.
     ///
     /// `record_id` is the stream's `eventID`, unique per record and the same when the record is read again. `at`
     /// becomes the time in the `UUIDv7`.
@@ -124,7 +124,7 @@ impl DeliveryId {
 fn deterministic_v7(millis: u64, seed: &[&[u8]]) -> Uuid {
     let mut hasher = Sha256::new();
     for part in seed {
-        // The length keeps two different seeds from joining to the same bytes.
+        // The length prefix keeps different seeds from giving the same bytes.
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }

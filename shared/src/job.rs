@@ -41,6 +41,6 @@ pub struct Job {
     pub ir_version: Option<String>,
     /// Why the run failed; the tenant sees it.
     pub error_message: Option<String>,
-    /// When the pipeline wrote this status; the stream record's time if the row does not say.
+    /// When the pipeline wrote this status; the stream record's time if the row has none.
     pub updated_at: Timestamp,
 }

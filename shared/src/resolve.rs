@@ -26,8 +26,8 @@ pub enum ResolveError {
     Unresolved(#[source] io::Error),
 }
 
-/// The machine's resolver (`/etc/hosts`, `/etc/resolv.conf`), without its search domains: they could turn a
-/// public name into one of the machine's own network.
+/// The machine's resolver (`/etc/hosts`, `/etc/resolv.conf`), without its search domains: one could turn a
+/// public name into a name of the local network.
 ///
 /// It finds a name with several labels in `/etc/hosts` only if the entry ends with a dot.
 #[must_use]

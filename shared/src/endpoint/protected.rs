@@ -58,7 +58,7 @@ impl From<SocketAddr> for Protected {
     }
 }
 
-/// Parses addresses separated by spaces or commas. Also returns false if one of them is invalid or there is none.
+/// Parses addresses separated by spaces or commas. The second value is false if one is invalid or there is none.
 ///
 /// An address is a URL, a port, or a host and a port, such as `tcp:127.0.0.1:2000`; `tcp:` or `udp:` is optional.
 pub(crate) fn parse(addresses: &str) -> (Vec<Protected>, bool) {

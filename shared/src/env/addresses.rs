@@ -10,7 +10,7 @@ use crate::endpoint::{Protected, parse_protected};
 pub(super) struct Addresses {
     /// Endpoints may not reach these.
     pub protected: Vec<Protected>,
-    /// Names of the variables whose values are not valid addresses, or not all of them.
+    /// Names of the variables that contain an invalid address.
     pub invalid: Vec<String>,
 }
 

@@ -118,7 +118,7 @@ async fn a_dependency_that_fails_is_a_503_that_tells_nothing_of_it() {
         aws.always(operation, reply);
         let expected = json!({
             "error": "service_unavailable",
-            "message": "The service cannot answer at the moment; try again shortly.",
+            "message": "The service is temporarily unavailable; try again shortly.",
             "details": {},
         });
         assert_eq!(create(&api, "https://hooks.invalid/").await, (503, expected), "{operation}");
