@@ -17,7 +17,7 @@ pub fn first_chars(text: &str, count: usize) -> &str {
 pub const MAX_FOREIGN_CHARS: usize = 500;
 
 /// The first [`MAX_FOREIGN_CHARS`] characters of `text`, safe to store, to queue and to print on a terminal.
-/// [`printable_char`] replaces those that are not.
+/// `printable_char` replaces those that are not.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().take(MAX_FOREIGN_CHARS).map(printable_char).collect()
