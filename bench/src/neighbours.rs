@@ -23,7 +23,7 @@ pub mod template;
 
 use std::time::Duration;
 
-use sender::attempt::ATTEMPT_TIMEOUT;
+use sender::ATTEMPT_TIMEOUT;
 
 use crate::table::{Cell, Table};
 use queue::{Grouping, Time};

@@ -1,15 +1,14 @@
 //! The event source mapping, the sender and the endpoints, in simulated time: nothing waits and no clock is
 //! read, so that a seed decides the whole course.
 //!
-//! The rule: what follows an attempt is decided by the sender's own [`after_attempt`]; what the batch of an
+//! The rule: what follows a failed attempt is decided by the sender's own [`after_failure`]; what the batch of an
 //! attempt does around it is as in `functions/sender`: all its messages are posted at once, a failed one
 //! gets its visibility as soon as it has failed, and the invocation ends with the slowest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sender::attempt::{ATTEMPT_TIMEOUT, Answer};
-use sender::step::{Receive, Step, after_attempt};
+use sender::{ATTEMPT_TIMEOUT, Action, Failure, after_failure};
 use webhooks::retry::RetryPolicy;
 
 use super::queue::{Message, Queue, Time};
@@ -222,45 +221,46 @@ impl Simulation<'_> {
         let mut slowest = posted_at;
         let mut acknowledged = Vec::new();
         for message in batch {
-            let (took, answer) = self.post(message.webhook);
+            let (took, failure) = self.post(message.webhook);
             let ended_at = posted_at + took;
             slowest = slowest.max(ended_at);
-            let receive = Receive {
-                attempts_before: message.attempts_before,
-                count: message.receives,
-                blocked_since: None,
+            let Some(failure) = failure else {
+                self.delivered(&message, ended_at);
+                acknowledged.push(message);
+                continue;
             };
-            match after_attempt(answer, receive, RetryPolicy::default()) {
-                Step::Acknowledge => {
-                    self.delivered(&message, ended_at);
-                    acknowledged.push(message);
-                }
-                Step::RetryAfter(delay) => {
+            let number = message.attempts_before + message.receives;
+            match after_failure(failure, number, message.receives, RetryPolicy::default()) {
+                Action::RetryAfter(delay) => {
                     self.schedule(ended_at + delay, Event::Visible(message));
                 }
-                Step::Redrive => self.schedule(ended_at, Event::Visible(message)),
-                Step::Replace { attempts, delay, .. } => {
+                Action::Redrive => self.schedule(ended_at, Event::Visible(message)),
+                Action::Requeue { attempts, delay } => {
                     let first = Message::first(message.webhook, message.queued_at);
                     let copy = Message { attempts_before: attempts, ..first };
                     self.schedule(ended_at + delay, Event::Copy(copy));
                     acknowledged.push(message);
                 }
-                Step::DeadLetter | Step::Fault => {
+                Action::DeadLetter { .. } => {
                     self.outcome.dead_letters.push((ended_at, message.webhook));
                     acknowledged.push(message);
+                }
+                Action::Acknowledge | Action::Postpone { .. } | Action::Park(_) => {
+                    unreachable!("none of these follows a failed attempt")
                 }
             }
         }
         self.schedule(slowest + AFTER_POSTS, Event::Ended(acknowledged));
     }
 
-    fn post(&mut self, webhook: usize) -> (Duration, Answer) {
+    /// How long the attempt takes, and why it fails if it does.
+    fn post(&mut self, webhook: usize) -> (Duration, Option<Failure>) {
         match self.webhooks[webhook].endpoint {
             Endpoint::Answers => {
                 let (shortest, longest) = ANSWERS_AFTER;
-                (self.answers.between(shortest, longest), Answer::Success)
+                (self.answers.between(shortest, longest), None)
             }
-            Endpoint::Hangs => (ATTEMPT_TIMEOUT, Answer::Failure),
+            Endpoint::Hangs => (ATTEMPT_TIMEOUT, Some(Failure::Timeout)),
         }
     }
 

@@ -45,8 +45,7 @@ pub(crate) fn number<T: std::str::FromStr>(section: &str, key: &str) -> T {
 
 #[cfg(test)]
 mod tests {
-    use sender::attempt::ATTEMPT_TIMEOUT;
-    use sender::step::MAX_RECEIVES;
+    use sender::{ATTEMPT_TIMEOUT, MAX_RECEIVES};
 
     use super::*;
 

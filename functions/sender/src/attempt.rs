@@ -1,13 +1,13 @@
-//! One attempt: sign, post, and read the answer's head, all within ten seconds.
+//! One attempt: sign, post, and read the head of the response, all within ten seconds.
 //!
-//! The rule: the status line decides. An answer's body is for the log alone, so nothing that a body does or
-//! fails to do changes the outcome.
+//! The rule: the status line decides. The body of a response is only for the log; whatever happens while it is
+//! read changes nothing.
 
 use std::time::Duration;
 
 use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Response, StatusCode};
+use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
 use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
@@ -18,16 +18,16 @@ use webhooks::timestamp::Timestamp;
 
 use crate::failure::Failure;
 
-/// What an attempt may take in all: DNS, connect, TLS, sending, the answer's head.
+/// Limit of a whole attempt: DNS, connect, TLS, sending, and the head of the response.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an answer's body is read, within [`ATTEMPT_TIMEOUT`].
+/// Limit of reading a response's body, within [`ATTEMPT_TIMEOUT`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
-/// How much of an answer's body is read.
+/// Bytes of a response's body to read.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 
-/// Headers of a request, those that the client adds among them.
+/// Headers of a request, including those that the client adds.
 const HEADERS: usize = 12;
-/// Bytes of those values that a request has for itself.
+/// Bytes of the header values that differ from request to request.
 const VALUES: usize = 192;
 const SIGNATURE: HeaderName = HeaderName::from_static("x-docintell-signature");
 const EVENT: HeaderName = HeaderName::from_static("x-docintell-event");
@@ -37,85 +37,58 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// 2xx.
-    Success,
-    /// 4xx: the endpoint says that another attempt is no use.
-    ClientError,
-    /// The endpoint may not be called at all.
-    Refused,
-    /// Anything else; another attempt may succeed.
-    Failure,
-}
-
-/// Posts `message` to `url` as attempt `number`.
-pub async fn make(
+/// Posts `delivery` to `url` as attempt `number`. Returns what the log keeps of it, and why it failed if it did.
+pub(crate) async fn post(
     client: &Client,
     policy: &EndpointPolicy,
     url: &EndpointUrl,
-    message: &DeliveryMessage,
+    delivery: &DeliveryMessage,
     secret: &SigningSecret,
     number: u32,
-) -> (Attempt, Answer) {
+) -> (Attempt, Option<Failure>) {
     let at = Timestamp::now();
     let begun = Instant::now();
     let ends_at = begun + ATTEMPT_TIMEOUT;
     let exchange = async {
         policy.check_url(url)?;
-        Ok(client.execute(request(url, message, secret, at)).await?)
+        Ok(client.execute(request(url, delivery, secret, at)).await?)
     };
     let result = timeout_at(ends_at, exchange).await.unwrap_or(Err(Failure::Timeout));
-    let (answer, status, error, response_body) = match result {
+    let (status, failure, body) = match result {
         Ok(response) => {
             let status = response.status();
+            // Also of a success: a connection can be used again only after the body has been read.
             let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
-            let (answer, error) = judge(status);
-            let shown = error.as_ref().map(|_| printable(&String::from_utf8_lossy(&body)));
-            (answer, Some(status), error, shown.filter(|text| !text.is_empty()))
+            let failure = (!status.is_success()).then_some(Failure::Status(status));
+            (Some(status), failure, body)
         }
-        Err(failure) => {
-            let refused = matches!(failure, Failure::Refused(_));
-            let answer = if refused { Answer::Refused } else { Answer::Failure };
-            (answer, None, Some(printable(&failure.to_string())), None)
-        }
+        Err(failure) => (None, Some(failure), Vec::new()),
     };
     let attempt = Attempt {
         number,
         at,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         status_code: status.map(|status| status.as_u16()),
-        error,
-        response_body,
+        error: failure.as_ref().map(ToString::to_string),
+        response_body: (failure.is_some() && !body.is_empty())
+            .then(|| printable(&String::from_utf8_lossy(&body))),
     };
-    (attempt, answer)
+    (attempt, failure)
 }
 
-/// What a status says, and the error to log for it.
-fn judge(status: StatusCode) -> (Answer, Option<String>) {
-    let answer = match status {
-        status if status.is_success() => return (Answer::Success, None),
-        status if status.is_client_error() => Answer::ClientError,
-        _ => Answer::Failure,
-    };
-    (answer, Some(format!("the endpoint answered {}", status.as_u16())))
-}
-
-/// The request, with every header that leaves; the client adds Host, Content-Length, Accept and
-/// User-Agent.
+/// The request with all its headers, except Host, Content-Length, Accept and User-Agent, which the client adds.
 fn request(
     url: &EndpointUrl,
-    message: &DeliveryMessage,
+    delivery: &DeliveryMessage,
     secret: &SigningSecret,
     at: Timestamp,
 ) -> Request {
-    let body = message.body.get();
-    let event_id = String::from(message.event_id);
+    let body = delivery.body.get();
+    let event_id = String::from(delivery.event_id);
     let sent_at = at.unix_seconds();
     let signature = signature::standard(secret, &event_id, sent_at, body.as_bytes());
     let mut request = Request::new(Method::POST, url.as_url().clone());
-    // The client copies all headers twice; values that share one piece of memory are only counted.
+    // The client clones all headers twice. Values in one shared allocation cost only a reference count.
     let mut room = BytesMut::with_capacity(VALUES + body.len());
     let mut value = |text: &str| {
         room.extend_from_slice(text.as_bytes());
@@ -126,9 +99,9 @@ fn request(
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(SIGNATURE, value(&signature::guide(secret, body.as_bytes())));
-    headers.insert(EVENT, HeaderValue::from_static(message.event.as_str()));
-    headers.insert(TIMESTAMP, message.occurred_at.unix_seconds().into());
-    headers.insert(DELIVERY, value(&String::from(message.delivery_id)));
+    headers.insert(EVENT, HeaderValue::from_static(delivery.event.as_str()));
+    headers.insert(TIMESTAMP, delivery.occurred_at.unix_seconds().into());
+    headers.insert(DELIVERY, value(&String::from(delivery.delivery_id)));
     headers.insert(WEBHOOK_SIGNATURE, value(&signature));
     headers.insert(WEBHOOK_ID, value(&event_id));
     headers.insert(WEBHOOK_TIMESTAMP, sent_at.into());
@@ -137,10 +110,9 @@ fn request(
     request
 }
 
-/// What arrives of the body by `ends_at`, up to the cap.
+/// What arrives of the body by `ends_at`, up to the limit.
 ///
-/// A body that has not ended by then is dropped, and its connection with it. One that breaks off is as good as
-/// one that ends.
+/// If the body is longer or later, its connection is closed. A body that breaks off counts as one that ends.
 async fn read_body(mut response: Response, ends_at: Instant) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < MAX_RESPONSE_BYTES

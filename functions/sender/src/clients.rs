@@ -1,6 +1,6 @@
 //! The HTTP clients that post to endpoints.
 //!
-//! The rule: a client is replaced before its connections are a minute old, so that a name is resolved again.
+//! The rule: a client is replaced before its connections are a minute old, so that names are resolved again.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,58 +11,65 @@ use tokio::time::Instant;
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve::Lookup;
 
-use crate::guard::{ClientError, builder};
+use crate::guard::builder;
 
-/// How long a client, and with it each of its connections, takes new requests: with the attempt that begins last
-/// a connection lives 60 s at most, so an endpoint's new address is used within a minute.
+/// How long a client and its connections take new requests. The last attempt may take 10 s more, so a connection
+/// lives at most 60 s, and an endpoint's new address is in use within a minute.
 const CLIENT_LIFE: Duration = Duration::from_secs(50);
 
-/// The clients of the process.
-pub struct EndpointClients {
+/// The current clients.
+pub(crate) struct EndpointClients {
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
     tls: rustls::ClientConfig,
     current: Mutex<Generation>,
 }
 
-/// Clients that are replaced together; each is made when it is first needed.
+/// Clients that are replaced together; each is built when it is first needed.
 struct Generation {
     began: Instant,
     open: Option<reqwest::Client>,
-    /// For names at a protected port. The resolver is not told the port, so it has to be another one.
+    /// For URLs with a protected port. A resolver is not told the port, so this client has one of its own.
     public_only: Option<reqwest::Client>,
 }
 
 impl Generation {
-    fn beginning(now: Instant) -> Self {
+    fn new(now: Instant) -> Self {
         Self { began: now, open: None, public_only: None }
     }
 }
 
 impl EndpointClients {
-    /// Clients that resolve names by `lookup`, judge addresses by `policy`, and trust `tls`.
-    #[must_use]
-    pub fn new(policy: Arc<EndpointPolicy>, lookup: Lookup, tls: rustls::ClientConfig) -> Self {
-        let current = Mutex::new(Generation::beginning(Instant::now()));
+    /// Clients that resolve names with `lookup`, check addresses against `policy`, and trust what `tls` trusts.
+    pub(crate) fn new(
+        policy: Arc<EndpointPolicy>,
+        lookup: Lookup,
+        tls: rustls::ClientConfig,
+    ) -> Self {
+        let current = Mutex::new(Generation::new(Instant::now()));
         Self { policy, lookup, tls, current }
     }
 
     /// The client for a request to `url` that begins at `now`.
-    pub fn client(&self, url: &EndpointUrl, now: Instant) -> Result<reqwest::Client, ClientError> {
+    pub(crate) fn client(
+        &self,
+        url: &EndpointUrl,
+        now: Instant,
+    ) -> Result<reqwest::Client, reqwest::Error> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(current.began) >= CLIENT_LIFE {
-            *current = Generation::beginning(now);
+            *current = Generation::new(now);
         }
         let policy = self.policy.for_port(url.port());
-        let place = match policy {
+        let client = match policy {
             Cow::Borrowed(_) => &mut current.open,
             Cow::Owned(_) => &mut current.public_only,
         };
-        if let Some(client) = place {
+        if let Some(client) = client {
             return Ok(client.clone());
         }
-        let client = builder(policy.into_owned(), &self.lookup, &self.tls).build()?;
-        Ok(place.insert(client).clone())
+        let new = builder(policy.into_owned(), &self.lookup, &self.tls).build()?;
+        Ok(client.insert(new).clone())
     }
 }
 

@@ -6,31 +6,31 @@ use std::time::Duration;
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::env::{self, EnvError, parsed, required};
 
-/// What `template.yaml` tells the function.
+/// The environment variables that `template.yaml` sets.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `WEBHOOKS_TABLE`
-    pub webhooks_table: String,
+    pub(crate) webhooks_table: String,
     /// `DELIVERIES_TABLE`
-    pub deliveries_table: String,
-    /// `DELIVERY_LOG_DAYS`: how long a delivery's row is kept.
-    pub keep_deliveries: Duration,
+    pub(crate) deliveries_table: String,
+    /// `DELIVERY_LOG_DAYS`: how long a delivery's row is kept after its last change.
+    pub(crate) keep_deliveries: Duration,
     /// `DELIVERY_QUEUE_URL`
-    pub delivery_queue_url: String,
+    pub(crate) delivery_queue_url: String,
     /// `DEAD_LETTER_QUEUE_URL`
-    pub dead_letter_queue_url: String,
+    pub(crate) dead_letter_queue_url: String,
     /// `PIPELINE_FAULTS_QUEUE_URL`
-    pub pipeline_faults_queue_url: String,
+    pub(crate) pipeline_faults_queue_url: String,
     /// `SECRETS_PREFIX`
-    pub secrets_prefix: String,
-    /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS` and the addresses of ours in the environment.
-    pub endpoints: EndpointPolicy,
-    /// `EXTRA_CA_FILE`: certificates in PEM that are trusted beside the public ones.
-    pub extra_ca_file: Option<PathBuf>,
+    pub(crate) secrets_prefix: String,
+    /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS`, and our own addresses in other variables, which stay protected.
+    pub(crate) endpoints: EndpointPolicy,
+    /// `EXTRA_CA_FILE`: PEM with certificate authorities to trust in addition to the public ones.
+    pub(crate) extra_ca_file: Option<PathBuf>,
 }
 
 impl Config {
-    /// Reads the environment; the error names the variable that is missing or wrong.
+    /// Reads the environment; the error names the variable that is missing or invalid.
     pub fn from_env() -> Result<Self, EnvError> {
         let days: u32 = parsed("DELIVERY_LOG_DAYS")?;
         Ok(Self {

@@ -1,73 +1,99 @@
-//! Why an attempt got no answer, as a sentence that the endpoint's owner can act on.
+//! Why an attempt failed, as a sentence that the endpoint's owner can act on.
 //!
-//! The rule: failures are told apart by their types, never by a library's text, and no library's text is in a
-//! sentence. They say nothing of our own network.
+//! The rules: failures are told apart by the types of errors, never by a library's text, and no library's text
+//! gets into a sentence. No sentence describes our own network.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
+use reqwest::StatusCode;
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 use webhooks::endpoint::EndpointRefusal;
 use webhooks::resolve::ResolveError;
-use webhooks::text::first_chars;
+use webhooks::text::{first_chars, printable};
 use webhooks::timestamp::Timestamp;
 
 use crate::attempt::ATTEMPT_TIMEOUT;
 use crate::guard::CONNECT_TIMEOUT;
 
-/// Why no answer came.
+/// Why an attempt failed. The text is printable and has at most 500 characters.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The endpoint may not be called.
+    /// The endpoint's response is not a 2xx.
+    #[error("the endpoint answered {}", .0.as_u16())]
+    Status(StatusCode),
+    /// The policy does not allow the endpoint's URL or address.
     #[error(transparent)]
     Refused(#[from] EndpointRefusal),
-    /// The attempt's time was over.
+    /// The attempt took too long.
     #[error("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())]
     Timeout,
-    /// No address took a connection, or TLS was not agreed on, in time.
+    /// No address accepted a connection and completed the TLS handshake in time.
     #[error("no connection within {} s", CONNECT_TIMEOUT.as_secs())]
     ConnectTimeout,
-    /// The name has no address.
+    /// DNS has no address for the host name.
     #[error("the host name cannot be resolved")]
     Unresolved,
-    /// TLS failed.
+    /// The TLS handshake failed.
     #[error("TLS failed: {0}")]
     Tls(TlsFailure),
-    /// The network failed.
+    /// The TCP connection failed.
     #[error("the connection failed: {0}")]
     Connection(ConnectionFailure),
-    /// The connection was closed where an answer should have begun, or in the middle of its head.
+    /// The connection was closed before or within the head of the response.
     #[error("the endpoint closed the connection without an answer")]
     NoAnswer,
-    /// The head of the answer has more lines or bytes than are read.
+    /// The head of the response has more lines or bytes than the client reads.
     #[error("the answer has too many headers, or too large ones")]
     HeadTooLarge,
-    /// The answer is not HTTP/1.1.
+    /// The response is not HTTP/1.1.
     #[error("the answer is not valid HTTP")]
     Protocol,
+    /// The sender has a bug: the attempt panicked.
+    #[error("an internal error ended the attempt")]
+    Panic,
+}
+
+impl Failure {
+    /// Whether another attempt would be useless.
+    pub(crate) fn is_permanent(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Status(status) => status.is_client_error(),
+            _ => false,
+        }
+    }
+
+    /// The status of the endpoint's response, if there was one.
+    pub(crate) fn status_code(&self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(status.as_u16()),
+            _ => None,
+        }
+    }
 }
 
 /// Why TLS failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFailure {
-    /// No chain leads to an authority that is trusted.
+    /// No chain leads to a trusted authority.
     #[error("the certificate's issuer is not trusted: self-signed, or an intermediate is missing")]
     UntrustedIssuer,
-    /// None of the certificate's names is the host's.
+    /// The certificate names other hosts.
     #[error("the certificate is for other names: {0}")]
     OtherNames(Names),
     /// The certificate has neither a host name nor an address.
     #[error("the certificate names no host")]
     NoNames,
-    /// The end of the certificate's validity, where it is known.
+    /// When the certificate's validity ended, if that is known.
     #[error("the certificate expired{}", since(*.0))]
     Expired(Option<Timestamp>),
     /// The certificate's validity has not begun.
     #[error("the certificate is not valid yet")]
     NotValidYet,
-    /// The certificate is broken, revoked, or not meant for a server.
+    /// The certificate is damaged, revoked, or not meant for a server.
     #[error(
         "the certificate cannot be accepted: it is damaged, revoked, or not meant for a server"
     )]
@@ -75,10 +101,10 @@ pub enum TlsFailure {
     /// The endpoint ended the handshake with an alert.
     #[error("the endpoint refused the handshake")]
     RefusedByEndpoint,
-    /// There is no version or cipher that both sides have.
+    /// Both sides have no version or cipher in common.
     #[error("the endpoint offers no TLS version or cipher that is accepted; TLS 1.2 and 1.3 are")]
     Incompatible,
-    /// What came is not TLS.
+    /// The endpoint sent something other than TLS.
     #[error("the endpoint does not speak TLS on this port")]
     NotTls,
     /// Anything else.
@@ -86,19 +112,19 @@ pub enum TlsFailure {
     Handshake,
 }
 
-/// Why the network failed.
+/// Why a TCP connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionFailure {
-    /// Nobody listens.
+    /// Nothing listens on the port.
     #[error("it was refused; nothing listens on this port")]
     Refused,
-    /// It was cut off.
+    /// The endpoint sent a reset.
     #[error("the endpoint reset it")]
     Reset,
-    /// It ended where more was to come.
+    /// The endpoint closed it too early.
     #[error("the endpoint closed it")]
     Closed,
-    /// No route leads there.
+    /// There is no route to the endpoint.
     #[error("the endpoint's network cannot be reached")]
     Unreachable,
     /// Anything else.
@@ -106,13 +132,13 @@ pub enum ConnectionFailure {
     Broken,
 }
 
-/// The names in a certificate.
+/// The host names and addresses in a certificate, in printable characters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);
 
-/// How much of a name is shown, so that what follows it is seen too.
+/// Characters of a name to show, so that one long name does not hide the others.
 const SHOWN_CHARS: usize = 100;
-/// A longer list is shown as its first two names and a count.
+/// Of a longer list the first two names and a count are shown.
 const SHOWN_NAMES: usize = 3;
 
 impl fmt::Display for Names {
@@ -127,13 +153,13 @@ impl fmt::Display for Names {
 }
 
 impl Names {
-    /// Takes host names and addresses out of the form in which rustls lists names: `DnsName("example.com")`.
+    /// Parses rustls' list of names, such as `DnsName("example.com")`.
     fn listed(presented: &[String]) -> Self {
         let bare = |name: &String| {
             let (kind, rest) = name.split_once('(')?;
             let inner = rest.strip_suffix(')')?.trim_matches('"');
             matches!(kind, "DnsName" | "IpAddress")
-                .then(|| first_chars(inner, SHOWN_CHARS).to_owned())
+                .then(|| printable(first_chars(inner, SHOWN_CHARS)))
         };
         Self(presented.iter().filter_map(bare).collect())
     }
@@ -162,7 +188,7 @@ impl From<&CertificateError> for TlsFailure {
                 Self::NotValidYet
             }
             CertificateError::Other(other) => match other.0.downcast_ref() {
-                // What `openssl req -x509` makes: a certificate that is its own authority.
+                // A certificate that is its own authority, as `openssl req -x509` makes it.
                 Some(webpki::Error::CaUsedAsEndEntity) => Self::UntrustedIssuer,
                 _ => Self::BadCertificate,
             },
@@ -253,7 +279,7 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// The error that the layers of TLS and HTTP have put into others; `source` leaves these out.
+/// The error inside the errors that the TLS and HTTP layers wrap around it, which `source` skips.
 fn innermost(error: &io::Error) -> &io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(inner) => innermost(inner),

@@ -1,8 +1,8 @@
-//! How the HTTP client that posts to endpoints is made, and the resolver that keeps it on the public internet.
+//! The settings of the HTTP client that posts to endpoints, and the resolver that keeps it on the public internet.
 //!
-//! The rule: the address that was checked is the address that is dialled. A name is resolved once per
-//! connection, here, and one forbidden address in the answer refuses all of it. Literal addresses never
-//! reach a resolver; [`EndpointPolicy::check_url`] has judged them before.
+//! The rule: the client dials exactly the addresses that were checked. A name is resolved once per connection,
+//! here, and one forbidden address in the answer refuses the whole answer. A literal address in a URL never
+//! reaches a resolver; [`EndpointPolicy::check_url`] checks it beforehand.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,42 +17,38 @@ use webhooks::endpoint::EndpointPolicy;
 use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
-/// How long all addresses of a name together may take to accept a connection and agree on TLS. Each address of
-/// a family gets an equal share, and the other family is tried after 300 ms, so a silent address leaves time.
+/// Limit of connecting, TLS handshake included, over all addresses of a name. Each address of a family gets an
+/// equal share, and the other family is tried after 300 ms, so a silent address leaves time for the others.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Below the 5 s after which the servers of Node and Apache close an idle connection, perhaps just as the next
-/// request arrives.
+/// Node and Apache close an idle connection after 5 s, perhaps just as the next request arrives.
 const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(4);
 
-/// How many header lines an answer may have; hyper's own limit is 100.
+/// Header lines that a response may have; hyper's own limit is 100.
 const MAX_HEADERS: usize = 512;
 
 const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
 
-/// Why there can be no client.
+/// Why the certificates in `EXTRA_CA_FILE` cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The file that `EXTRA_CA_FILE` names.
+pub enum ExtraCaError {
+    /// The file is missing, or is not PEM with at least one certificate.
     #[error("cannot read certificates in PEM from {path}, which EXTRA_CA_FILE names")]
-    ExtraCa {
+    Unreadable {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         #[source]
         source: pem::Error,
     },
-    /// A certificate in that file that is not fit to be trusted.
+    /// A certificate cannot be a trust anchor.
     #[error("a certificate that EXTRA_CA_FILE names cannot be trusted")]
-    Tls(#[from] rustls::Error),
-    /// The client itself.
-    #[error("the HTTP client cannot be built")]
-    Http(#[from] reqwest::Error),
+    Untrusted(#[from] rustls::Error),
 }
 
-/// How a client is made: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. It
-/// sends no request a second time by itself: what follows from an answer is decided where attempts are counted.
-/// It is liberal in what it reads: of an answer only the status counts.
+/// A client's settings: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. The client
+/// never repeats a request by itself, since attempts are counted elsewhere. It accepts sloppy
+/// headers, since only the status of a response matters.
 pub fn builder(
     policy: EndpointPolicy,
     lookup: &Lookup,
@@ -67,7 +63,7 @@ pub fn builder(
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
         .redirect(redirect::Policy::none())
-        // Without the limit each request is copied for the retry that never comes.
+        // Without this limit reqwest copies each request for a retry that never comes.
         .retry(retry::never().max_retries_per_request(0))
         .no_proxy()
         .referer(false)
@@ -77,16 +73,16 @@ pub fn builder(
         .user_agent(USER_AGENT)
 }
 
-/// Trusts the public certificate authorities, and those in PEM in `extra_ca_file`.
-pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientError> {
+/// Trusts the public certificate authorities and those in `extra_ca_file`, which is PEM.
+pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ExtraCaError> {
     let mut authorities = tls::public_authorities();
     if let Some(path) = extra_ca_file {
-        let unreadable = |source| ClientError::ExtraCa { path: path.to_owned(), source };
+        let unreadable = |source| ExtraCaError::Unreadable { path: path.to_owned(), source };
         let public = authorities.len();
         for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
             authorities.add(certificate.map_err(unreadable)?)?;
         }
-        // A file without any would pass unnoticed until every delivery fails.
+        // A file without certificates would go unnoticed until every delivery fails.
         if authorities.len() == public {
             return Err(unreadable(pem::Error::NoItemsFound));
         }
@@ -94,7 +90,7 @@ pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ClientE
     Ok(tls::client(authorities))
 }
 
-/// Resolves names to addresses that may be dialled, or to none.
+/// Resolves a name to addresses that may be dialled, or fails.
 struct GuardedResolver {
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
@@ -105,7 +101,7 @@ impl Resolve for GuardedResolver {
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
         Box::pin(async move {
             let addresses = resolve(&lookup, &policy, name.as_str()).await?;
-            // The client puts the URL's port in place of the zero.
+            // The client replaces port 0 by the URL's port.
             Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
@@ -147,7 +143,7 @@ mod tests {
     async fn the_address_that_was_checked_is_the_one_that_is_dialled() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("https://allowed.example:{}/", listener.local_addr().unwrap().port());
-        // A second look-up would find nothing.
+        // A second lookup would find nothing.
         let client = client(loopback(), &answers(&[&["127.0.0.1"]]));
         tokio::spawn(client.post(&url).send());
         listener.accept().await.unwrap();

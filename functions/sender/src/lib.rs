@@ -1,33 +1,33 @@
 //! The sender: a batch of queue messages becomes signed POSTs, all in flight together.
 //!
-//! The rules: one delivery's trouble, be it a slow endpoint or a panic, never costs another one
-//! anything; and each message's next step is taken as soon as its own attempt has ended.
+//! The rules: trouble with one delivery, be it a slow endpoint or a panic, costs no other delivery anything; and
+//! each message's next step is taken as soon as its own attempt has ended.
 //!
-//! In the order of a delivery: [`received`] reads the message, this file looks up its webhook, [`secrets`]
-//! the key, [`attempt`] posts through one of [`clients`], made by [`guard`], [`step`] and [`verdict`] say what follows,
-//! [`settle`] tells the queues, and then the log is told; of immediate successes when the batch has ended,
-//! all in one write.
+//! This file takes a batch of [`message`]s and returns the response to it. [`isolation`] keeps the messages apart, and
+//! [`deliver`] takes each through its whole trip: [`attempt`] posts it, with the secret from [`secret_cache`] and a
+//! client from [`clients`], which [`guard`] keeps on the public internet; [`failure`] says why an attempt failed;
+//! [`decision`] says what follows, with a [`reason`] where there is one; and [`queues`] carries it out.
 
-pub mod attempt;
-pub mod clients;
-pub mod config;
-pub mod failure;
+mod attempt;
+mod clients;
+mod config;
+mod decision;
+mod deliver;
+mod failure;
 pub mod guard;
-pub mod received;
-pub mod secrets;
-pub mod settle;
-pub mod step;
+mod isolation;
+mod message;
+mod queues;
+mod reason;
+mod secret_cache;
 #[cfg(test)]
 mod test_network;
-pub mod verdict;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use lambda_runtime::Error;
 use tokio::time::error::Elapsed;
@@ -36,7 +36,6 @@ use tracing::error;
 use webhooks::aws::direct::Direct;
 use webhooks::aws::{self, chain};
 use webhooks::batch::{BatchResponse, done_by};
-use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::id::WebhookId;
 use webhooks::queue::Queue;
@@ -44,25 +43,27 @@ use webhooks::resolve;
 use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
 use webhooks::store::{DeliveryLog, StoreError, WebhookReader};
-use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
-use crate::attempt::{ATTEMPT_TIMEOUT, Answer};
 use crate::clients::EndpointClients;
-use crate::config::Config;
-use crate::received::{NotABatch, Received};
-use crate::secrets::SecretCache;
-use crate::settle::Queues;
-use crate::step::Receive;
-use crate::verdict::{Ending, Verdict};
+use crate::isolation::finish_by;
+use crate::message::{Message, parse_batch};
+use crate::queues::Queues;
+use crate::secret_cache::SecretCache;
 
-/// What is kept of an invocation's time for the log and the answer.
-const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+pub use crate::attempt::ATTEMPT_TIMEOUT;
+pub use crate::config::Config;
+pub use crate::decision::{Action, MAX_RECEIVES, after_failure};
+pub use crate::failure::Failure;
+pub use crate::message::NotABatch;
 
-/// How much earlier than everything else the log of a failed attempt is given up.
+/// Time to keep for the log of the successes and the response.
+const RESPONSE_MARGIN: Duration = Duration::from_millis(500);
+
+/// How much earlier the log of one delivery is given up than everything else.
 const LOG_MARGIN: Duration = Duration::from_millis(100);
 
-/// The function: everything an invocation needs.
+/// The function: everything that an invocation needs.
 #[derive(Debug)]
 pub struct Sender {
     clients: EndpointClients,
@@ -73,15 +74,21 @@ pub struct Sender {
     log: DeliveryLog,
 }
 
-/// The webhooks of a batch as they are now, or why they are not known.
-type Webhooks = Result<HashMap<WebhookId, Result<Webhook, StoreError>>, String>;
+/// The current webhooks of a batch: those that exist, or why the read failed.
+type Webhooks =
+    Result<Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError>, Elapsed>;
 
-/// What became of a message.
-#[derive(Debug, Default)]
-struct Outcome<'a> {
-    acknowledged: bool,
-    /// What the log is to say of a delivery that succeeded at once; of all others it has been told.
-    success: Option<LogEntry<'a>>,
+/// How the handling of one message ended.
+#[derive(Debug)]
+enum Finished<'a> {
+    /// The first attempt succeeded. The batch writes the log entry with the others.
+    Delivered(LogEntry<'a>),
+    /// Everything is done, or whatever replaces the message is queued.
+    Acknowledged,
+    /// The queue will deliver the message again, or redrive it.
+    Returned,
+    /// The deadline or a panic came first. The queue will deliver the message again.
+    Interrupted,
 }
 
 impl Sender {
@@ -121,220 +128,68 @@ impl Sender {
         event: &[u8],
         deadline: SystemTime,
     ) -> Result<BatchResponse, NotABatch> {
-        let ends_at = done_by(deadline, ANSWER_MARGIN);
-        let messages = received::batch(event)?;
-
-        let webhooks = self.look_up(&messages).await;
-        let deliveries = messages.iter().map(|message| {
-            // The answer must be given in time, or what was delivered is delivered again. The log's own
-            // limit comes first, so that a slow log does not take what it describes with it.
-            let log_by = ends_at - LOG_MARGIN;
-            timeout_at(ends_at, isolate(self.deliver(message, &webhooks, log_by)))
-        });
-        let outcomes = join_all(deliveries).await;
+        // Lambda must get the response in time, or everything that was delivered is delivered again.
+        let ends_at = done_by(deadline, RESPONSE_MARGIN);
+        // Earlier, so that a slow log does not interrupt the delivery that it describes.
+        let log_by = ends_at - LOG_MARGIN;
+        let messages = parse_batch(event)?;
+        let webhooks = self.read_webhooks(&messages).await;
+        let deliveries = messages
+            .iter()
+            .map(|message| finish_by(ends_at, message, self.deliver(message, &webhooks, log_by)));
+        let finished = join_all(deliveries).await;
 
         let mut response = BatchResponse::default();
         let mut successes = Vec::with_capacity(messages.len());
-        for (received, outcome) in messages.iter().zip(outcomes) {
-            // A message whose handling itself panicked, or did not end, comes back after the queue's
-            // visibility timeout.
-            let outcome = outcome.unwrap_or_default().unwrap_or_default();
-            if !outcome.acknowledged {
-                response.add_failure(received.message_id.clone());
+        for (message, finished) in messages.iter().zip(finished) {
+            match finished {
+                Finished::Delivered(entry) => successes.push(entry),
+                Finished::Acknowledged => {}
+                Finished::Returned | Finished::Interrupted => {
+                    response.add_failure(message.id.clone());
+                }
             }
-            successes.extend(outcome.success);
         }
         self.log_successes(successes, ends_at).await;
         Ok(response)
     }
 
-    /// The current state of every webhook that the batch is for, in one consistent read.
-    async fn look_up(&self, messages: &[Received]) -> Webhooks {
+    /// Reads the current state of all webhooks of the batch, in one consistent read.
+    async fn read_webhooks(&self, messages: &[Message]) -> Webhooks {
         let ids: BTreeSet<_> = messages
             .iter()
-            .filter_map(|received| received.content.as_ref().ok())
-            .map(|message| (message.tenant_id, message.webhook_config_id))
+            .filter_map(|message| message.delivery.as_ref().ok())
+            .map(|delivery| (delivery.tenant_id, delivery.webhook_config_id))
             .collect();
         let ids: Vec<_> = ids.into_iter().collect();
-        match timeout(aws::CALL_TIMEOUT, self.webhooks.get_many(&ids)).await {
-            Ok(Ok(webhooks)) => Ok(webhooks),
-            Ok(Err(error)) => Err(format!("the webhooks cannot be read: {}", chain(&error))),
-            Err(_elapsed) => Err("the webhooks cannot be read in time".to_owned()),
-        }
+        timeout(aws::CALL_TIMEOUT, self.webhooks.get_many(&ids)).await
     }
 
-    /// Does everything about one message, but for the log of an immediate success.
-    async fn deliver<'a>(
-        &self,
-        received: &'a Received,
-        webhooks: &Webhooks,
-        ends_at: Instant,
-    ) -> Outcome<'a> {
-        let message = match &received.content {
-            Ok(message) => message,
-            Err(unreadable) => {
-                let settled = Box::pin(self.queues.settle_unreadable(received, unreadable));
-                let acknowledged = settled.await;
-                return Outcome { acknowledged, success: None };
-            }
-        };
-        let receive = Receive {
-            attempts_before: message.attempts_before,
-            count: received.receive_count,
-            blocked_since: message.blocked_since,
-        };
-        let ending = isolate(self.attempt(message, receive, webhooks, ends_at))
-            .await
-            .unwrap_or_else(|| panicked(receive, message, webhooks));
-        let verdict = Verdict::of(ending, receive, message);
-        if verdict.is_immediate_success() {
-            return Outcome { acknowledged: true, success: verdict.log };
-        }
-        // Boxed, as everything is that an immediate success does without: it would take ten times the
-        // room of all the rest, and a batch is moved about and freed as a whole.
-        Box::pin(async {
-            let Verdict { step, log, why } = verdict;
-            let acknowledged = self.queues.settle(received, message, step, why).await;
-            if let Some(entry) = log {
-                // Now and not with the batch: the next attempt is made elsewhere, and may be logged
-                // before the slowest post of this batch has ended.
-                self.log_part(&entry, ends_at).await;
-            }
-            Outcome { acknowledged, success: None }
-        })
-        .await
-    }
-
-    /// Makes the attempt, unless something forbids it.
-    async fn attempt(
-        &self,
-        message: &DeliveryMessage,
-        receive: Receive,
-        webhooks: &Webhooks,
-        ends_at: Instant,
-    ) -> Ending {
-        let webhook = match find(message, webhooks) {
-            Ok(webhook) => webhook,
-            Err(ending) => return ending,
-        };
-        // Those who wait for the same secret try one after the other when it cannot be read.
-        let secret = match timeout(aws::CALL_TIMEOUT, self.secrets.get(webhook)).await {
-            Ok(Ok(secret)) => secret,
-            Ok(Err(error)) => {
-                return Ending::Blocked(format!("the secret cannot be read: {}", chain(&error)));
-            }
-            Err(_elapsed) => {
-                return Ending::Blocked("the secret cannot be read in time".to_owned());
-            }
-        };
-        // No attempt is begun whose outcome could not be told any more.
-        if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
-            return Ending::Blocked("too little of the invocation's time is left".to_owned());
-        }
-        let client = match self.clients.client(&webhook.url, Instant::now()) {
-            Ok(client) => client,
-            Err(error) => return Ending::Blocked(chain(&error)),
-        };
-        let number = receive.attempt_number();
-        let (attempt, answer) =
-            attempt::make(&client, &self.endpoints, &webhook.url, message, &secret, number).await;
-        Ending::Attempted { attempt, answer, policy: webhook.retry }
-    }
-
-    /// Writes the rows of the deliveries that succeeded at once, in one call.
-    async fn log_successes(&self, entries: Vec<LogEntry<'_>>, ends_at: Instant) {
+    /// Writes the rows of the deliveries that succeeded at their first attempt, in one call.
+    async fn log_successes(&self, entries: Vec<LogEntry<'_>>, log_by: Instant) {
         let mut seen = HashSet::new();
-        // A delivery can be in a batch twice, and a batch write takes no key twice.
-        let (whole, again): (Vec<_>, Vec<_>) =
+        // A batch can have the same delivery twice, but a batch write may not have the same key twice.
+        let (first, again): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| seen.insert(entry.message.delivery_id));
-        report(whole.len(), timeout_at(ends_at, self.log.put_all(&whole)).await);
-        join_all(again.iter().map(|entry| self.log_part(entry, ends_at))).await;
+        let written = timeout_at(log_by, self.log.put_all(&first)).await;
+        report_log_failure(first.len(), written);
+        join_all(again.iter().map(|entry| self.log_one(entry, log_by))).await;
     }
 
-    /// Writes what one receive adds to a delivery's row.
-    async fn log_part(&self, entry: &LogEntry<'_>, ends_at: Instant) {
-        report(1, timeout_at(ends_at, self.log.append(entry)).await);
+    /// Adds what happened at one receive to the delivery's row.
+    async fn log_one(&self, entry: &LogEntry<'_>, log_by: Instant) {
+        let written = timeout_at(log_by, self.log.append(entry)).await;
+        report_log_failure(1, written);
     }
 }
 
-/// A log that cannot be written is reported, and that is all: the queue is the authority.
-fn report(deliveries: usize, result: Result<Result<(), StoreError>, Elapsed>) {
-    match result {
+/// The queue is the authority: if the delivery log cannot be written, that is reported, and nothing else follows.
+fn report_log_failure(deliveries: usize, written: Result<Result<(), StoreError>, Elapsed>) {
+    match written {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             error!(deliveries, error = %chain(&error), "cannot write the delivery log");
         }
         Err(_elapsed) => error!(deliveries, "no time was left to write the delivery log"),
-    }
-}
-
-/// The message's webhook, if it may be posted to now.
-fn find<'a>(message: &DeliveryMessage, webhooks: &'a Webhooks) -> Result<&'a Webhook, Ending> {
-    let webhooks = webhooks.as_ref().map_err(|error| Ending::Blocked(error.clone()))?;
-    let webhook = webhooks.get(&message.webhook_config_id);
-    // Another tenant's webhook of that id, which another message of the batch is for, is not this one's.
-    let is_theirs = |webhook: &Webhook| webhook.tenant_id == message.tenant_id;
-    match webhook.filter(|webhook| webhook.as_ref().map_or(true, is_theirs)) {
-        None => Err(Ending::Cancelled("the webhook was deleted")),
-        Some(Err(error)) => {
-            Err(Ending::Blocked(format!("the webhook cannot be read: {}", chain(error))))
-        }
-        Some(Ok(webhook)) if !webhook.is_active => {
-            Err(Ending::Cancelled("the webhook is switched off"))
-        }
-        Some(Ok(webhook)) => Ok(webhook),
-    }
-}
-
-/// A panic in one delivery is an attempt that failed; the panic itself is already on standard error.
-fn panicked(receive: Receive, message: &DeliveryMessage, webhooks: &Webhooks) -> Ending {
-    let attempt = Attempt {
-        number: receive.attempt_number(),
-        at: Timestamp::now(),
-        duration_ms: 0,
-        status_code: None,
-        error: Some("an internal error ended the attempt".to_owned()),
-        response_body: None,
-    };
-    // Whoever panics before the webhook is found is tried again as often as one that says nothing of it.
-    let policy = find(message, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
-    Ending::Attempted { attempt, answer: Answer::Failure, policy }
-}
-
-/// The future's value, or `None` when it panics; the panic ends this future and nothing else.
-///
-/// No `async fn`: that would keep room for the future twice.
-fn isolate<F: Future>(future: F) -> impl Future<Output = Option<F::Output>> {
-    AssertUnwindSafe(future).catch_unwind().map(Result::ok)
-}
-
-#[cfg(test)]
-mod tests {
-    use webhooks::delivery::DeliveryStatus;
-
-    use super::*;
-    use crate::step::Step;
-
-    #[test]
-    fn a_panic_is_an_attempt_that_failed_and_is_followed_by_the_next() {
-        let sample = include_str!("../../../events/queue-batch.json");
-        let message = received::batch(sample.as_bytes()).unwrap().remove(0).content.unwrap();
-        let receive = Receive { attempts_before: 0, count: 1, blocked_since: None };
-        let ending = panicked(receive, &message, &Ok(HashMap::new()));
-        let verdict = Verdict::of(ending, receive, &message);
-        assert_eq!(verdict.step, Step::RetryAfter(Duration::from_secs(1)));
-        let line = verdict.log.unwrap();
-        assert_eq!(line.status, DeliveryStatus::Pending);
-        assert_eq!(line.attempt.map(|attempt| attempt.number), Some(1));
-    }
-
-    #[tokio::test]
-    async fn a_panic_in_one_delivery_leaves_the_others_of_its_batch_alone() {
-        let deliveries = (1..=3).map(|number| async move {
-            tokio::task::yield_now().await;
-            assert!(number != 2, "number two has a bug");
-            number
-        });
-        assert_eq!(join_all(deliveries.map(isolate)).await, [Some(1), None, Some(3)]);
     }
 }

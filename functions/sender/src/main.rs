@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use lambda_runtime::Error;
 use mimalloc::MiMalloc;
-use sender::Sender;
-use sender::config::Config;
+use sender::{Config, Sender};
 use webhooks::bootstrap::exit_code;
 use webhooks::{aws, runtime};
 
-/// A tenth less processor time for each delivery than with the C library's.
+/// Takes a tenth of the processor time off each delivery, compared with the C library's allocator.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Name servers and endpoints for this crate's tests.
+//! Name servers and endpoints for the tests of this crate.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::resolve::{Lookup, ResolveError};
 
-/// A name server that gives each answer once, in order.
-pub fn answers(list: &[&[&str]]) -> Lookup {
+/// A name server that gives each answer once, in this order.
+pub(crate) fn answers(list: &[&[&str]]) -> Lookup {
     let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
     let answers: Mutex<Vec<Vec<IpAddr>>> = Mutex::new(list.iter().rev().map(parse).collect());
     Arc::new(move |_| {
@@ -21,20 +21,22 @@ pub fn answers(list: &[&[&str]]) -> Lookup {
     })
 }
 
-/// Why the resolver let a request fail.
-pub fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a ResolveError> {
+/// The resolver's error, if it made the request fail.
+pub(crate) fn refusal<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a ResolveError> {
     std::iter::successors(Some(error), |error| error.source())
         .find_map(|error| error.downcast_ref())
 }
 
-/// Lets http to this machine be posted.
-pub fn loopback() -> EndpointPolicy {
+/// Allows http to this machine.
+pub(crate) fn loopback() -> EndpointPolicy {
     let allowed_networks = ["127.0.0.0/8", "::1/128"].map(|net| net.parse().unwrap()).into();
     EndpointPolicy { allow_http: true, allowed_networks, ..EndpointPolicy::default() }
 }
 
 /// Pairs of this machine's loopback addresses: macOS has no 127.0.0.2, and a container may have no IPv6.
-pub fn pairs() -> Vec<[&'static str; 2]> {
+pub(crate) fn pairs() -> Vec<[&'static str; 2]> {
     let is_here = |address: &&str| std::net::TcpListener::bind((*address, 0)).is_ok();
     let mut pairs = vec![["127.0.0.2", "127.0.0.1"], ["::1", "127.0.0.1"], ["127.0.0.1", "::1"]];
     pairs.retain(|pair| pair.iter().all(is_here));
@@ -42,8 +44,8 @@ pub fn pairs() -> Vec<[&'static str; 2]> {
     pairs
 }
 
-/// A port that is free on both addresses, and a socket for it on each.
-pub fn two_sockets(addresses: [&str; 2]) -> (u16, [TcpSocket; 2]) {
+/// A port that is free on both addresses, and a socket bound to it on each.
+pub(crate) fn two_sockets(addresses: [&str; 2]) -> (u16, [TcpSocket; 2]) {
     let addresses = addresses.map(|text| text.parse::<IpAddr>().unwrap());
     let socket = |address: IpAddr, port| {
         let socket =
@@ -59,8 +61,8 @@ pub fn two_sockets(addresses: [&str; 2]) -> (u16, [TcpSocket; 2]) {
     }
 }
 
-/// Answers every request with a 200, on connections that stay open.
-pub fn serve(socket: TcpSocket) {
+/// Answers every request with a 200 and keeps the connections open.
+pub(crate) fn serve(socket: TcpSocket) {
     let listener = socket.listen(16).unwrap();
     tokio::spawn(async move {
         loop {
@@ -76,9 +78,9 @@ pub fn serve(socket: TcpSocket) {
     });
 }
 
-/// Lets connections to a socket wait for ever: its queue is full and nobody accepts any. It does so until
-/// the result is dropped.
-pub async fn be_silent(socket: TcpSocket) -> (TcpListener, Vec<TcpStream>) {
+/// Makes connections to a socket wait forever, as its queue is full and nothing is accepted, until the result is
+/// dropped.
+pub(crate) async fn be_silent(socket: TcpSocket) -> (TcpListener, Vec<TcpStream>) {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();

@@ -1,5 +1,7 @@
-//! The secrets that this execution environment has read. A version never changes, so an entry is never
-//! stale: a rotation puts another version in the webhook's row.
+//! The signing secrets that this execution environment has read.
+//!
+//! The rule: an entry is never stale. A version of a secret never changes; a rotation puts another version into
+//! the webhook's row.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +12,12 @@ use webhooks::secret::SigningSecret;
 use webhooks::secrets::{SecretError, SecretStore};
 use webhooks::webhook::Webhook;
 
-/// Entries at which each new one takes another's place; at 200 bytes each they stay below 2 MB.
+/// A new entry beyond these replaces another one. An entry takes 200 bytes, so all together stay below 2 MB.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Reads secrets, each version once.
+/// Reads each version of a secret once.
 #[derive(Debug)]
-pub struct SecretCache {
+pub(crate) struct SecretCache {
     store: SecretStore,
     entries: Mutex<HashMap<WebhookId, Entry>>,
 }
@@ -23,24 +25,22 @@ pub struct SecretCache {
 #[derive(Debug, Clone)]
 struct Entry {
     version: String,
-    /// Filled by the first delivery that needs it, while the others of the batch wait.
+    /// The first delivery that needs the secret reads it, while the others of the batch wait.
     secret: Arc<OnceCell<Arc<SigningSecret>>>,
 }
 
 impl SecretCache {
-    /// An empty cache before `store`.
-    #[must_use]
-    pub fn new(store: SecretStore) -> Self {
+    pub(crate) fn new(store: SecretStore) -> Self {
         Self { store, entries: Mutex::default() }
     }
 
-    /// The secret that is in force for `webhook`.
-    pub async fn get(&self, webhook: &Webhook) -> Result<Arc<SigningSecret>, SecretError> {
+    /// The secret in the version that `webhook` names. A failed read is not remembered.
+    pub(crate) async fn get(&self, webhook: &Webhook) -> Result<Arc<SigningSecret>, SecretError> {
         let entry = self.entry(webhook);
         if let Some(secret) = entry.secret.get() {
             return Ok(Arc::clone(secret));
         }
-        // Boxed: it is needed once for each version, and room for it would be kept by every delivery.
+        // Boxed: each version is read once, but every delivery's future would have room for the read.
         let read = || async {
             let Webhook { tenant_id, id, secret_version, .. } = webhook;
             self.store.get(*tenant_id, *id, secret_version).await.map(Arc::new)
@@ -54,7 +54,7 @@ impl SecretCache {
             Some(entry) if entry.version == webhook.secret_version => entry.clone(),
             _ => {
                 if entries.len() >= MAX_ENTRIES {
-                    // Any one will do. To forget all of them would mean to read all of them again.
+                    // Any entry will do. If all were removed, all would have to be read again.
                     let other = entries.keys().next().copied();
                     other.and_then(|id| entries.remove(&id));
                 }

@@ -1,0 +1,286 @@
+//! What follows from what happened to a delivery message. Pure: the time is an argument.
+//!
+//! The rule: only an attempt that was made counts. An internal error costs the tenant no attempt.
+
+use std::time::Duration;
+
+use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
+use webhooks::retry::{RetryPolicy, delay_after};
+use webhooks::store::deliveries::LogEntry;
+use webhooks::timestamp::Timestamp;
+
+use crate::failure::Failure;
+use crate::reason::{BlockReason, CancelReason, FaultReason};
+
+/// The queue's `maxReceiveCount`: after this many receives the queue moves the message to the dead-letter queue.
+pub const MAX_RECEIVES: u32 = 5;
+/// How long a delivery waits that an internal error has blocked.
+pub(crate) const BLOCKED_DELAY: Duration = Duration::from_secs(30);
+/// A delivery that internal errors have blocked for this long goes to the operator.
+const MAX_BLOCKED: Duration = Duration::from_hours(12);
+/// What the delivery log says of it then; the details are for the operator alone.
+const BLOCKED_FOR_GOOD: &str = "an internal error kept the delivery from being made";
+
+/// What happened at one receive of a delivery message.
+#[derive(Debug)]
+pub(crate) enum Outcome<'a> {
+    /// An attempt was made; without a failure it succeeded.
+    Attempted { attempt: Attempt, failure: Option<Failure>, retry: RetryPolicy },
+    /// The tenant does not want the delivery any more.
+    Cancelled(CancelReason),
+    /// An internal error came before the attempt.
+    Blocked(BlockReason<'a>),
+}
+
+/// What follows from an [`Outcome`].
+#[derive(Debug)]
+pub(crate) struct Decision<'a> {
+    /// For the queues.
+    pub(crate) action: Action<'a>,
+    /// For the delivery log; nothing changes there while a delivery is blocked.
+    pub(crate) log: Option<LogEntry<'a>>,
+}
+
+/// What happens to the queue message.
+#[derive(Debug)]
+pub enum Action<'a> {
+    /// The queue deletes it.
+    Acknowledge,
+    /// The queue hides it for this long, then it is received again.
+    RetryAfter(Duration),
+    /// The queue moves it to the dead-letter queue, since this was its last receive.
+    Redrive,
+    /// The sender moves it to the dead-letter queue.
+    DeadLetter {
+        /// Of the last attempt.
+        failure: Failure,
+        /// Attempts in all.
+        attempts: u32,
+    },
+    /// A copy replaces it: more attempts are allowed than the message has receives.
+    Requeue {
+        /// Attempts so far.
+        attempts: u32,
+        /// How long the queue holds the copy back.
+        delay: Duration,
+    },
+    /// A copy replaces it after 30 s: this receive made no attempt.
+    Postpone {
+        /// Attempts so far.
+        attempts: u32,
+        /// When an internal error first prevented the next attempt.
+        blocked_since: Timestamp,
+        /// What prevented it this time.
+        reason: BlockReason<'a>,
+    },
+    /// The sender moves it to `PipelineFaults`.
+    Park(FaultReason<'a>),
+}
+
+/// The number of the attempt that this receive is for: from 1, over all copies of the message.
+pub(crate) fn attempt_number(delivery: &DeliveryMessage, receive_count: u32) -> u32 {
+    delivery.attempts_before.saturating_add(receive_count)
+}
+
+/// Decides what follows from `outcome` for `delivery`, whose message was received for the `receive_count`th time.
+pub(crate) fn decide<'a>(
+    outcome: Outcome<'a>,
+    delivery: &'a DeliveryMessage,
+    receive_count: u32,
+    now: Timestamp,
+) -> Decision<'a> {
+    let entry = |status, attempt, reason| {
+        Some(LogEntry { message: delivery, status, attempt, reason, at: now })
+    };
+    match outcome {
+        Outcome::Attempted { attempt, failure: None, .. } => Decision {
+            action: Action::Acknowledge,
+            log: entry(DeliveryStatus::Delivered, Some(attempt), None),
+        },
+        Outcome::Attempted { attempt, failure: Some(failure), retry } => {
+            let action = after_failure(failure, attempt.number, receive_count, retry);
+            let log = match action {
+                Action::Redrive | Action::DeadLetter { .. } => {
+                    let reason = attempt.error.clone();
+                    entry(DeliveryStatus::Failed, Some(attempt), reason)
+                }
+                _ => entry(DeliveryStatus::Pending, Some(attempt), None),
+            };
+            Decision { action, log }
+        }
+        Outcome::Cancelled(reason) => Decision {
+            action: Action::Acknowledge,
+            log: entry(DeliveryStatus::Cancelled, None, Some(reason.to_string())),
+        },
+        Outcome::Blocked(reason) => {
+            let action = after_block(reason, delivery, receive_count, now);
+            let log = match action {
+                Action::Park(_) => {
+                    entry(DeliveryStatus::Failed, None, Some(BLOCKED_FOR_GOOD.to_owned()))
+                }
+                _ => None,
+            };
+            Decision { action, log }
+        }
+    }
+}
+
+/// The action after attempt `number` has failed at receive `receive_count` of its message.
+#[must_use]
+pub fn after_failure(
+    failure: Failure,
+    number: u32,
+    receive_count: u32,
+    retry: RetryPolicy,
+) -> Action<'static> {
+    if failure.is_permanent() {
+        return Action::DeadLetter { failure, attempts: number };
+    }
+    let has_attempts = number < retry.max_attempts();
+    let has_receives = receive_count < MAX_RECEIVES;
+    match (has_attempts, has_receives) {
+        (true, true) => Action::RetryAfter(delay_after(number)),
+        (true, false) => Action::Requeue { attempts: number, delay: delay_after(number) },
+        (false, true) => Action::DeadLetter { failure, attempts: number },
+        (false, false) => Action::Redrive,
+    }
+}
+
+fn after_block<'a>(
+    reason: BlockReason<'a>,
+    delivery: &DeliveryMessage,
+    receive_count: u32,
+    now: Timestamp,
+) -> Action<'a> {
+    let blocked_since = delivery.blocked_since.unwrap_or(now);
+    let blocked_millis = now.unix_millis().saturating_sub(blocked_since.unix_millis());
+    if Duration::from_millis(blocked_millis) >= MAX_BLOCKED {
+        return Action::Park(FaultReason::Blocked(reason));
+    }
+    let attempts = attempt_number(delivery, receive_count) - 1;
+    Action::Postpone { attempts, blocked_since, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use webhooks::endpoint::EndpointRefusal;
+
+    use super::*;
+    use crate::message::parse_batch;
+
+    const GUIDE: RetryPolicy = RetryPolicy { enabled: true, max_retries: 5 };
+
+    fn now() -> Timestamp {
+        Timestamp::from_unix_millis(1_764_757_800_000)
+    }
+
+    fn delivery() -> DeliveryMessage {
+        let sample = include_str!("../../../events/queue-batch.json");
+        parse_batch(sample.as_bytes()).unwrap().remove(0).delivery.unwrap()
+    }
+
+    fn attempt(number: u32, failure: Option<&Failure>) -> Attempt {
+        Attempt {
+            number,
+            at: now(),
+            duration_ms: 0,
+            status_code: None,
+            error: failure.map(ToString::to_string),
+            response_body: None,
+        }
+    }
+
+    /// The action after a failed attempt that may be repeated.
+    fn failed(attempts_before: u32, receive_count: u32, retry: RetryPolicy) -> String {
+        let number = attempts_before + receive_count;
+        format!("{:?}", after_failure(Failure::Timeout, number, receive_count, retry))
+    }
+
+    #[test]
+    fn a_failing_delivery_waits_1_2_4_8_seconds_and_is_then_redriven() {
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|receive_count| failed(0, receive_count, GUIDE)),
+            ["RetryAfter(1s)", "RetryAfter(2s)", "RetryAfter(4s)", "RetryAfter(8s)", "Redrive"]
+        );
+    }
+
+    #[test]
+    fn success_ends_a_delivery_at_any_attempt() {
+        let delivery = delivery();
+        for number in 1..=5 {
+            let attempt = attempt(number, None);
+            let outcome = Outcome::Attempted { attempt, failure: None, retry: GUIDE };
+            let Decision { action, log } = decide(outcome, &delivery, number, now());
+            assert!(matches!(action, Action::Acknowledge), "{action:?}");
+            assert_eq!(log.unwrap().status, DeliveryStatus::Delivered);
+        }
+    }
+
+    #[test]
+    fn a_client_error_and_a_forbidden_address_are_parked_at_once() {
+        let client_error = Failure::Status(reqwest::StatusCode::GONE);
+        for failure in [client_error, Failure::Refused(EndpointRefusal::Address)] {
+            let action = after_failure(failure, 1, 1, GUIDE);
+            assert!(matches!(action, Action::DeadLetter { attempts: 1, .. }), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn attempts_that_end_before_the_fifth_receive_are_parked_by_us() {
+        let off = RetryPolicy { enabled: false, max_retries: 5 };
+        let two = RetryPolicy { enabled: true, max_retries: 2 };
+        let dead_letter =
+            |attempts| format!("DeadLetter {{ failure: Timeout, attempts: {attempts} }}");
+        assert_eq!(failed(0, 1, off), dead_letter(1));
+        assert_eq!(
+            [failed(0, 1, two), failed(0, 2, two)],
+            ["RetryAfter(1s)".to_owned(), dead_letter(2)]
+        );
+        assert_eq!(failed(3, 2, GUIDE), dead_letter(5));
+    }
+
+    #[test]
+    fn attempts_beyond_the_fifth_go_on_with_a_copy_of_the_message() {
+        let ten = RetryPolicy { enabled: true, max_retries: 10 };
+        assert_eq!(failed(0, 5, ten), "Requeue { attempts: 5, delay: 16s }");
+        assert_eq!(failed(5, 1, ten), "RetryAfter(32s)");
+        assert_eq!(failed(5, 4, ten), "RetryAfter(256s)");
+        assert_eq!(failed(5, 5, ten), "Redrive");
+    }
+
+    #[test]
+    fn the_log_says_pending_until_the_last_attempt_and_then_why_it_failed() {
+        let delivery = delivery();
+        for (number, status, reason) in [
+            (4, DeliveryStatus::Pending, None),
+            (5, DeliveryStatus::Failed, Some("no answer within 10 s")),
+        ] {
+            let attempt = attempt(number, Some(&Failure::Timeout));
+            let failure = Some(Failure::Timeout);
+            let outcome = Outcome::Attempted { attempt, failure, retry: GUIDE };
+            let entry = decide(outcome, &delivery, number, now()).log.unwrap();
+            assert_eq!((entry.status, entry.reason.as_deref()), (status, reason));
+            assert_eq!(entry.attempt.map(|attempt| attempt.number), Some(number));
+        }
+    }
+
+    #[test]
+    fn a_fault_of_ours_costs_no_attempt_and_is_ours_alone_after_12_hours() {
+        let before =
+            |hours: u64| Timestamp::from_unix_millis(now().unix_millis() - hours * 3_600_000);
+        for (since, expected) in [(None, now()), (Some(before(11)), before(11))] {
+            let delivery = DeliveryMessage { blocked_since: since, ..delivery() };
+            let outcome = Outcome::Blocked(BlockReason::TooLittleTime);
+            let Decision { action, log } = decide(outcome, &delivery, 3, now());
+            let Action::Postpone { attempts: 2, blocked_since, .. } = action else {
+                panic!("{action:?}")
+            };
+            assert_eq!((blocked_since, log.is_none()), (expected, true));
+        }
+        let delivery = DeliveryMessage { blocked_since: Some(before(12)), ..delivery() };
+        let outcome = Outcome::Blocked(BlockReason::TooLittleTime);
+        let Decision { action, log } = decide(outcome, &delivery, 3, now());
+        assert!(matches!(action, Action::Park(FaultReason::Blocked(_))), "{action:?}");
+        assert_eq!(log.unwrap().status, DeliveryStatus::Failed);
+    }
+}

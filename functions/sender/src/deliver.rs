@@ -1,0 +1,202 @@
+//! One message's whole trip: attempt, decide, log, apply.
+//!
+//! The rule: no attempt begins unless there is time to act on its outcome, and one that panics is a failed attempt.
+
+use tokio::time::{Instant, timeout};
+use tracing::{debug, error, info, warn};
+use webhooks::aws;
+use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
+use webhooks::store::deliveries::LogEntry;
+use webhooks::timestamp::Timestamp;
+use webhooks::webhook::Webhook;
+
+use crate::attempt::{self, ATTEMPT_TIMEOUT};
+use crate::decision::{Action, Decision, Outcome, attempt_number, decide};
+use crate::failure::Failure;
+use crate::isolation::catch_panic;
+use crate::message::Message;
+use crate::reason::{BlockReason, CancelReason, FaultReason};
+use crate::{Finished, Sender, Webhooks};
+
+impl Sender {
+    /// Handles one message, except for the log entry of a success at the first attempt.
+    pub(crate) async fn deliver<'a>(
+        &self,
+        message: &'a Message,
+        webhooks: &'a Webhooks,
+        log_by: Instant,
+    ) -> Finished<'a> {
+        let delivery = match &message.delivery {
+            Ok(delivery) => delivery,
+            Err(unreadable) => {
+                return Box::pin(self.queues.park_unreadable(message, unreadable)).await;
+            }
+        };
+        let number = attempt_number(delivery, message.receive_count);
+        let outcome = catch_panic(self.attempt(delivery, number, webhooks, log_by))
+            .await
+            .unwrap_or_else(|| panicked(delivery, number, webhooks));
+        let decision = decide(outcome, delivery, message.receive_count, Timestamp::now());
+        log_decision(&decision, delivery);
+        let Decision { action, log } = decision;
+        let log = match log {
+            Some(entry) if entry.is_immediate_success() => return Finished::Delivered(entry),
+            log => log,
+        };
+        // Boxed, like everything that a success at the first attempt does not need: it would make this future ten
+        // times as large, and the futures of a batch are moved and freed together.
+        Box::pin(async {
+            // The next attempt may be due before the log answers, so the queue comes first.
+            let finished = self.queues.apply(action, message, delivery).await;
+            // The log does not wait for the batch: another invocation can make and log the next attempt before
+            // the slowest post of this one has ended.
+            if let Some(entry) = &log {
+                self.log_one(entry, log_by).await;
+            }
+            finished
+        })
+        .await
+    }
+
+    /// Makes attempt `number`, unless something prevents it.
+    async fn attempt<'a>(
+        &self,
+        delivery: &DeliveryMessage,
+        number: u32,
+        webhooks: &'a Webhooks,
+        ends_at: Instant,
+    ) -> Outcome<'a> {
+        let webhook = match find(delivery, webhooks) {
+            Ok(webhook) => webhook,
+            Err(outcome) => return outcome,
+        };
+        // If a secret cannot be read, the deliveries that wait for it try one after the other. So each of them has
+        // its own time limit.
+        let secret = match timeout(aws::CALL_TIMEOUT, self.secrets.get(webhook)).await {
+            Ok(Ok(secret)) => secret,
+            Ok(Err(error)) => return Outcome::Blocked(BlockReason::SecretUnread(error)),
+            Err(_elapsed) => return Outcome::Blocked(BlockReason::SecretTimeout),
+        };
+        if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
+            return Outcome::Blocked(BlockReason::TooLittleTime);
+        }
+        let client = match self.clients.client(&webhook.url, Instant::now()) {
+            Ok(client) => client,
+            Err(error) => return Outcome::Blocked(BlockReason::NoClient(error)),
+        };
+        let (attempt, failure) =
+            attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secret, number).await;
+        Outcome::Attempted { attempt, failure, retry: webhook.retry }
+    }
+}
+
+/// The webhook of `delivery`, if it exists and is switched on.
+fn find<'a>(
+    delivery: &DeliveryMessage,
+    webhooks: &'a Webhooks,
+) -> Result<&'a Webhook, Outcome<'a>> {
+    let webhooks = match webhooks {
+        Ok(Ok(webhooks)) => webhooks,
+        Ok(Err(error)) => return Err(Outcome::Blocked(BlockReason::WebhooksUnread(error))),
+        Err(_elapsed) => return Err(Outcome::Blocked(BlockReason::WebhooksTimeout)),
+    };
+    match webhooks.get(&delivery.webhook_config_id) {
+        Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnread(error))),
+        // A webhook of another tenant, read for another message of the batch, does not count.
+        Some(Ok(webhook)) if webhook.tenant_id == delivery.tenant_id => {
+            if webhook.is_active {
+                Ok(webhook)
+            } else {
+                Err(Outcome::Cancelled(CancelReason::SwitchedOff))
+            }
+        }
+        Some(Ok(_)) | None => Err(Outcome::Cancelled(CancelReason::Deleted)),
+    }
+}
+
+/// The outcome of an attempt that panicked; the panic itself is on standard error.
+fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &Webhooks) -> Outcome<'a> {
+    let failure = Failure::Panic;
+    let attempt = Attempt {
+        number,
+        at: Timestamp::now(),
+        duration_ms: 0,
+        status_code: None,
+        error: Some(failure.to_string()),
+        response_body: None,
+    };
+    // A panic before the webhook was found is retried by the default policy.
+    let retry = find(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
+    Outcome::Attempted { attempt, failure: Some(failure), retry }
+}
+
+/// One line for each decision. A success is logged at debug level: its row and its metrics say the rest.
+fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
+    macro_rules! line {
+        ($level:ident, $($fields_and_sentence:tt)+) => {
+            $level!(
+                delivery.id = %delivery.delivery_id,
+                webhook.id = %delivery.webhook_config_id,
+                tenant.id = %delivery.tenant_id,
+                event.name = %delivery.event,
+                $($fields_and_sentence)+
+            )
+        };
+    }
+    macro_rules! attempt_line {
+        ($level:ident, $attempt:ident, $sentence:literal) => {
+            line!(
+                $level,
+                attempt.number = $attempt.number,
+                http.status = $attempt.status_code,
+                error = $attempt.error,
+                duration_ms = $attempt.duration_ms,
+                $sentence
+            )
+        };
+    }
+    let blocked = match &decision.action {
+        Action::Postpone { reason, .. } => Some((reason, "postpone")),
+        Action::Park(FaultReason::Blocked(reason)) => Some((reason, "park")),
+        _ => None,
+    };
+    if let Some((reason, action)) = blocked {
+        line!(error, %reason, action, "a delivery is held up by a fault of ours");
+        return;
+    }
+    match &decision.log {
+        Some(LogEntry { status, attempt: Some(attempt), .. }) => match status {
+            DeliveryStatus::Delivered => attempt_line!(debug, attempt, "delivered"),
+            DeliveryStatus::Failed => {
+                attempt_line!(warn, attempt, "the last attempt failed, the delivery is dead");
+            }
+            DeliveryStatus::Pending | DeliveryStatus::Cancelled => {
+                attempt_line!(info, attempt, "an attempt failed, another will follow");
+            }
+        },
+        Some(LogEntry { reason, .. }) => line!(info, reason, "a delivery is cancelled"),
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::message::parse_batch;
+
+    #[test]
+    fn a_panic_is_an_attempt_that_failed_and_is_followed_by_the_next() {
+        let sample = include_str!("../../../events/queue-batch.json");
+        let delivery = parse_batch(sample.as_bytes()).unwrap().remove(0).delivery.unwrap();
+        let outcome = panicked(&delivery, 1, &Ok(Ok(HashMap::new())));
+        let Decision { action, log } = decide(outcome, &delivery, 1, Timestamp::now());
+        let Action::RetryAfter(delay) = action else { panic!("{action:?}") };
+        assert_eq!(delay, Duration::from_secs(1));
+        let line = log.unwrap();
+        assert_eq!(line.status, DeliveryStatus::Pending);
+        assert_eq!(line.attempt.map(|attempt| attempt.number), Some(1));
+    }
+}

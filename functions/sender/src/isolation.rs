@@ -1,0 +1,146 @@
+//! Keeping the deliveries of a batch apart.
+//!
+//! The rule: a panic or the deadline ends the delivery that it meets and no other, and the function's log says which
+//! one that was.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, field};
+
+use crate::Finished;
+use crate::decision::attempt_number;
+use crate::message::Message;
+
+/// What interrupted the handling of a message.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum Interruption {
+    #[error("the invocation's deadline came first")]
+    Deadline,
+    #[error("a panic, which standard error describes")]
+    Panic,
+}
+
+/// Lets `handling`, which is that of `message`, go on until `ends_at`. An interruption is logged, with everything
+/// that identifies the delivery.
+///
+/// Not an `async fn`, which would keep room for the future twice.
+pub(crate) fn finish_by<'a>(
+    ends_at: Instant,
+    message: &'a Message,
+    handling: impl Future<Output = Finished<'a>>,
+) -> impl Future<Output = Finished<'a>> {
+    timeout_at(ends_at, catch_panic(handling)).map(|result| {
+        let interruption = match result {
+            Ok(Some(finished)) => return finished,
+            Ok(None) => Interruption::Panic,
+            Err(_elapsed) => Interruption::Deadline,
+        };
+        let delivery = message.delivery.as_ref().ok();
+        error!(
+            message.id = message.id,
+            delivery.id = delivery.map(|it| field::display(it.delivery_id)),
+            webhook.id = delivery.map(|it| field::display(it.webhook_config_id)),
+            tenant.id = delivery.map(|it| field::display(it.tenant_id)),
+            event.name = delivery.map(|it| field::display(it.event)),
+            attempt.number = delivery.map(|it| attempt_number(it, message.receive_count)),
+            reason = %interruption,
+            "the handling of a message was interrupted; the queue will deliver it again"
+        );
+        Finished::Interrupted
+    })
+}
+
+/// The future's value, or `None` if it panics. The panic ends this future and nothing else.
+///
+/// Not an `async fn`, for the same reason.
+pub(crate) fn catch_panic<F: Future>(future: F) -> impl Future<Output = Option<F::Output>> {
+    AssertUnwindSafe(future).catch_unwind().map(Result::ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use futures_util::future::{join_all, pending};
+    use lambda_runtime::tracing::subscriber;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::message::parse_batch;
+
+    fn message() -> Message {
+        let sample = include_str!("../../../events/queue-batch.json");
+        parse_batch(sample.as_bytes()).unwrap().remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_one_delivery_leaves_the_others_of_its_batch_alone() {
+        let deliveries = (1..=3).map(|number| async move {
+            tokio::task::yield_now().await;
+            assert!(number != 2, "number two has a bug");
+            number
+        });
+        assert_eq!(join_all(deliveries.map(catch_panic)).await, [Some(1), None, Some(3)]);
+    }
+
+    /// What is logged while the future runs, one JSON object a line.
+    async fn log_of(future: impl Future) -> Vec<Value> {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+
+        impl Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let json = subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+        let guard = tracing::subscriber::set_default(json.finish());
+        future.await;
+        drop(guard);
+        let text = lines.0.lock().unwrap();
+        text.split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_a_panic_or_the_deadline_interrupts_leaves_a_line_that_identifies_it() {
+        let message = message();
+        let delivery = message.delivery.as_ref().unwrap();
+        let panicking = async { panic!("a bug") };
+        let soon = Instant::now() + Duration::from_millis(10);
+        let later = Instant::now() + Duration::from_mins(1);
+        let lines = log_of(async {
+            let panicked = finish_by(later, &message, panicking).await;
+            let late = finish_by(soon, &message, pending()).await;
+            assert!(matches!([panicked, late], [Finished::Interrupted, Finished::Interrupted]));
+        })
+        .await;
+        let expected =
+            ["a panic, which standard error describes", "the invocation's deadline came first"];
+        assert_eq!(lines.len(), 2);
+        for (line, reason) in lines.iter().zip(expected) {
+            assert_eq!((&line["level"], &line["reason"]), (&"ERROR".into(), &reason.into()));
+            assert_eq!(line["message.id"], message.id);
+            assert_eq!(line["delivery.id"], delivery.delivery_id.to_string());
+            assert_eq!(line["webhook.id"], delivery.webhook_config_id.to_string());
+            assert_eq!(line["tenant.id"], delivery.tenant_id.to_string());
+            assert_eq!(
+                (&line["event.name"], &line["attempt.number"]),
+                (&delivery.event.as_str().into(), &1.into())
+            );
+        }
+    }
+}

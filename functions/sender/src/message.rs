@@ -1,0 +1,73 @@
+//! What the sender reads from the queue.
+//!
+//! The rule: an event is parsed in one pass, and the delivery inside a message's body in a second one. Most of
+//! an event is that body, and every further pass over its escapes takes time.
+
+use std::borrow::Cow;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use webhooks::batch::Batch;
+use webhooks::delivery::DeliveryMessage;
+
+/// One message of a batch.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// Names the message in the response to the batch.
+    pub(crate) id: String,
+    /// Needed to change the message's visibility; each receive has its own.
+    pub(crate) receipt_handle: String,
+    /// `ApproximateReceiveCount`: 1 at the first receive.
+    pub(crate) receive_count: u32,
+    /// What the message asks for.
+    pub(crate) delivery: Result<DeliveryMessage, Unreadable>,
+}
+
+/// The body of a message that is not a [`DeliveryMessage`].
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) body: String,
+    pub(crate) error: serde_json::Error,
+}
+
+/// An event that is not a batch of queue messages. The text includes the cause, because Lambda shows nothing else
+/// of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("the event is not a batch of queue messages: {0}")]
+pub struct NotABatch(serde_json::Error);
+
+/// Parses an event. A body that cannot be read spoils only its own message.
+pub(crate) fn parse_batch(event: &[u8]) -> Result<Vec<Message>, NotABatch> {
+    Ok(serde_json::from_slice::<Batch<_>>(event).map_err(NotABatch)?.records)
+}
+
+/// AWS writes this part, not whoever sent the message: an error here is an error of the whole batch.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SqsRecord<'a> {
+    message_id: String,
+    receipt_handle: String,
+    #[serde(borrow)]
+    body: Cow<'a, str>,
+    #[serde(borrow)]
+    attributes: Attributes<'a>,
+}
+
+#[derive(Deserialize)]
+struct Attributes<'a> {
+    #[serde(rename = "ApproximateReceiveCount", borrow)]
+    receive_count: Cow<'a, str>,
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let record = SqsRecord::deserialize(deserializer)?;
+        Ok(Self {
+            id: record.message_id,
+            receipt_handle: record.receipt_handle,
+            receive_count: record.attributes.receive_count.parse().map_err(D::Error::custom)?,
+            delivery: serde_json::from_str(&record.body)
+                .map_err(|error| Unreadable { body: record.body.into_owned(), error }),
+        })
+    }
+}
