@@ -3,6 +3,7 @@
 mod blocked;
 mod endpoints;
 mod hostile;
+mod interrupted;
 mod log;
 mod posts;
 mod retries;

@@ -1,0 +1,49 @@
+//! Deliveries that the invocation's deadline interrupts.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{ms, sender};
+use crate::hosted::fake_aws::Reply;
+use crate::hosted::fixtures::{
+    TENANT, delivery_id, failures, first_receives, id_of, message, webhook, webhook_with,
+};
+use crate::hosted::receiver::{Act, Receiver, status};
+
+/// Just enough that an attempt of 10 s and one AWS call of 3 s fit into it.
+const TIME_LIMIT: Duration = Duration::from_millis(14_500);
+
+#[tokio::test]
+async fn a_delivery_that_the_deadline_interrupts_comes_back_and_the_log_says_which_it_was() {
+    let hanging = Receiver::start(vec![Act::Wait(ms(30_000))]).await;
+    let good = Receiver::start(status(200)).await;
+    let hook = webhook_with(&hanging.url(), json!({"retry_enabled": false}));
+    let hooks = [hook, webhook(&good.url())];
+    let (aws, sender) = sender(&hooks).await;
+    // The dead letter takes the rest of the time, and hiding the message more than that.
+    aws.always("SendMessage", Reply::Late);
+    aws.always("ChangeMessageVisibility", Reply::Late);
+    let batch = first_receives(&[message(&hooks[0], 1), message(&hooks[1], 2)]);
+    let answer = sender.invoke_within(TIME_LIMIT, batch).await.expect("it answers in time");
+    assert_eq!(failures(&answer), ["m0"]);
+    assert_eq!((hanging.arrivals().len(), good.arrivals().len()), (1, 1));
+
+    let log = sender.finish().await;
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut lines = lines.map(|line| line["fields"].clone());
+    let sentence = "the handling of a message was interrupted; the queue will deliver it again";
+    let line = lines.find(|line| line["message"] == sentence).expect("there is a line");
+    let expected = json!({
+        "message.id": "m0",
+        "delivery.id": delivery_id(1),
+        "webhook.id": id_of(&hooks[0]),
+        "tenant.id": TENANT,
+        "event.name": "document.processing.completed",
+        "attempt.number": 1,
+        "reason": "the invocation's deadline came first",
+    });
+    for (field, value) in expected.as_object().expect("it is an object") {
+        assert_eq!(&line[field], value, "{field}");
+    }
+}
