@@ -57,10 +57,13 @@ pub use crate::decision::{Action, MAX_RECEIVES, after_failure};
 pub use crate::failure::Failure;
 pub use crate::message::NotABatch;
 
-/// Time to keep for the log of the successes and the response.
-const RESPONSE_MARGIN: Duration = Duration::from_millis(500);
-
-/// How much earlier the log of one delivery is given up than everything else.
+/// Time to keep at the end of an invocation for its response. Without the response in time, everything that was
+/// delivered is delivered again.
+const RESPONSE_MARGIN: Duration = Duration::from_millis(100);
+/// Time to keep before that for the log of the successes, whatever the other deliveries do.
+const SUCCESS_LOG_MARGIN: Duration = Duration::from_millis(400);
+/// How much earlier the log of one delivery is given up than the delivery, so that a slow log does not interrupt
+/// what it describes.
 const LOG_MARGIN: Duration = Duration::from_millis(100);
 
 /// The function: everything that an invocation needs.
@@ -128,15 +131,14 @@ impl Sender {
         event: &[u8],
         deadline: SystemTime,
     ) -> Result<BatchResponse, NotABatch> {
-        // Lambda must get the response in time, or everything that was delivered is delivered again.
-        let ends_at = done_by(deadline, RESPONSE_MARGIN);
-        // Earlier, so that a slow log does not interrupt the delivery that it describes.
-        let log_by = ends_at - LOG_MARGIN;
+        let respond_by = done_by(deadline, RESPONSE_MARGIN);
+        let deliver_by = respond_by - SUCCESS_LOG_MARGIN;
+        let log_by = deliver_by - LOG_MARGIN;
         let messages = parse_batch(event)?;
         let webhooks = self.read_webhooks(&messages).await;
-        let deliveries = messages
-            .iter()
-            .map(|message| finish_by(ends_at, message, self.deliver(message, &webhooks, log_by)));
+        let deliveries = messages.iter().map(|message| {
+            finish_by(deliver_by, message, self.deliver(message, &webhooks, log_by))
+        });
         let finished = join_all(deliveries).await;
 
         let mut response = BatchResponse::default();
@@ -150,7 +152,7 @@ impl Sender {
                 }
             }
         }
-        self.log_successes(successes, ends_at).await;
+        self.log_successes(successes, respond_by).await;
         Ok(response)
     }
 

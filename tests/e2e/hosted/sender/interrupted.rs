@@ -28,6 +28,12 @@ async fn a_delivery_that_the_deadline_interrupts_comes_back_and_the_log_says_whi
     let answer = sender.invoke_within(TIME_LIMIT, batch).await.expect("it answers in time");
     assert_eq!(failures(&answer), ["m0"]);
     assert_eq!((hanging.arrivals().len(), good.arrivals().len()), (1, 1));
+    let logged: Vec<_> = aws
+        .logged()
+        .iter()
+        .map(|row| [&row["delivery_id"], &row["status"]].map(Value::clone))
+        .collect();
+    assert_eq!(logged, [[json!(delivery_id(2)), json!("delivered")]], "the other one is logged");
 
     let log = sender.finish().await;
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
