@@ -1,6 +1,6 @@
-//! A stream record of the Jobs table → the event it announces. Pure.
+//! From a stream record of the Jobs table to the event that it announces. Pure.
 //!
-//! Only a *transition* is an event: a job that is written again in the state it was in announces nothing.
+//! The rule: only a *transition* is an event. A job that is written again in the same state announces nothing.
 
 mod image;
 
@@ -16,53 +16,53 @@ use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
 use self::image::Image;
-pub use self::image::Unusable;
+pub(crate) use self::image::Unusable;
 
-/// Why a record cannot be understood. Reading it again would not help.
+/// Why a record cannot be understood, however often it is read.
 #[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// Not a record of a DynamoDB stream.
+pub(crate) enum ChangeError {
+    /// It does not have the form of a DynamoDB stream's records.
     #[error("not a DynamoDB stream record: {0}")]
     NotARecord(#[source] serde_json::Error),
-    /// The stream does not carry what this function needs.
+    /// The stream has the wrong view type.
     #[error("the record has no {0}; the stream's view type must be NEW_AND_OLD_IMAGES")]
     MissingImage(&'static str),
-    /// The job lacks something that every event tells.
+    /// The job lacks something that every event needs.
     #[error("the job has no `{0}`, or not of the right type")]
     MissingAttribute(&'static str),
-    /// A tenant id of another form.
+    /// The tenant id is malformed.
     #[error("the job's `tenant_id` is {0}")]
     Tenant(#[source] InvalidId),
-    /// Neither the job nor the record says when.
+    /// Neither the job nor the record has a time.
     #[error("the job's `updated_at` is {0}, and the record has no time")]
     NoTime(Unusable),
-    /// An event that cannot be made.
+    /// The event cannot be made.
     #[error(transparent)]
     Event(#[from] EventError),
 }
 
 /// What a record announces.
 #[derive(Debug, Default)]
-pub struct Announcement {
+pub(crate) struct Announcement {
     /// The event, if the change is one.
-    pub event: Option<Event>,
-    /// What whoever looks after the document pipeline should know.
-    pub warnings: Vec<Warning>,
+    pub(crate) event: Option<Event>,
+    /// What the owner of the document pipeline should know.
+    pub(crate) warnings: Vec<Warning>,
 }
 
-/// Something wrong with a job that stops nothing.
+/// Something wrong with a job that its event can do without.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Warning {
-    /// The job changed into a status that nobody knows, so there is no event. In printable characters.
+pub(crate) enum Warning {
+    /// The job's new status is unknown, so there is no event. In printable characters.
     UnknownStatus(String),
-    /// The event goes without the attribute.
+    /// The event lacks the attribute.
     LeftOut(&'static str, Unusable),
-    /// The event has the record's time, for want of the job's `updated_at`.
+    /// The event has the record's time instead of the job's `updated_at`.
     RecordTime(Unusable),
 }
 
-/// What `record` announces.
-pub fn announcement(record: &RawValue) -> Result<Announcement, ChangeError> {
+/// Reads what `record` announces.
+pub(crate) fn announcement(record: &RawValue) -> Result<Announcement, ChangeError> {
     let record: Record<'_> = serde_json::from_str(record.get()).map_err(ChangeError::NotARecord)?;
     let name = match transition(&record)? {
         Transition::None => return Ok(Announcement::default()),

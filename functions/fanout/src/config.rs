@@ -2,15 +2,15 @@
 
 use webhooks::env::{EnvError, required};
 
-/// What `template.yaml` tells the function.
+/// The environment variables that `template.yaml` sets.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `WEBHOOKS_TABLE`
-    pub webhooks_table: String,
+    pub(crate) webhooks_table: String,
     /// `DELIVERY_QUEUE_URL`
-    pub delivery_queue_url: String,
+    pub(crate) delivery_queue_url: String,
     /// `PIPELINE_FAULTS_QUEUE_URL`
-    pub pipeline_faults_queue_url: String,
+    pub(crate) pipeline_faults_queue_url: String,
 }
 
 impl Config {

@@ -1,15 +1,16 @@
 //! Fanout: a batch of job changes becomes deliveries on the queue, one per subscribed webhook.
 //!
-//! The rule: a record is acknowledged only when all its messages are queued, or when it is parked in
-//! `PipelineFaults` with the reason. Whatever else happens, the stream is asked for it again.
+//! The rule: a record is acknowledged only after all its messages are queued, or after it is parked in
+//! `PipelineFaults` with the reason. Otherwise the stream must give it again.
 //!
-//! [`change`] says what a record means, [`dispatch`] queues what follows from it, [`subject`] is what the log
-//! calls a record by, and this file walks the batch.
+//! This file takes a batch of [`record`]s and returns the response to it. In between, [`change`] reads what a record
+//! announces, [`plan`] says which messages follow from that, and [`dispatch`] sends them.
 
-pub mod change;
-pub mod config;
-pub mod dispatch;
-pub mod subject;
+mod change;
+mod config;
+mod dispatch;
+mod plan;
+mod record;
 
 use std::panic;
 use std::time::{Duration, SystemTime};
@@ -21,26 +22,28 @@ use webhooks::aws;
 use webhooks::batch::{Batch, BatchResponse, done_by};
 
 use crate::change::{Announcement, Warning};
-use crate::config::Config;
-use crate::dispatch::{Dispatcher, Task};
-use crate::subject::Subject;
+use crate::dispatch::Dispatcher;
+use crate::plan::{FaultReason, Task};
+use crate::record::{Record, RecordIds};
 
-/// What is kept of an invocation's time for answering.
-const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+pub use crate::config::Config;
 
-/// The function: everything an invocation needs.
+/// Time to keep at the end of an invocation for its response.
+const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
+
+/// The function: everything that an invocation needs.
 #[derive(Debug)]
 pub struct Fanout {
     dispatcher: Dispatcher,
 }
 
-/// Why a whole batch has to be given again.
+/// Why the stream must give the whole batch again.
 #[derive(Debug, thiserror::Error)]
 pub enum FanoutError {
-    /// The payload is no batch of records.
+    /// The event is something else.
     #[error("the payload is not a batch of stream records")]
     NotABatch(#[source] serde_json::Error),
-    /// A record failed that cannot be named in the answer.
+    /// The response cannot name the record that failed.
     #[error("a record without a sequence number could not be dispatched")]
     Unnamed,
 }
@@ -58,17 +61,19 @@ impl Fanout {
         event: &[u8],
         deadline: SystemTime,
     ) -> Result<BatchResponse, FanoutError> {
-        let last_call_at = done_by(deadline, aws::CALL_TIMEOUT + ANSWER_MARGIN);
+        let last_call_at = done_by(deadline, aws::CALL_TIMEOUT + RESPONSE_MARGIN);
         let batch: Batch<&RawValue> =
             serde_json::from_slice(event).map_err(FanoutError::NotABatch)?;
-        let records = batch.records;
-
-        let tasks = records.iter().map(|record| isolated_task(record)).collect();
-        let report = self.dispatcher.dispatch(&records, tasks, last_call_at).await;
-        // Told at debug level: for changes that come singly a line each would cost as much as the rest of
-        // fanout, and whatever is parked or fails has a line of its own.
+        let records = batch.records.iter().enumerate();
+        let tasks: Vec<_> = records
+            .map(|(index, json)| Record { index, json })
+            .map(|record| (record, isolated_task(record)))
+            .collect();
+        let report = self.dispatcher.dispatch(tasks, last_call_at).await;
+        // At debug level: a line for each change would cost as much as the rest of fanout, and whatever is parked
+        // or fails has its own line.
         debug!(
-            records = records.len(),
+            records = batch.records.len(),
             deliveries = report.deliveries,
             faults = report.faults,
             "dispatched a batch of job changes"
@@ -76,38 +81,34 @@ impl Fanout {
 
         let mut response = BatchResponse::default();
         if let Some(failed) = report.first_failure {
-            let sequence_number =
-                Subject::of(records[failed]).sequence_number.ok_or(FanoutError::Unnamed)?;
-            warn!(record.index = failed, "the batch is to be given again from here");
-            // Lambda gives the batch again from the lowest number, so one says it all.
+            let sequence_number = failed.ids().sequence_number.ok_or(FanoutError::Unnamed)?;
+            warn!(record.index = failed.index, "the batch is to be given again from here");
+            // Lambda starts again at the lowest number, so one is enough.
             response.add_failure(sequence_number);
         }
         Ok(response)
     }
 }
 
-/// What is to be done about one record.
-fn task(record: &RawValue) -> Task {
-    match change::announcement(record) {
+fn task(record: Record<'_>) -> Task {
+    match change::announcement(record.json) {
         Ok(Announcement { event, warnings }) => {
             for warning in warnings {
                 log(&warning, record);
             }
             event.map_or(Task::Nothing, Task::Deliver)
         }
-        Err(error) => Task::Park(error.to_string()),
+        Err(error) => Task::Park(error.into()),
     }
 }
 
-/// The same, with a bug that one record brings out costing that record alone.
-fn isolated_task(record: &RawValue) -> Task {
-    panic::catch_unwind(|| task(record)).unwrap_or_else(|_on_standard_error| {
-        Task::Park("an internal error: see the log".to_owned())
-    })
+/// The record's task. A panic costs this record alone; standard error describes it.
+fn isolated_task(record: Record<'_>) -> Task {
+    panic::catch_unwind(|| task(record)).unwrap_or(Task::Park(FaultReason::Panic))
 }
 
-fn log(warning: &Warning, record: &RawValue) {
-    let Subject { job_id, tenant_id, .. } = Subject::of(record);
+fn log(warning: &Warning, record: Record<'_>) {
+    let RecordIds { job_id, tenant_id, .. } = record.ids();
     macro_rules! line {
         ($($field:tt)*) => { warn!(job.id = job_id, tenant.id = tenant_id, $($field)*) };
     }

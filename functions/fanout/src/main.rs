@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use fanout::Fanout;
-use fanout::config::Config;
+use fanout::{Config, Fanout};
 use lambda_runtime::Error;
 use webhooks::bootstrap::exit_code;
 use webhooks::{aws, runtime};

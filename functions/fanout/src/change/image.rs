@@ -1,6 +1,6 @@
-//! A job's row in a stream image → the job.
+//! From a job's row in a stream image to the job.
 //!
-//! The rule: an attribute that an event can do without costs a warning, not the event.
+//! The rule: if an attribute that an event can do without is malformed, that costs a warning, not the event.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use webhooks::timestamp::Timestamp;
 
 use super::{ChangeError, Warning};
 
-/// The attributes that matter of a job's row; others are not looked at.
+/// The attributes of a job's row that matter.
 #[derive(Deserialize)]
 pub(super) struct Image<'a> {
     #[serde(borrow)]
@@ -37,7 +37,7 @@ pub(super) struct Image<'a> {
     updated_at: Option<Attribute<'a>>,
 }
 
-/// A DynamoDB value; one of another type than these has none of them.
+/// A DynamoDB value. A value of any other type has none of these fields.
 #[derive(Deserialize)]
 struct Attribute<'a> {
     #[serde(rename = "S", borrow)]
@@ -54,7 +54,7 @@ impl Image<'_> {
         text(self.status.as_ref()).ok()
     }
 
-    /// The job as event `name` tells of it.
+    /// The job, with those attributes that event `name` contains.
     pub(super) fn job(
         &self,
         name: EventType,
@@ -108,7 +108,7 @@ struct Optional<'a> {
 }
 
 impl Optional<'_> {
-    /// What was read of attribute `name`; one that is there and cannot be used is told.
+    /// The value that was read from attribute `name`. If it is present but unusable, that is a warning.
     fn value<T>(&mut self, name: &'static str, read: Result<T, Unusable>) -> Option<T> {
         read.inspect_err(|why| {
             if *why != Unusable::Missing {
@@ -134,7 +134,7 @@ fn required<'a>(
     text(attribute).ok().filter(|text| !text.is_empty()).ok_or(ChangeError::MissingAttribute(name))
 }
 
-/// The digits as DynamoDB wrote them: no float in between that could change them.
+/// The digits as DynamoDB wrote them. A float in between could change them.
 fn number(attribute: Option<&Attribute<'_>>) -> Result<Box<RawValue>, Unusable> {
     let digits = present(attribute)?.number.as_deref().ok_or(Unusable::NotANumber)?;
     serde_json::from_str::<serde_json::Number>(digits)
@@ -144,16 +144,16 @@ fn number(attribute: Option<&Attribute<'_>>) -> Result<Box<RawValue>, Unusable> 
 
 /// Why an attribute cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unusable {
-    /// It is not there, or NULL.
+pub(crate) enum Unusable {
+    /// It is absent or NULL.
     Missing,
     /// It should be text.
     NotText,
     /// It should be a number.
     NotANumber,
-    /// A number beyond those that JSON's readers can hold.
+    /// The number is larger than JSON parsers can hold.
     OutOfRange,
-    /// A text of another form.
+    /// It is not an RFC 3339 time with an offset.
     NotATime,
 }
 

@@ -1,24 +1,50 @@
-//! What the log calls a record by.
+//! One record of a batch, and the ids by which the log and the stream know it.
 //!
-//! The rule: each part is read apart from the rest of the record, which may be what is wrong with it.
+//! The rule: each id is parsed apart from the rest of the record, in which something may be wrong.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use webhooks::text::printable;
 
-/// What could be read of a record.
+/// One record of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    /// Its place in the batch, from 0.
+    pub(crate) index: usize,
+    /// The record as it came.
+    pub(crate) json: &'a RawValue,
+}
+
+/// As many ids of a record as can be read, the job's and the tenant's in printable characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Subject {
-    /// The record's place in the stream, as Lambda wants it back.
-    pub sequence_number: Option<String>,
-    /// The job that changed, in printable characters.
-    pub job_id: Option<String>,
-    /// Its owner, in printable characters.
-    pub tenant_id: Option<String>,
+pub(crate) struct RecordIds {
+    /// The record's place in the stream, which the response to a batch can name.
+    pub(crate) sequence_number: Option<String>,
+    pub(crate) job_id: Option<String>,
+    pub(crate) tenant_id: Option<String>,
+}
+
+impl Record<'_> {
+    /// The ids that can be read.
+    pub(crate) fn ids(self) -> RecordIds {
+        let Some(Envelope { dynamodb: change }) = read(self.json) else {
+            return RecordIds::default();
+        };
+        let items = [change.new_image, change.keys, change.old_image];
+        let items: Vec<Item<'_>> = items.into_iter().flatten().filter_map(read).collect();
+        let first = |attribute: fn(&Item<'_>) -> Option<Attribute>| {
+            items.iter().find_map(attribute).map(|attribute| printable(&attribute.text))
+        };
+        RecordIds {
+            sequence_number: change.sequence_number.and_then(read),
+            job_id: first(|item| item.job_id.and_then(read)),
+            tenant_id: first(|item| item.tenant_id.and_then(read)),
+        }
+    }
 }
 
 #[derive(Deserialize)]
-struct Record<'a> {
+struct Envelope<'a> {
     #[serde(borrow)]
     dynamodb: Change<'a>,
 }
@@ -50,24 +76,6 @@ struct Attribute {
     text: String,
 }
 
-impl Subject {
-    /// What can be read of `record`.
-    #[must_use]
-    pub fn of(record: &RawValue) -> Self {
-        let Some(Record { dynamodb: change }) = read(record) else { return Self::default() };
-        let items = [change.new_image, change.keys, change.old_image];
-        let items: Vec<Item<'_>> = items.into_iter().flatten().filter_map(read).collect();
-        let first = |attribute: fn(&Item<'_>) -> Option<Attribute>| {
-            items.iter().find_map(attribute).map(|attribute| printable(&attribute.text))
-        };
-        Self {
-            sequence_number: change.sequence_number.and_then(read),
-            job_id: first(|item| item.job_id.and_then(read)),
-            tenant_id: first(|item| item.tenant_id.and_then(read)),
-        }
-    }
-}
-
 fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
     serde_json::from_str(json.get()).ok()
 }
@@ -78,12 +86,12 @@ mod tests {
 
     use super::*;
 
-    fn subject(record: &Value) -> Subject {
-        Subject::of(&serde_json::value::to_raw_value(record).unwrap())
+    fn ids(record: &Value) -> RecordIds {
+        Record { index: 0, json: &serde_json::value::to_raw_value(record).unwrap() }.ids()
     }
 
-    fn named(sequence_number: Option<&str>, job_id: &str, tenant_id: &str) -> Subject {
-        Subject {
+    fn named(sequence_number: Option<&str>, job_id: &str, tenant_id: &str) -> RecordIds {
+        RecordIds {
             sequence_number: sequence_number.map(str::to_owned),
             job_id: Some(job_id.to_owned()),
             tenant_id: Some(tenant_id.to_owned()),
@@ -105,7 +113,7 @@ mod tests {
                 },
             },
         });
-        assert_eq!(subject(&record), named(Some("1"), "of the keys", "ac␛me"));
+        assert_eq!(ids(&record), named(Some("1"), "of the keys", "ac␛me"));
     }
 
     #[test]
@@ -115,13 +123,13 @@ mod tests {
             "NewImage": null,
             "OldImage": {"job_id": {"N": "7"}, "tenant_id": {"S": "acme"}},
         }});
-        assert_eq!(subject(&record), named(None, "7", "acme"));
+        assert_eq!(ids(&record), named(None, "7", "acme"));
     }
 
     #[test]
-    fn what_is_no_record_has_no_names() {
+    fn what_is_no_record_has_no_ids() {
         for record in [json!(1), json!({}), json!({"dynamodb": []}), json!({"dynamodb": {}})] {
-            assert_eq!(subject(&record), Subject::default());
+            assert_eq!(ids(&record), RecordIds::default());
         }
     }
 }
