@@ -60,7 +60,7 @@ impl<'a> Report<'a> {
 /// The clients of the table and the queues.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
-    webhooks: WebhookStore,
+    webhook_store: WebhookStore,
     deliveries: Queue,
     faults: Queue,
 }
@@ -69,7 +69,10 @@ impl Dispatcher {
     pub(crate) fn new(sdk: &SdkConfig, config: Config) -> Self {
         let sqs = aws_sdk_sqs::Client::new(sdk);
         Self {
-            webhooks: WebhookStore::new(aws_sdk_dynamodb::Client::new(sdk), config.webhooks_table),
+            webhook_store: WebhookStore::new(
+                aws_sdk_dynamodb::Client::new(sdk),
+                config.webhooks_table,
+            ),
             deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
             faults: Queue::new(sqs, config.pipeline_faults_queue_url),
         }
@@ -127,7 +130,7 @@ impl Dispatcher {
         tenant: TenantId,
         last_call_at: Instant,
     ) -> Option<Vec<Result<Webhook, StoreError>>> {
-        let error = match timeout_at(last_call_at, self.webhooks.list(tenant)).await {
+        let error = match timeout_at(last_call_at, self.webhook_store.list(tenant)).await {
             Ok(Ok(webhooks)) => return Some(webhooks),
             Ok(Err(error)) => chain(&error),
             Err(_elapsed) => "no time is left".to_owned(),

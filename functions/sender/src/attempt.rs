@@ -57,7 +57,7 @@ pub(crate) async fn post(
     let (status, failure, body) = match result {
         Ok(response) => {
             let status = response.status();
-            // Also of a success: a connection can be used again only after the body has been read.
+            // A success's body is read too: only after that can the connection be reused.
             let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
             let failure = (!status.is_success()).then_some(Failure::Status(status));
             (Some(status), failure, body)

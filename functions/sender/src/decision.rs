@@ -157,7 +157,7 @@ fn after_block<'a>(
     if Duration::from_millis(blocked_millis) >= MAX_BLOCKED {
         return Action::Park(FaultReason::Blocked(reason));
     }
-    let attempts = attempt_number(delivery, receive_count) - 1;
+    let attempts = attempt_number(delivery, receive_count).saturating_sub(1);
     Action::Postpone { attempts, blocked_since, reason }
 }
 

@@ -16,14 +16,14 @@ use crate::failure::Failure;
 use crate::isolation::catch_panic;
 use crate::message::Message;
 use crate::reason::{BlockReason, CancelReason, FaultReason};
-use crate::{Finished, Sender, Webhooks};
+use crate::{BatchWebhooks, Finished, Sender};
 
 impl Sender {
     /// Handles one message, except for the log entry of a success at the first attempt.
     pub(crate) async fn deliver<'a>(
         &self,
         message: &'a Message,
-        webhooks: &'a Webhooks,
+        webhooks: &'a BatchWebhooks,
         log_by: Instant,
     ) -> Finished<'a> {
         let delivery = match &message.delivery {
@@ -63,19 +63,19 @@ impl Sender {
         &self,
         delivery: &DeliveryMessage,
         number: u32,
-        webhooks: &'a Webhooks,
+        webhooks: &'a BatchWebhooks,
         ends_at: Instant,
     ) -> Outcome<'a> {
-        let webhook = match find(delivery, webhooks) {
+        let webhook = match find_active(delivery, webhooks) {
             Ok(webhook) => webhook,
             Err(outcome) => return outcome,
         };
         // If a secret cannot be read, the deliveries that wait for it try one after the other. So each of them has
         // its own time limit.
-        let secret = match timeout(aws::CALL_TIMEOUT, self.secrets.get(webhook)).await {
+        let secret = match timeout(aws::CALL_TIMEOUT, self.secret_cache.get(webhook)).await {
             Ok(Ok(secret)) => secret,
-            Ok(Err(error)) => return Outcome::Blocked(BlockReason::SecretUnread(error)),
-            Err(_elapsed) => return Outcome::Blocked(BlockReason::SecretTimeout),
+            Ok(Err(error)) => return Outcome::Blocked(BlockReason::SecretUnreadable(error)),
+            Err(_elapsed) => return Outcome::Blocked(BlockReason::SecretTimedOut),
         };
         if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
             return Outcome::Blocked(BlockReason::TooLittleTime);
@@ -91,17 +91,17 @@ impl Sender {
 }
 
 /// The webhook of `delivery`, if it exists and is switched on.
-fn find<'a>(
+fn find_active<'a>(
     delivery: &DeliveryMessage,
-    webhooks: &'a Webhooks,
+    webhooks: &'a BatchWebhooks,
 ) -> Result<&'a Webhook, Outcome<'a>> {
     let webhooks = match webhooks {
         Ok(Ok(webhooks)) => webhooks,
-        Ok(Err(error)) => return Err(Outcome::Blocked(BlockReason::WebhooksUnread(error))),
-        Err(_elapsed) => return Err(Outcome::Blocked(BlockReason::WebhooksTimeout)),
+        Ok(Err(error)) => return Err(Outcome::Blocked(BlockReason::WebhooksUnreadable(error))),
+        Err(_elapsed) => return Err(Outcome::Blocked(BlockReason::WebhooksTimedOut)),
     };
     match webhooks.get(&delivery.webhook_config_id) {
-        Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnread(error))),
+        Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnreadable(error))),
         // A webhook of another tenant, read for another message of the batch, does not count.
         Some(Ok(webhook)) if webhook.tenant_id == delivery.tenant_id => {
             if webhook.is_active {
@@ -115,7 +115,7 @@ fn find<'a>(
 }
 
 /// The outcome of an attempt that panicked; the panic itself is on standard error.
-fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &Webhooks) -> Outcome<'a> {
+fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhooks) -> Outcome<'a> {
     let failure = Failure::Panic;
     let attempt = Attempt {
         number,
@@ -126,7 +126,7 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &Webhooks) ->
         response_body: None,
     };
     // A panic before the webhook was found is retried by the default policy.
-    let retry = find(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
+    let retry = find_active(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
     Outcome::Attempted { attempt, failure: Some(failure), retry }
 }
 

@@ -3,20 +3,19 @@
 //! The rules: failures are told apart by the types of errors, never by a library's text, and no library's text
 //! gets into a sentence. No sentence describes our own network.
 
+mod tls;
+
 use std::error::Error;
-use std::fmt;
 use std::io;
 
 use reqwest::StatusCode;
-use rustls::CertificateError;
-use rustls::pki_types::UnixTime;
 use webhooks::endpoint::EndpointRefusal;
 use webhooks::resolve::ResolveError;
-use webhooks::text::{first_chars, printable};
-use webhooks::timestamp::Timestamp;
 
 use crate::attempt::ATTEMPT_TIMEOUT;
 use crate::guard::CONNECT_TIMEOUT;
+
+pub use self::tls::TlsFailure;
 
 /// Why an attempt failed. The text is printable and has at most 500 characters.
 #[derive(Debug, thiserror::Error)]
@@ -75,43 +74,6 @@ impl Failure {
     }
 }
 
-/// Why TLS failed.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TlsFailure {
-    /// No chain leads to a trusted authority.
-    #[error("the certificate's issuer is not trusted: self-signed, or an intermediate is missing")]
-    UntrustedIssuer,
-    /// The certificate names other hosts.
-    #[error("the certificate is for other names: {0}")]
-    OtherNames(Names),
-    /// The certificate has neither a host name nor an address.
-    #[error("the certificate names no host")]
-    NoNames,
-    /// When the certificate's validity ended, if that is known.
-    #[error("the certificate expired{}", since(*.0))]
-    Expired(Option<Timestamp>),
-    /// The certificate's validity has not begun.
-    #[error("the certificate is not valid yet")]
-    NotValidYet,
-    /// The certificate is damaged, revoked, or not meant for a server.
-    #[error(
-        "the certificate cannot be accepted: it is damaged, revoked, or not meant for a server"
-    )]
-    BadCertificate,
-    /// The endpoint ended the handshake with an alert.
-    #[error("the endpoint refused the handshake")]
-    RefusedByEndpoint,
-    /// Both sides have no version or cipher in common.
-    #[error("the endpoint offers no TLS version or cipher that is accepted; TLS 1.2 and 1.3 are")]
-    Incompatible,
-    /// The endpoint sent something other than TLS.
-    #[error("the endpoint does not speak TLS on this port")]
-    NotTls,
-    /// Anything else.
-    #[error("the handshake could not be completed")]
-    Handshake,
-}
-
 /// Why a TCP connection failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionFailure {
@@ -130,90 +92,6 @@ pub enum ConnectionFailure {
     /// Anything else.
     #[error("it broke off")]
     Broken,
-}
-
-/// The host names and addresses in a certificate, in printable characters.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Names(Vec<String>);
-
-/// Characters of a name to show, so that one long name does not hide the others.
-const SHOWN_CHARS: usize = 100;
-/// Of a longer list the first two names and a count are shown.
-const SHOWN_NAMES: usize = 3;
-
-impl fmt::Display for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
-            [first, second, rest @ ..] if self.0.len() > SHOWN_NAMES => {
-                write!(f, "{first}, {second}, … and {} more", rest.len())
-            }
-            all => f.write_str(&all.join(", ")),
-        }
-    }
-}
-
-impl Names {
-    /// Parses rustls' list of names, such as `DnsName("example.com")`.
-    fn listed(presented: &[String]) -> Self {
-        let bare = |name: &String| {
-            let (kind, rest) = name.split_once('(')?;
-            let inner = rest.strip_suffix(')')?.trim_matches('"');
-            matches!(kind, "DnsName" | "IpAddress")
-                .then(|| printable(first_chars(inner, SHOWN_CHARS)))
-        };
-        Self(presented.iter().filter_map(bare).collect())
-    }
-}
-
-fn since(end: Option<Timestamp>) -> String {
-    end.map(|end| format!(" on {end}")).unwrap_or_default()
-}
-
-impl From<&CertificateError> for TlsFailure {
-    fn from(error: &CertificateError) -> Self {
-        match error {
-            CertificateError::UnknownIssuer => Self::UntrustedIssuer,
-            CertificateError::NotValidForName => Self::NoNames,
-            CertificateError::NotValidForNameContext { presented, .. } => {
-                match Names::listed(presented) {
-                    Names(names) if names.is_empty() => Self::NoNames,
-                    names => Self::OtherNames(names),
-                }
-            }
-            CertificateError::Expired => Self::Expired(None),
-            CertificateError::ExpiredContext { not_after, .. } => {
-                Self::Expired(Some(timestamp(*not_after)))
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                Self::NotValidYet
-            }
-            CertificateError::Other(other) => match other.0.downcast_ref() {
-                // A certificate that is its own authority, as `openssl req -x509` makes it.
-                Some(webpki::Error::CaUsedAsEndEntity) => Self::UntrustedIssuer,
-                _ => Self::BadCertificate,
-            },
-            _ => Self::BadCertificate,
-        }
-    }
-}
-
-fn timestamp(time: UnixTime) -> Timestamp {
-    Timestamp::from_unix_millis(time.as_secs().saturating_mul(1000))
-}
-
-impl From<&rustls::Error> for TlsFailure {
-    fn from(error: &rustls::Error) -> Self {
-        match error {
-            rustls::Error::InvalidCertificate(certificate) => certificate.into(),
-            rustls::Error::NoCertificatesPresented => Self::BadCertificate,
-            rustls::Error::AlertReceived(_) => Self::RefusedByEndpoint,
-            rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol => {
-                Self::Incompatible
-            }
-            rustls::Error::InvalidMessage(_) => Self::NotTls,
-            _ => Self::Handshake,
-        }
-    }
 }
 
 impl From<io::ErrorKind> for ConnectionFailure {
@@ -289,48 +167,7 @@ fn innermost(error: &io::Error) -> &io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    fn names(count: usize) -> String {
-        let presented: Vec<_> =
-            (1..=count).map(|n| format!("DnsName(\"{n}.example.com\")")).collect();
-        TlsFailure::OtherNames(Names::listed(&presented)).to_string()
-    }
-
-    #[test]
-    fn of_many_names_in_a_certificate_two_and_a_count_are_shown() {
-        let sentence = "the certificate is for other names: ";
-        for (count, shown) in [
-            (1, "1.example.com"),
-            (3, "1.example.com, 2.example.com, 3.example.com"),
-            (4, "1.example.com, 2.example.com, … and 2 more"),
-            (250, "1.example.com, 2.example.com, … and 248 more"),
-        ] {
-            assert_eq!(names(count), format!("{sentence}{shown}"));
-        }
-        let listed = ["DirectoryName", "IpAddress(127.0.0.1)", "Unsupported(0x80)"];
-        assert_eq!(Names::listed(&listed.map(str::to_owned)).to_string(), "127.0.0.1");
-    }
-
-    #[test]
-    fn a_certificate_that_is_its_own_authority_counts_as_self_signed() {
-        let other = rustls::OtherError(std::sync::Arc::new(webpki::Error::CaUsedAsEndEntity));
-        let failure = TlsFailure::from(&CertificateError::Other(other));
-        assert_eq!(failure, TlsFailure::UntrustedIssuer);
-    }
-
-    #[test]
-    fn an_expired_certificate_says_since_when() {
-        let at = |text| {
-            let millis = Timestamp::parse(text).unwrap().unix_millis();
-            UnixTime::since_unix_epoch(Duration::from_millis(millis))
-        };
-        let (time, not_after) = (at("2025-12-03T10:30:00Z"), at("2021-01-01T00:00:00Z"));
-        let failure = TlsFailure::from(&CertificateError::ExpiredContext { time, not_after });
-        assert_eq!(failure.to_string(), "the certificate expired on 2021-01-01T00:00:00Z");
-    }
 
     #[test]
     fn a_cause_that_libraries_have_wrapped_is_found() {

@@ -19,7 +19,7 @@ use webhooks::tls;
 
 /// Limit of connecting, TLS handshake included, over all addresses of a name. Each address of a family gets an
 /// equal share, and the other family is tried after 300 ms, so a silent address leaves time for the others.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Node and Apache close an idle connection after 5 s, perhaps just as the next request arrives.
 const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(4);

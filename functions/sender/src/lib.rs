@@ -71,14 +71,14 @@ const LOG_MARGIN: Duration = Duration::from_millis(100);
 pub struct Sender {
     clients: EndpointClients,
     endpoints: Arc<EndpointPolicy>,
-    webhooks: WebhookReader,
-    secrets: SecretCache,
+    webhook_store: WebhookReader,
+    secret_cache: SecretCache,
     queues: Queues,
     log: DeliveryLog,
 }
 
 /// The current webhooks of a batch: those that exist, or why the read failed.
-type Webhooks =
+type BatchWebhooks =
     Result<Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError>, Elapsed>;
 
 /// How the handling of one message ended.
@@ -109,8 +109,8 @@ impl Sender {
                 guard::tls(config.extra_ca_file.as_deref())?,
             ),
             endpoints,
-            webhooks: WebhookReader::new(direct.clone(), config.webhooks_table),
-            secrets: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
+            webhook_store: WebhookReader::new(direct.clone(), config.webhooks_table),
+            secret_cache: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
             queues: Queues {
                 deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
                 dead_letters: Queue::new(sqs.clone(), config.dead_letter_queue_url),
@@ -157,14 +157,14 @@ impl Sender {
     }
 
     /// Reads the current state of all webhooks of the batch, in one consistent read.
-    async fn read_webhooks(&self, messages: &[Message]) -> Webhooks {
+    async fn read_webhooks(&self, messages: &[Message]) -> BatchWebhooks {
         let ids: BTreeSet<_> = messages
             .iter()
             .filter_map(|message| message.delivery.as_ref().ok())
             .map(|delivery| (delivery.tenant_id, delivery.webhook_config_id))
             .collect();
         let ids: Vec<_> = ids.into_iter().collect();
-        timeout(aws::CALL_TIMEOUT, self.webhooks.get_many(&ids)).await
+        timeout(aws::CALL_TIMEOUT, self.webhook_store.get_many(&ids)).await
     }
 
     /// Writes the rows of the deliveries that succeeded at their first attempt, in one call.

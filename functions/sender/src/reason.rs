@@ -24,19 +24,19 @@ pub(crate) enum CancelReason {
 pub enum BlockReason<'a> {
     /// None of the batch's webhooks could be read.
     #[error("the webhooks cannot be read: {}", chain(*.0))]
-    WebhooksUnread(&'a StoreError),
+    WebhooksUnreadable(&'a StoreError),
     /// The same, because DynamoDB did not answer.
     #[error("the webhooks cannot be read in time")]
-    WebhooksTimeout,
+    WebhooksTimedOut,
     /// This webhook's row is malformed.
     #[error("the webhook cannot be read: {}", chain(*.0))]
-    WebhookUnread(&'a StoreError),
+    WebhookUnreadable(&'a StoreError),
     /// Secrets Manager refused, or has no usable secret.
     #[error("the secret cannot be read: {}", chain(.0))]
-    SecretUnread(SecretError),
+    SecretUnreadable(SecretError),
     /// Secrets Manager did not answer.
     #[error("the secret cannot be read in time")]
-    SecretTimeout,
+    SecretTimedOut,
     /// An attempt could outlive the invocation.
     #[error("too little of the invocation's time is left")]
     TooLittleTime,
