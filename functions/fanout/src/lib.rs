@@ -3,8 +3,8 @@
 //! The rule: a record is acknowledged only after all its messages are queued, or after it is parked in
 //! `PipelineFaults` with the reason. Otherwise the stream must give it again.
 //!
-//! This file takes a batch of [`record`]s and returns the response to it. In between, [`change`] reads what a record
-//! announces, [`plan`] says which messages follow from that, and [`dispatch`] sends them.
+//! This file takes a batch of records (`record`) and returns the response to it. In between, `change` reads what a
+//! record announces, `plan` says which messages follow from that, and `dispatch` sends them.
 
 mod change;
 mod config;

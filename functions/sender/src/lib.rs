@@ -3,10 +3,10 @@
 //! The rules: trouble with one delivery, be it a slow endpoint or a panic, costs no other delivery anything; and
 //! each message's next step is taken as soon as its own attempt has ended.
 //!
-//! This file takes a batch of [`message`]s and returns the response to it. [`isolation`] keeps the messages apart, and
-//! [`deliver`] takes each through its whole trip: [`attempt`] posts it, with the secret from [`secret_cache`] and a
-//! client from [`clients`], which [`guard`] keeps on the public internet; [`failure`] says why an attempt failed;
-//! [`decision`] says what follows, with a [`reason`] where there is one; and [`queues`] carries it out.
+//! This file takes a batch of messages (`message`) and returns the response to it. `isolation` keeps the messages
+//! apart, and `deliver` takes each of them through its whole trip: `attempt` posts it, with the secret from
+//! `secret_cache` and a client from `clients`, which [`guard`] keeps on the public internet; `failure` says why an
+//! attempt failed; `decision` says what follows, for a `reason` where there is one; and `queues` carries that out.
 
 mod attempt;
 mod clients;
