@@ -22,18 +22,18 @@ enum Interruption {
     Panic,
 }
 
-/// Lets `handling`, which is that of `message`, go on until `ends_at`. An interruption is logged, with everything
-/// that identifies the delivery.
+/// Lets the handling of `message` go on until `ends_at`, and returns how it ended. If it is interrupted, that is logged
+/// with everything that identifies the delivery.
 ///
 /// Not an `async fn`, which would keep room for the future twice.
 pub(crate) fn finish_by<'a>(
     ends_at: Instant,
     message: &'a Message,
     handling: impl Future<Output = Finished<'a>>,
-) -> impl Future<Output = Finished<'a>> {
-    timeout_at(ends_at, catch_panic(handling)).map(|result| {
+) -> impl Future<Output = (&'a Message, Finished<'a>)> {
+    timeout_at(ends_at, catch_panic(handling)).map(move |result| {
         let interruption = match result {
-            Ok(Some(finished)) => return finished,
+            Ok(Some(finished)) => return (message, finished),
             Ok(None) => Interruption::Panic,
             Err(_elapsed) => Interruption::Deadline,
         };
@@ -48,7 +48,7 @@ pub(crate) fn finish_by<'a>(
             reason = %interruption,
             "the handling of a message was interrupted; the queue will deliver it again"
         );
-        Finished::Interrupted
+        (message, Finished::Interrupted)
     })
 }
 
@@ -123,8 +123,8 @@ mod tests {
         let soon = Instant::now() + Duration::from_millis(10);
         let later = Instant::now() + Duration::from_mins(1);
         let lines = log_of(async {
-            let panicked = finish_by(later, &message, panicking).await;
-            let late = finish_by(soon, &message, pending()).await;
+            let (_, panicked) = finish_by(later, &message, panicking).await;
+            let (_, late) = finish_by(soon, &message, pending()).await;
             assert!(matches!([panicked, late], [Finished::Interrupted, Finished::Interrupted]));
         })
         .await;

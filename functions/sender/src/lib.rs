@@ -77,7 +77,8 @@ pub struct Sender {
     log: DeliveryLog,
 }
 
-/// The current webhooks of a batch: those that exist, or why the read failed.
+/// The current webhooks of a batch: whether DynamoDB answered in time, whether it answered, and of each row whether
+/// it can be read. A webhook without an entry does not exist.
 type BatchWebhooks =
     Result<Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError>, Elapsed>;
 
@@ -139,11 +140,10 @@ impl Sender {
         let deliveries = messages.iter().map(|message| {
             finish_by(deliver_by, message, self.deliver(message, &webhooks, log_by))
         });
-        let finished = join_all(deliveries).await;
 
         let mut response = BatchResponse::default();
         let mut successes = Vec::with_capacity(messages.len());
-        for (message, finished) in messages.iter().zip(finished) {
+        for (message, finished) in join_all(deliveries).await {
             match finished {
                 Finished::Delivered(entry) => successes.push(entry),
                 Finished::Acknowledged => {}
