@@ -1,11 +1,17 @@
 //! The documents show what the code does.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::value::RawValue;
 use webhooks::event::Event;
 use webhooks::event_type::EventType;
 use webhooks::id::EventId;
 use webhooks::job::{Job, JobStatus};
 use webhooks::timestamp::Timestamp;
+
+/// Lower-case words in code style that are not functions.
+const STATUSES: [&str; 3] = ["pending", "delivered", "tenant_id"];
 
 const API: &str = include_str!("../../docs/API.md");
 
@@ -37,4 +43,30 @@ fn the_api_document_shows_the_body_of_every_event_type() {
         let made = Event::new(EventId::of_record("1", job.updated_at), event, &job);
         assert_eq!(shown, made.expect("an event").body.get());
     }
+}
+
+#[test]
+fn the_architecture_document_names_files_and_functions_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let document = include_str!("../../docs/ARCHITECTURE.md");
+    let (_, walkthroughs) = document.split_once("## Walkthroughs").expect("there are walkthroughs");
+    let names: Vec<&str> = walkthroughs.split('`').skip(1).step_by(2).collect();
+    let (files, others): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| name.ends_with(".rs"));
+    let code: String = files
+        .iter()
+        .map(|file| {
+            fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+        })
+        .collect();
+    let is_function = |name: &&&str| {
+        name.chars().all(|char| char.is_ascii_lowercase() || char == '_')
+            && !STATUSES.contains(*name)
+    };
+    for function in others.iter().filter(is_function) {
+        let is_defined =
+            ["(", "<"].iter().any(|next| code.contains(&format!("fn {function}{next}")));
+        assert!(is_defined, "{function} is in none of the files");
+    }
+    assert!(others.iter().filter(is_function).count() > 5, "{others:?}");
 }
