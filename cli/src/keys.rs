@@ -10,8 +10,8 @@ use aws_types::SdkConfig;
 use clap::{Args, Subcommand, ValueEnum};
 use webhooks::id::{KeyId, TenantId};
 use webhooks::secret::{ApiKey, KeyEnvironment};
-use webhooks::store::ApiKeyStore;
 use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
+use webhooks::store::{ApiKeyStore, DynamoDb};
 use webhooks::timestamp::Timestamp;
 
 use crate::stack::{StackArgs, Table};
@@ -72,7 +72,7 @@ impl From<Environment> for KeyEnvironment {
 /// The keys in `table`.
 #[must_use]
 pub fn store(config: &SdkConfig, table: &str) -> ApiKeyStore {
-    ApiKeyStore::new(aws_sdk_dynamodb::Client::new(config), table.to_owned())
+    ApiKeyStore::new(DynamoDb::new(config), table.to_owned())
 }
 
 /// Makes a key of `tenant_id` that opens the API at once.

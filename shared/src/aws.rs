@@ -1,9 +1,9 @@
 //! How AWS is called: on ring, with short timeouts, a few retries, and a cause that a log can show.
 
-mod connection;
-pub mod direct;
 mod http;
-mod sigv4;
+pub(crate) mod retry;
+#[cfg(test)]
+pub(crate) mod test_server;
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_types::SdkConfig;
+use aws_types::request_id::RequestId;
+use tokio::time::error::Elapsed;
 
 use crate::env::{self, EnvError};
 use crate::text::printable;
@@ -25,7 +27,10 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a call is tried in all.
 const MAX_TRIES: u32 = 3;
 /// The longest wait before the second try; before each further one it is twice as long.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// How long a connection may be idle and still be used. Short, because a frozen execution environment wakes up
+/// with dead connections.
+const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 /// What a function calls AWS with: region, credentials and, for an emulator, the endpoint, all from the
 /// environment.
@@ -62,19 +67,13 @@ pub fn config_for(
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http::client(TRY_TIMEOUT))
+        .http_client(http::client(TRY_TIMEOUT, IDLE_LIFE))
         .timeout_config(timeouts)
         .retry_config(retries)
         // It watches for bodies that trickle; ours are small, and each try has its limit.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     config.set_endpoint_url(endpoint_url);
     config.build()
-}
-
-/// Those who failed together would fail together again if they all waited for the same time.
-pub(crate) fn random_part(longest: Duration) -> Duration {
-    let part = getrandom::u32().unwrap_or(u32::MAX);
-    longest.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }
 
 /// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind. Causes can
@@ -90,23 +89,32 @@ pub fn chain(error: &dyn Error) -> String {
     printable(&text)
 }
 
-/// What every store says when AWS did not do what it was asked.
+/// A call that AWS refused or did not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} failed")]
+#[error("{operation} failed{}", .request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
 pub struct AwsError {
     /// The AWS operation, such as `GetItem`.
-    pub operation: &'static str,
-    /// The SDK's own error.
-    #[source]
-    pub source: Box<dyn Error + Send + Sync>,
+    operation: &'static str,
+    /// The id by which AWS finds the request; absent where no answer came.
+    request_id: Option<String>,
+    source: Box<dyn Error + Send + Sync>,
 }
 
 impl AwsError {
     /// For `map_err`: names the operation that failed.
-    pub fn of<E>(operation: &'static str) -> impl FnOnce(E) -> Self
+    pub(crate) fn of<E>(operation: &'static str) -> impl FnOnce(E) -> Self
     where
-        E: Into<Box<dyn Error + Send + Sync>>,
+        E: RequestId + Error + Send + Sync + 'static,
     {
-        move |source| Self { operation, source: source.into() }
+        move |error| Self {
+            operation,
+            request_id: error.request_id().map(str::to_owned),
+            source: error.into(),
+        }
+    }
+
+    /// For `map_err`: the call was given up after [`CALL_TIMEOUT`].
+    pub(crate) fn timeout(operation: &'static str) -> impl FnOnce(Elapsed) -> Self {
+        move |elapsed| Self { operation, request_id: None, source: elapsed.into() }
     }
 }

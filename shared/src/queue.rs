@@ -8,13 +8,17 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Config;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry,
 };
+use aws_types::request_id::RequestId;
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
+use crate::aws::retry::{backoff, retry};
 use crate::aws::{AwsError, chain};
 use crate::id::TenantId;
 use crate::message::{AttributeText, MessageJson};
@@ -41,9 +45,6 @@ const CONTENT_ERRORS: [&str; 8] = [
     "Validation",
     "ValidationError",
 ];
-/// How often an entry is sent before it counts as failed.
-const MAX_SENDS: u32 = 3;
-
 /// One SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -132,30 +133,34 @@ impl Queue {
         join_all(batches).await.concat()
     }
 
-    /// Sends at most ten messages, and those that failed again.
+    /// Sends at most ten messages, and those that failed again, in three tries at most.
     async fn send_batch(
         &self,
         messages: &[OutgoingMessage],
         give_up_at: Instant,
     ) -> Vec<Result<(), SendError>> {
-        let mut results = vec![Err(no_time()); messages.len()];
-        for sends in 1..=MAX_SENDS {
-            let open: Vec<usize> = (0..messages.len())
-                .filter(|&at| matches!(results[at], Err(SendError::Unavailable(_))))
-                .collect();
-            let sent = self.send_entries(messages, &open, give_up_at).await;
-            for (&at, result) in open.iter().zip(sent) {
-                results[at] = result;
-            }
+        /// Some messages may be taken a moment later.
+        struct Unsent;
 
-            let backoff = Duration::from_millis(100) * 2_u32.pow(sends - 1);
-            let all_settled =
-                results.iter().all(|result| !matches!(result, Err(SendError::Unavailable(_))));
-            if all_settled || sends == MAX_SENDS || Instant::now() + backoff >= give_up_at {
-                break;
-            }
-            sleep(backoff).await;
-        }
+        let mut results = vec![Err(no_time()); messages.len()];
+        let is_unsent = |result: &_| matches!(result, Err(SendError::Unavailable(_)));
+        let sent = retry(
+            backoff(),
+            |_: &Unsent| Instant::now() < give_up_at,
+            async || {
+                let open: Vec<usize> =
+                    (0..messages.len()).filter(|&at| is_unsent(&results[at])).collect();
+                if Instant::now() < give_up_at {
+                    let sent = self.send_entries(messages, &open).await;
+                    for (&at, result) in open.iter().zip(sent) {
+                        results[at] = result;
+                    }
+                }
+                if results.iter().any(is_unsent) { Err(Unsent) } else { Ok(()) }
+            },
+        );
+        // What became of each message says more.
+        drop(sent.await);
         results
     }
 
@@ -166,25 +171,21 @@ impl Queue {
         &self,
         messages: &[OutgoingMessage],
         open: &[usize],
-        give_up_at: Instant,
     ) -> Vec<Result<(), SendError>> {
-        if Instant::now() >= give_up_at {
-            return vec![Err(no_time()); open.len()];
-        }
         let entries = open.iter().map(|&at| entry(at, &messages[at])).collect();
         let answer = self
             .client
             .send_message_batch()
             .queue_url(&self.url)
             .set_entries(Some(entries))
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(send_error("SendMessageBatch"));
         match answer {
             Err(SendError::Refused(_)) if open.len() > 1 => {
-                let alone = open
-                    .chunks(1)
-                    .map(|one| Box::pin(self.send_entries(messages, one, give_up_at)));
+                let alone = open.chunks(1).map(|one| Box::pin(self.send_entries(messages, one)));
                 join_all(alone).await.concat()
             }
             Err(error) => vec![Err(error); open.len()],
@@ -231,7 +232,7 @@ fn no_time() -> SendError {
 /// For `map_err`: what a failed call says about the messages that it sent.
 fn send_error<E>(operation: &'static str) -> impl FnOnce(E) -> SendError
 where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
 {
     move |error| {
         let is_refusal = error.code().is_some_and(is_about_content);

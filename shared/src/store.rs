@@ -3,13 +3,12 @@
 pub mod api_keys;
 mod batch;
 pub mod deliveries;
-mod json;
+mod dynamodb;
 pub mod rate_limit;
 mod transaction;
 pub mod webhooks;
 
 use std::error::Error;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -18,8 +17,9 @@ use crate::aws::AwsError;
 
 pub use api_keys::ApiKeyStore;
 pub use deliveries::DeliveryLog;
+pub use dynamodb::DynamoDb;
 pub use rate_limit::RateLimiter;
-pub use webhooks::{WebhookReader, WebhookStore};
+pub use webhooks::WebhookStore;
 
 /// Why a table could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +50,4 @@ pub enum StoreError {
 /// Whether an update was not made because its condition did not hold.
 fn condition_failed<R>(error: &SdkError<UpdateItemError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-}
-
-/// The wait before call number `call + 1` of several.
-fn backoff(call: u32) -> Duration {
-    Duration::from_millis(50) * 2_u32.pow(call)
 }

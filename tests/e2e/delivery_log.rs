@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use webhooks::aws::direct::Direct;
 use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
 use webhooks::id::WebhookId;
-use webhooks::store::DeliveryLog;
 use webhooks::store::deliveries::{DeliveryRow, LogEntry};
+use webhooks::store::{DeliveryLog, DynamoDb};
 use webhooks::timestamp::Timestamp;
 
 use crate::support::tenant::{Hook, Tenant};
@@ -30,10 +29,8 @@ impl Logged {
         let webhook = WebhookId::random();
         let message =
             DeliveryMessage { tenant_id: tenant.id, webhook_config_id: webhook, ..message };
-        let aws = world.aws();
         let log = DeliveryLog::new(
-            aws_sdk_dynamodb::Client::new(&aws),
-            Direct::new(&aws).expect("the stack has an endpoint"),
+            DynamoDb::new(&world.aws()),
             world.info().deliveries_table.clone(),
             Duration::from_hours(1),
         );

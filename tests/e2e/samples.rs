@@ -11,8 +11,8 @@ use webhooks::id::{KeyId, TenantId, WebhookId};
 use webhooks::retry::RetryPolicy;
 use webhooks::secret::{ApiKey, KeyEnvironment, SigningSecret};
 use webhooks::secrets::SecretStore;
-use webhooks::store::WebhookStore;
 use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
+use webhooks::store::{DynamoDb, WebhookStore};
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{EventSet, Webhook};
 
@@ -94,8 +94,7 @@ async fn set_the_scene(tenant: TenantId, id: WebhookId) {
         updated_at: now,
         secret_version,
     };
-    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-    let store = WebhookStore::new(dynamodb, info.webhooks_table.clone());
+    let store = WebhookStore::new(DynamoDb::new(&aws), info.webhooks_table.clone());
     store.create(&webhook, 50).await.expect("the table answers");
 }
 

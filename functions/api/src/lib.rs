@@ -69,20 +69,21 @@ pub fn router(state: Arc<AppState>) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_dynamodb::config::BehaviorVersion;
+    use webhooks::aws;
+    use webhooks::store::DynamoDb;
+    use aws_sdk_secretsmanager::config::Credentials;
     use serde_json::{Value, json};
 
     /// Sends the sample without its API key: the response comes before any AWS call.
     async fn response_to(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
-        let latest = BehaviorVersion::latest();
-        let dynamodb = aws_sdk_dynamodb::Config::builder().behavior_version(latest).build();
-        let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
-        let secrets = aws_sdk_secretsmanager::Config::builder().behavior_version(latest).build();
+        let nobody = Credentials::new("id", "key", None, None, "test");
+        let aws = aws::config_for("eu-central-1".to_owned(), nobody, None);
+        let dynamodb = DynamoDb::new(&aws);
         let state = AppState {
             api_keys: ApiKeyStore::new(dynamodb.clone(), "keys".to_owned()),
             webhooks: WebhookStore::new(dynamodb.clone(), "webhooks".to_owned()),
             secrets: SecretStore::new(
-                aws_sdk_secretsmanager::Client::from_conf(secrets),
+                aws_sdk_secretsmanager::Client::new(&aws),
                 "secrets".to_owned(),
             ),
             rate_limiter: RateLimiter::new(dynamodb, "webhooks".to_owned()),

@@ -8,7 +8,7 @@ use api::{AppState, gateway, router};
 use lambda_http::Error;
 use webhooks::bootstrap::exit_code;
 use webhooks::secrets::SecretStore;
-use webhooks::store::{ApiKeyStore, RateLimiter, WebhookStore};
+use webhooks::store::{ApiKeyStore, DynamoDb, RateLimiter, WebhookStore};
 
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let aws = webhooks::aws::config()?;
-    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let dynamodb = DynamoDb::new(&aws);
     let secrets_manager = aws_sdk_secretsmanager::Client::new(&aws);
     let state = AppState {
         api_keys: ApiKeyStore::new(dynamodb.clone(), config.api_keys_table),

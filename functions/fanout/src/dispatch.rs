@@ -15,7 +15,7 @@ use webhooks::aws::chain;
 use webhooks::fault::{Origin, PipelineFault};
 use webhooks::id::TenantId;
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
-use webhooks::store::{StoreError, WebhookStore};
+use webhooks::store::{DynamoDb, StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
 
 use crate::config::Config;
@@ -69,10 +69,7 @@ impl Dispatcher {
     pub(crate) fn new(sdk: &SdkConfig, config: Config) -> Self {
         let sqs = aws_sdk_sqs::Client::new(sdk);
         Self {
-            webhook_store: WebhookStore::new(
-                aws_sdk_dynamodb::Client::new(sdk),
-                config.webhooks_table,
-            ),
+            webhook_store: WebhookStore::new(DynamoDb::new(sdk), config.webhooks_table),
             deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
             faults: Queue::new(sqs, config.pipeline_faults_queue_url),
         }

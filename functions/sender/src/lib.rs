@@ -33,7 +33,6 @@ use lambda_runtime::Error;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
-use webhooks::aws::direct::Direct;
 use webhooks::aws::{self, chain};
 use webhooks::batch::{BatchResponse, done_by};
 use webhooks::endpoint::EndpointPolicy;
@@ -42,7 +41,7 @@ use webhooks::queue::Queue;
 use webhooks::resolve;
 use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
-use webhooks::store::{DeliveryLog, StoreError, WebhookReader};
+use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
 
 use crate::clients::EndpointClients;
@@ -71,7 +70,7 @@ const LOG_MARGIN: Duration = Duration::from_millis(100);
 pub struct Sender {
     clients: EndpointClients,
     endpoints: Arc<EndpointPolicy>,
-    webhook_store: WebhookReader,
+    webhook_store: WebhookStore,
     secret_cache: SecretCache,
     queues: Queues,
     log: DeliveryLog,
@@ -98,9 +97,8 @@ enum Finished<'a> {
 impl Sender {
     /// The function with the clients that `sdk` makes.
     pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, Error> {
-        let direct = Direct::new(sdk)?;
         let sqs = aws_sdk_sqs::Client::new(sdk);
-        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
+        let dynamodb = DynamoDb::new(sdk);
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
         let endpoints = Arc::new(config.endpoints);
         Ok(Self {
@@ -110,19 +108,14 @@ impl Sender {
                 guard::tls(config.extra_ca_file.as_deref())?,
             ),
             endpoints,
-            webhook_store: WebhookReader::new(direct.clone(), config.webhooks_table),
+            webhook_store: WebhookStore::new(dynamodb.clone(), config.webhooks_table),
             secret_cache: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
             queues: Queues {
                 deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
                 dead_letters: Queue::new(sqs.clone(), config.dead_letter_queue_url),
                 faults: Queue::new(sqs, config.pipeline_faults_queue_url),
             },
-            log: DeliveryLog::new(
-                dynamodb,
-                direct,
-                config.deliveries_table,
-                config.keep_deliveries,
-            ),
+            log: DeliveryLog::new(dynamodb, config.deliveries_table, config.keep_deliveries),
         })
     }
 

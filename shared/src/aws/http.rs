@@ -27,11 +27,10 @@ use crate::tls;
 static TLS: LazyLock<Arc<ClientConfig>> =
     LazyLock::new(|| Arc::new(tls::client(tls::public_authorities())));
 
-/// Makes connections to AWS, over TLS unless an emulator is called without.
-pub(super) type Connector = HttpsConnector<TcpConnector>;
+/// Makes connections to AWS, over TLS unless the endpoint is plain http.
+type Connector = HttpsConnector<TcpConnector>;
 
-/// Connections that are made within `timeout`.
-pub(super) fn connector(timeout: Duration) -> Connector {
+fn connector(timeout: Duration) -> Connector {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeout));
@@ -40,16 +39,24 @@ pub(super) fn connector(timeout: Duration) -> Connector {
     HttpsConnector::from((tcp, Arc::clone(&TLS)))
 }
 
-/// A client for every service, whose connections are made within `connect_timeout` and kept.
-pub(super) fn client(connect_timeout: Duration) -> SharedHttpClient {
-    let client = Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .build(connector(connect_timeout));
-    SharedHttpClient::new(Http(client))
+/// A client for every service. Connections are made within `connect_timeout` and kept while they are idle for less
+/// than `idle_life`.
+pub(super) fn client(connect_timeout: Duration, idle_life: Duration) -> SharedHttpClient {
+    SharedHttpClient::new(Http::new(connect_timeout, idle_life))
 }
 
 #[derive(Debug, Clone)]
 struct Http(Client<Connector, SdkBody>);
+
+impl Http {
+    fn new(connect_timeout: Duration, idle_life: Duration) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(idle_life)
+            .build(connector(connect_timeout));
+        Self(client)
+    }
+}
 
 impl HttpClient for Http {
     /// The timeouts in the settings are kept above, by the SDK, for each try as a whole.
@@ -77,5 +84,31 @@ impl HttpConnector for Http {
             Response::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::aws::test_server::{TestServer, success};
+
+    #[tokio::test]
+    async fn a_connection_is_reused_until_it_has_been_idle_for_its_life() {
+        let idle_life = Duration::from_millis(500);
+        let server = TestServer::start([success(json!({}))]).await;
+        let client = Http::new(Duration::from_secs(1), idle_life);
+        let call = async || {
+            let request = HttpRequest::get(&server.endpoint).unwrap();
+            let mut answer = client.call(request).await.unwrap();
+            let body = std::mem::replace(answer.body_mut(), SdkBody::empty());
+            http_body_util::BodyExt::collect(body).await.unwrap();
+            server.connections()
+        };
+        assert_eq!((call().await, call().await), (1, 1));
+        sleep(idle_life + Duration::from_millis(100)).await;
+        assert_eq!(call().await, 2);
     }
 }

@@ -2,11 +2,10 @@
 //!
 //! The rule: the key itself is never stored and never looked for, only its hash.
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::{DynamoDb, StoreError};
 use crate::aws::AwsError;
 use crate::id::{KeyId, TenantId};
 use crate::secret::{ApiKey, KeyEnvironment};
@@ -18,7 +17,7 @@ const TENANT_INDEX: &str = "tenant_id-index";
 /// All API keys.
 #[derive(Debug, Clone)]
 pub struct ApiKeyStore {
-    client: Client,
+    dynamodb: DynamoDb,
     table: String,
 }
 
@@ -67,13 +66,14 @@ impl ApiKeyRecord {
 impl ApiKeyStore {
     /// The keys in `table`.
     #[must_use]
-    pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub fn new(dynamodb: DynamoDb, table: String) -> Self {
+        Self { dynamodb, table }
     }
 
     /// Stores what is to be known of a new key.
     pub async fn insert(&self, record: &ApiKeyRecord) -> Result<(), StoreError> {
-        self.client
+        self.dynamodb
+            .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(serde_dynamo::to_item(record).map_err(StoreError::Encode)?))
@@ -86,7 +86,8 @@ impl ApiKeyStore {
 
     /// What is known of `key`, read so that a revocation holds at once.
     pub async fn find(&self, key: &ApiKey) -> Result<Option<ApiKeyRecord>, StoreError> {
-        self.client
+        self.dynamodb
+            .client
             .get_item()
             .table_name(&self.table)
             .key("key_hash", AttributeValue::S(key.hash()))
@@ -103,6 +104,7 @@ impl ApiKeyStore {
     pub async fn list(&self, tenant: TenantId) -> Result<Vec<ApiKeyRecord>, StoreError> {
         let mut records = Vec::new();
         let mut pages = self
+            .dynamodb
             .client
             .query()
             .table_name(&self.table)
@@ -125,7 +127,8 @@ impl ApiKeyStore {
         let Some(record) = records.into_iter().find(|record| record.key_id == id) else {
             return Ok(false);
         };
-        self.client
+        self.dynamodb
+            .client
             .update_item()
             .table_name(&self.table)
             .key("key_hash", AttributeValue::S(record.key_hash))

@@ -2,64 +2,205 @@
 //!
 //! The rule: what a call leaves unprocessed is asked for again, and nothing else is.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use tokio::time::sleep;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::time::timeout;
 
-use super::json::Item;
-use super::{StoreError, backoff};
-use crate::aws::AwsError;
-use crate::aws::direct::Direct;
+use super::{DynamoDb, StoreError};
+use crate::aws::retry::{backoff, is_retryable_code, retry};
+use crate::aws::{AwsError, CALL_TIMEOUT};
 
-/// How often a batch operation is called in all.
-const MAX_CALLS: u32 = 4;
-/// Bytes of a request, so that it is not moved as it grows; ten deliveries take about as many.
-const ROOM: usize = 16 * 1024;
+type Item = HashMap<String, AttributeValue>;
 
-#[derive(Serialize)]
-struct Request<T> {
-    #[serde(rename = "RequestItems")]
-    items: T,
+/// Why one call of several did not do everything.
+#[derive(Debug)]
+enum BatchError {
+    Unprocessed,
+    Failed { error: AwsError, is_retryable: bool },
 }
 
-/// What it leaves has the form in which it is asked for.
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(rename = "Responses", borrow, default)]
-    found: BTreeMap<&'a str, Vec<Item<'a>>>,
-    #[serde(rename = "UnprocessedKeys", alias = "UnprocessedItems", borrow, default)]
-    left: BTreeMap<&'a str, &'a RawValue>,
-}
-
-/// Calls `operation` until all that `request` asks for is done, and tells of each item in the answers.
-pub(super) async fn process_all(
-    direct: &Direct,
-    operation: &'static str,
-    table: &str,
-    request: impl Serialize,
-    mut tell: impl FnMut(Item<'_>),
-) -> Result<(), StoreError> {
-    let mut body = to_json(operation, BTreeMap::from([(table, request)]))?;
-    for call in 0..MAX_CALLS {
-        if call > 0 {
-            sleep(backoff(call)).await;
-        }
-        let answer = direct.call(operation, body.into()).await?;
-        let answer: Answer<'_> =
-            serde_json::from_slice(&answer).map_err(AwsError::of(operation))?;
-        answer.found.into_values().flatten().for_each(&mut tell);
-        if answer.left.is_empty() {
-            return Ok(());
-        }
-        body = to_json(operation, answer.left)?;
+impl DynamoDb {
+    /// The current items at `keys`, at most 100; those that do not exist are left out. Three tries in all.
+    pub(super) async fn get_all(
+        &self,
+        table: &str,
+        mut keys: Vec<Item>,
+    ) -> Result<Vec<Item>, StoreError> {
+        const OPERATION: &str = "BatchGetItem";
+        let mut found = Vec::new();
+        process_all(OPERATION, async || {
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(keys.clone()))
+                .consistent_read(true)
+                .build()
+                .expect("the keys are set");
+            let call = self.batch_client.batch_get_item().request_items(table, request).send();
+            let answer = call.await.map_err(failed(OPERATION))?;
+            found.extend(answer.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            let left = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
+            keys = left.flat_map(|left| left.keys).collect();
+            if keys.is_empty() { Ok(()) } else { Err(BatchError::Unprocessed) }
+        })
+        .await?;
+        Ok(found)
     }
-    Err(StoreError::Unprocessed { operation })
+
+    /// Puts at most 25 items, of different keys. Three tries in all.
+    pub(super) async fn put_all(&self, table: &str, items: Vec<Item>) -> Result<(), StoreError> {
+        const OPERATION: &str = "BatchWriteItem";
+        let put = |item| {
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            WriteRequest::builder().put_request(put.expect("the item is set")).build()
+        };
+        let mut puts: Vec<WriteRequest> = items.into_iter().map(put).collect();
+        process_all(OPERATION, async || {
+            let call = self.batch_client.batch_write_item().request_items(table, puts.clone());
+            let answer = call.send().await.map_err(failed(OPERATION))?;
+            let left = answer.unprocessed_items.into_iter().flat_map(HashMap::into_values);
+            puts = left.flatten().collect();
+            if puts.is_empty() { Ok(()) } else { Err(BatchError::Unprocessed) }
+        })
+        .await
+    }
 }
 
-fn to_json(operation: &'static str, items: impl Serialize) -> Result<Vec<u8>, AwsError> {
-    let mut json = Vec::with_capacity(ROOM);
-    serde_json::to_writer(&mut json, &Request { items }).map_err(AwsError::of(operation))?;
-    Ok(json)
+/// Repeats `call`, which asks for what the last one left.
+async fn process_all(
+    operation: &'static str,
+    call: impl AsyncFnMut() -> Result<(), BatchError>,
+) -> Result<(), StoreError> {
+    let is_retryable = |error: &BatchError| match error {
+        BatchError::Unprocessed => true,
+        BatchError::Failed { is_retryable, .. } => *is_retryable,
+    };
+    // Boxed, since the SDK's futures are nested too deeply to be part of a whole batch's.
+    let tries = Box::pin(retry(backoff(), is_retryable, call));
+    let result = timeout(CALL_TIMEOUT, tries).await;
+    result.map_err(AwsError::timeout(operation))?.map_err(|error| match error {
+        BatchError::Unprocessed => StoreError::Unprocessed { operation },
+        BatchError::Failed { error, .. } => error.into(),
+    })
+}
+
+/// For `map_err`: a call that failed, and whether the same call may succeed a moment later.
+fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> BatchError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    move |error| {
+        let is_retryable = match &error {
+            SdkError::ConstructionFailure(_) => false,
+            SdkError::ServiceError(answer) => {
+                answer.raw().status().is_server_error()
+                    || error.code().is_some_and(is_retryable_code)
+            }
+            _ => true,
+        };
+        BatchError::Failed { error: AwsError::of(operation)(error), is_retryable }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::aws::chain;
+    use crate::aws::test_server::{Answer, TestServer, refusal, success};
+
+    fn item(id: &str) -> Item {
+        HashMap::from([("id".to_owned(), AttributeValue::S(id.to_owned()))])
+    }
+
+    /// The requests that a read of items 1 and 2 makes which is answered so, and its result.
+    async fn read(
+        answers: impl IntoIterator<Item = Answer>,
+    ) -> (Result<Vec<Item>, StoreError>, Vec<Value>) {
+        let server = TestServer::start(answers).await;
+        let keys = vec![item("1"), item("2")];
+        let result = DynamoDb::new(&server.sdk()).get_all("T", keys).await;
+        (result, server.received().into_iter().map(|it| it.body).collect())
+    }
+
+    fn partial() -> Answer {
+        success(json!({
+            "Responses": {"T": [{"id": {"S": "1"}}]},
+            "UnprocessedKeys": {"T": {"Keys": [{"id": {"S": "2"}}], "ConsistentRead": true}},
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_name_with_an_escape_spoils_no_item() {
+        let items = json!([{"id": {"S": "1"}, "a\"\\\n\u{1}b": {"S": ""}}, {"id": {"S": "2"}}]);
+        let body = json!({"Responses": {"T": items}});
+        let found = read([success(body)]).await.0.unwrap();
+        assert_eq!((found.len(), &found[0]["id"]), (2, &AttributeValue::S("1".to_owned())));
+        assert!(found[0].contains_key("a\"\\\n\u{1}b"));
+    }
+
+    #[tokio::test]
+    async fn failures_and_unprocessed_keys_share_three_tries() {
+        let broken = || refusal(500, "InternalServerError");
+        let rest = success(json!({"Responses": {"T": [{"id": {"S": "2"}}]}}));
+        let (found, requests) = read([broken(), partial(), rest]).await;
+        assert_eq!(found.unwrap(), [item("1"), item("2")]);
+        let keys = |at: usize| requests[at]["RequestItems"]["T"]["Keys"].as_array().map(Vec::len);
+        assert_eq!((requests.len(), keys(1), keys(2)), (3, Some(2), Some(1)));
+
+        let (result, requests) = read([broken(), partial()]).await;
+        assert!(matches!(result, Err(StoreError::Unprocessed { .. })), "{result:?}");
+        assert_eq!(requests.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_tried_again_after_the_errors_that_the_sdk_retries_and_no_others() {
+        for (status, code, tries) in [
+            (400, "ProvisionedThroughputExceededException", 3),
+            (400, "ThrottlingException", 3),
+            (400, "InvalidSignatureException", 3),
+            (500, "InternalServerError", 3),
+            (503, "ServiceUnavailable", 3),
+            (400, "ResourceNotFoundException", 1),
+            (400, "AccessDeniedException", 1),
+        ] {
+            let (result, requests) = read([refusal(status, code)]).await;
+            assert!(matches!(result, Err(StoreError::Aws(_))), "{result:?}");
+            assert_eq!(requests.len(), tries, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_names_its_request() {
+        let error = read([refusal(400, "ResourceNotFoundException")]).await.0.unwrap_err();
+        let text = chain(&error);
+        assert!(text.starts_with("BatchGetItem failed (request REQUEST)"), "{text}");
+        assert!(text.contains("ResourceNotFoundException"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_wrong_is_corrected_from_the_answer() {
+        let (status, _, body) = refusal(400, "InvalidSignatureException");
+        let date = ("date", "Wed, 03 Dec 2031 10:30:00 GMT".to_owned());
+        let wrong = (status, vec![date], body);
+        let server = TestServer::start([wrong, success(json!({}))]).await;
+        DynamoDb::new(&server.sdk()).get_all("T", vec![item("1")]).await.unwrap();
+        let requests = server.received();
+        let signed = |at: usize| requests[at].headers["x-amz-date"].to_str().unwrap();
+        assert!(!signed(0).starts_with("20311203T10"), "{}", signed(0));
+        assert!(signed(1).starts_with("20311203T103"), "{}", signed(1));
+    }
+
+    #[tokio::test]
+    async fn what_a_write_leaves_is_written_again() {
+        let left = json!({"T": [{"PutRequest": {"Item": {"id": {"S": "2"}}}}]});
+        let partial = success(json!({"UnprocessedItems": left}));
+        let server = TestServer::start([partial, success(json!({"UnprocessedItems": {}}))]).await;
+        let items = vec![item("1"), item("2")];
+        DynamoDb::new(&server.sdk()).put_all("T", items).await.unwrap();
+        let requests = server.received();
+        assert_eq!((requests.len(), &requests[1].body["RequestItems"]), (2, &left));
+    }
 }

@@ -9,19 +9,15 @@ mod update;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use tracing::warn;
 
-use super::StoreError;
-use super::batch::process_all;
-use crate::aws::direct::Direct;
+use super::{DynamoDb, StoreError};
 use crate::aws::{AwsError, chain};
 use crate::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
 use crate::timestamp::Timestamp;
 
-use row::Put;
 pub use row::{DeliveryRow, read};
 use update::{Place, Update};
 
@@ -36,8 +32,7 @@ pub const MAX_ATTEMPTS: usize = 50;
 /// The delivery log.
 #[derive(Debug, Clone)]
 pub struct DeliveryLog {
-    client: Client,
-    direct: Direct,
+    dynamodb: DynamoDb,
     table: String,
     keep: Duration,
 }
@@ -91,16 +86,16 @@ impl LogEntry<'_> {
 impl DeliveryLog {
     /// The log in `table`, whose rows are kept for `keep` after their last change.
     #[must_use]
-    pub fn new(client: Client, direct: Direct, table: String, keep: Duration) -> Self {
-        Self { client, direct, table, keep }
+    pub fn new(dynamodb: DynamoDb, table: String, keep: Duration) -> Self {
+        Self { dynamodb, table, keep }
     }
 
     /// Puts deliveries that succeeded at once, 25 in a call. Two entries must not be of the same
     /// delivery, or the call is refused as a whole.
     pub async fn put_all(&self, entries: &[LogEntry<'_>]) -> Result<(), StoreError> {
         for batch in entries.chunks(MAX_BATCH_ITEMS) {
-            let puts: Vec<_> = batch.iter().map(|entry| Put::new(entry, self.keep)).collect();
-            process_all(&self.direct, "BatchWriteItem", &self.table, puts, |_| {}).await?;
+            let rows = batch.iter().map(|entry| DeliveryRow::new(entry, self.keep).to_item());
+            self.dynamodb.put_all(&self.table, rows.collect::<Result<_, _>>()?).await?;
         }
         Ok(())
     }
@@ -113,11 +108,10 @@ impl DeliveryLog {
     /// Does nothing, and succeeds, where the row says delivered, and where it already has this failed
     /// attempt or a later one.
     pub async fn append(&self, entry: &LogEntry<'_>) -> Result<(), StoreError> {
-        if let Some(attempt) = &entry.attempt {
-            let attempt = serde_dynamo::to_attribute_value(attempt).map_err(StoreError::Encode)?;
-            let mut updated = self.update(entry, Place::AtTheEnd(&attempt)).await?;
+        if entry.attempt.is_some() {
+            let mut updated = self.update(entry, Place::AtTheEnd).await?;
             if let Updated::ListFull = updated {
-                updated = self.update(entry, Place::OverTheLast(&attempt)).await?;
+                updated = self.update(entry, Place::OverTheLast).await?;
             }
             let Updated::TooLarge(error) = updated else { return Ok(()) };
             warn!(
@@ -133,20 +127,17 @@ impl DeliveryLog {
     }
 
     /// One `UpdateItem` that puts the attempt in its place and everything else where it belongs.
-    async fn update(&self, entry: &LogEntry<'_>, place: Place<'_>) -> Result<Updated, AwsError> {
-        let update = Update::new(entry, self.keep, place);
-        let key = entry.message;
+    async fn update(&self, entry: &LogEntry<'_>, place: Place) -> Result<Updated, StoreError> {
+        let update = Update::new(entry, self.keep, place)?;
         let answer = self
+            .dynamodb
             .client
             .update_item()
             .table_name(&self.table)
-            .key("webhook_config_id", text(key.webhook_config_id))
-            .key("delivery_id", text(key.delivery_id))
             .update_expression(update.expression())
             .condition_expression(update.conditions.join(" AND "))
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_names("#event", "event")
-            .expression_attribute_names("#ttl", "ttl")
+            .set_key(Some(update.key))
+            .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -162,11 +153,7 @@ impl DeliveryLog {
             Some(service) if service.meta().code() == Some("ValidationException") => {
                 Ok(Updated::TooLarge(AwsError::of("UpdateItem")(error)))
             }
-            _ => Err(AwsError::of("UpdateItem")(error)),
+            _ => Err(AwsError::of("UpdateItem")(error).into()),
         }
     }
-}
-
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
 }

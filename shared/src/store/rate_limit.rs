@@ -3,10 +3,9 @@
 //! The rule: each window has its own row, in a partition without webhooks, and one conditional write both counts
 //! and refuses. DynamoDB deletes the row after the window has ended.
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{StoreError, condition_failed};
+use super::{DynamoDb, StoreError, condition_failed};
 use crate::aws::AwsError;
 use crate::id::{KeyId, TenantId, WebhookId};
 use crate::timestamp::Timestamp;
@@ -21,7 +20,7 @@ const DAY: u64 = 24 * 60 * MINUTE;
 /// The counters of all limits.
 #[derive(Debug, Clone)]
 pub struct RateLimiter {
-    client: Client,
+    dynamodb: DynamoDb,
     table: String,
 }
 
@@ -66,8 +65,8 @@ pub enum RateLimitError {
 impl RateLimiter {
     /// The counters in `table`, whose attribute `ttl` is DynamoDB's time to live.
     #[must_use]
-    pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub fn new(dynamodb: DynamoDb, table: String) -> Self {
+        Self { dynamodb, table }
     }
 
     /// Counts one more under `limit` at `now`, unless that would exceed it.
@@ -77,6 +76,7 @@ impl RateLimiter {
         let window = Window::at(now, limit.window_seconds());
         let number = |number: u64| AttributeValue::N(number.to_string());
         let request = self
+            .dynamodb
             .client
             .update_item()
             .table_name(&self.table)

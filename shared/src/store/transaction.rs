@@ -1,55 +1,154 @@
-//! Writes to DynamoDB that happen together or not at all.
+//! Writes to DynamoDB that happen together or not at all, and what happens when two of them meet.
 //!
-//! The rule: a transaction that met another one on the same item did nothing, so it is tried again.
+//! The rule: a write that met another transaction, or was throttled, did nothing, so the SDK tries it again.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Config;
+use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use tokio::time::sleep;
+use aws_smithy_runtime_api::client::interceptors::context;
 
-use super::backoff;
-use crate::aws::{AwsError, random_part};
+use crate::aws::{AwsError, FIRST_BACKOFF};
 
-/// How often a transaction is tried while others get in its way; the waits add up to 3 s at most.
-const MAX_CALLS: u32 = 6;
+/// How often a transaction is tried: more often than a single write, since each of those it meets is in its way once.
+const MAX_TRIES: u32 = 6;
+/// Why a transaction was cancelled that may succeed a moment later.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+const TRANSIENT_REASONS: [&str; 3] =
+    ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 /// A transaction that did not take place, or may not have.
 #[derive(Debug)]
 pub(super) struct TransactionError {
     /// The first write, counted from 0, whose condition did not hold, if that is the reason.
     pub(super) failed_condition: Option<usize>,
-    /// The SDK's own error.
     pub(super) source: AwsError,
 }
 
-/// Makes `writes`, all of them or none.
+/// Makes `writes`, all of them or none, in six tries and 3 s at most.
 ///
-/// The SDK repeats a call that got no answer, with a token that keeps it from being carried out twice.
-/// It does not repeat one that DynamoDB called off because another was under way.
+/// The SDK sends the same token with every try, which keeps a transaction from being carried out twice.
 pub(super) async fn transact(
     client: &Client,
-    writes: &[TransactWriteItem],
+    writes: Vec<TransactWriteItem>,
 ) -> Result<(), TransactionError> {
-    let mut call = 1;
-    loop {
-        let request = client.transact_write_items().set_transact_items(Some(writes.to_vec()));
-        let Err(error) = request.send().await else { return Ok(()) };
-        let reasons = error.as_service_error().map(reasons).unwrap_or_default();
-        let failed_condition = reasons.iter().position(|code| *code == "ConditionalCheckFailed");
-        let met_another = reasons.contains(&"TransactionConflict");
-        if failed_condition.is_some() || !met_another || call == MAX_CALLS {
-            let source = AwsError::of("TransactWriteItems")(error);
-            return Err(TransactionError { failed_condition, source });
+    let retries =
+        RetryConfig::standard().with_max_attempts(MAX_TRIES).with_initial_backoff(FIRST_BACKOFF);
+    let request = client
+        .transact_write_items()
+        .set_transact_items(Some(writes))
+        .customize()
+        .config_override(Config::builder().retry_config(retries));
+    let Err(error) = request.send().await else { return Ok(()) };
+    let reasons = error.as_service_error().map(reasons).unwrap_or_default();
+    let failed_condition = reasons.iter().position(|code| *code == "ConditionalCheckFailed");
+    let source = AwsError::of("TransactWriteItems")(error);
+    Err(TransactionError { failed_condition, source })
+}
+
+/// Has the SDK retry what it takes for final: a write that met a transaction, and a transaction that met another or
+/// was throttled.
+#[derive(Debug)]
+pub(super) struct Conflicts;
+
+impl ClassifyRetry for Conflicts {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context.output_or_error().and_then(Result::err);
+        match error.and_then(|error| error.as_operation_error()) {
+            Some(error) if is_transient(error) => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
         }
-        sleep(random_part(backoff(call))).await;
-        call += 1;
+    }
+
+    fn name(&self) -> &'static str {
+        "transaction conflicts"
     }
 }
 
-/// What DynamoDB says of each write of a transaction that it called off.
+fn is_transient(error: &context::Error) -> bool {
+    if let Some(error) = error.downcast_ref::<TransactWriteItemsError>() {
+        let mut reasons = reasons(error);
+        reasons.retain(|reason| *reason != "None");
+        return !reasons.is_empty() && reasons.iter().all(|it| TRANSIENT_REASONS.contains(it));
+    }
+    let update =
+        error.downcast_ref().is_some_and(UpdateItemError::is_transaction_conflict_exception);
+    update || error.downcast_ref().is_some_and(PutItemError::is_transaction_conflict_exception)
+}
+
+/// What DynamoDB says of each write of a transaction that it cancelled.
 fn reasons(error: &TransactWriteItemsError) -> Vec<&str> {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
         return Vec::new();
     };
     cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::{AttributeValue, Update};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::aws::test_server::{Answer, TestServer, refusal, success};
+    use crate::store::DynamoDb;
+
+    fn cancelled(reasons: &[&str]) -> Answer {
+        let (status, headers, mut body) = refusal(400, "TransactionCanceledException");
+        body["CancellationReasons"] = reasons.iter().map(|code| json!({"Code": code})).collect();
+        (status, headers, body)
+    }
+
+    /// The requests that a transaction makes which is answered so, and its result.
+    async fn transaction(answers: Vec<Answer>) -> (Result<(), TransactionError>, Vec<Value>) {
+        let server = TestServer::start(answers).await;
+        let key = AttributeValue::S("key".to_owned());
+        let update =
+            Update::builder().table_name("T").key("id", key).update_expression("SET a = b");
+        let write = TransactWriteItem::builder().update(update.build().unwrap()).build();
+        let result = transact(&DynamoDb::new(&server.sdk()).client, vec![write]).await;
+        (result, server.received().into_iter().map(|it| it.body).collect())
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_met_another_or_was_throttled_is_tried_again_with_its_token() {
+        let (result, requests) = transaction(vec![
+            cancelled(&["None", "TransactionConflict"]),
+            cancelled(&["ThrottlingError", "None"]),
+            cancelled(&["ProvisionedThroughputExceeded", "TransactionConflict"]),
+            success(json!({})),
+        ])
+        .await;
+        assert!(result.is_ok());
+        assert_eq!(requests.len(), 4);
+        let token = &requests[0]["ClientRequestToken"];
+        assert!(token.is_string() && requests.iter().all(|it| it["ClientRequestToken"] == *token));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_whose_condition_does_not_hold_is_tried_once() {
+        let reasons = ["TransactionConflict", "ConditionalCheckFailed"];
+        let (result, requests) = transaction(vec![cancelled(&reasons)]).await;
+        assert_eq!((result.unwrap_err().failed_condition, requests.len()), (Some(1), 1));
+    }
+
+    #[tokio::test]
+    async fn a_write_that_met_a_transaction_is_tried_again() {
+        let met = refusal(400, "TransactionConflictException");
+        let key = AttributeValue::S("key".to_owned());
+
+        let server = TestServer::start([met.clone(), success(json!({}))]).await;
+        let client = DynamoDb::new(&server.sdk()).client;
+        client.update_item().table_name("T").key("id", key.clone()).send().await.unwrap();
+        assert_eq!(server.received().len(), 2);
+
+        let server = TestServer::start([met, success(json!({}))]).await;
+        let client = DynamoDb::new(&server.sdk()).client;
+        client.put_item().table_name("T").item("id", key).send().await.unwrap();
+        assert_eq!(server.received().len(), 2);
+    }
 }

@@ -2,25 +2,22 @@
 //!
 //! The rule: every write is conditional on what it assumes, and names only the attributes it means.
 
-mod reader;
 mod row;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
 use serde::Serialize;
 
 use super::transaction::transact;
-use super::{StoreError, condition_failed};
+use super::{DynamoDb, StoreError, condition_failed};
 use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
 use crate::timestamp::Timestamp;
 use crate::webhook::{Webhook, WebhookChanges};
-
-pub use reader::WebhookReader;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -35,7 +32,7 @@ const ROTATION_CLAIM_MILLIS: u64 = 6000;
 /// All webhooks.
 #[derive(Debug, Clone)]
 pub struct WebhookStore {
-    client: Client,
+    dynamodb: DynamoDb,
     table: String,
 }
 
@@ -53,32 +50,15 @@ pub enum CreateError {
 impl WebhookStore {
     /// The webhooks in `table`.
     #[must_use]
-    pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub fn new(dynamodb: DynamoDb, table: String) -> Self {
+        Self { dynamodb, table }
     }
 
     /// Writes a new webhook, unless its tenant has `limit` of them; also under concurrent creates.
     pub async fn create(&self, webhook: &Webhook, limit: u32) -> Result<(), CreateError> {
-        let row = row::write(webhook)?;
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(row))
-            .condition_expression("attribute_not_exists(webhook_config_id)")
-            .build()
-            .map_err(AwsError::of("TransactWriteItems"))
-            .map_err(StoreError::from)?;
-        let count = self
-            .count_by(webhook.tenant_id, "1")
-            .condition_expression("attribute_not_exists(webhooks) OR webhooks < :limit")
-            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
-            .build()
-            .map_err(AwsError::of("TransactWriteItems"))
-            .map_err(StoreError::from)?;
-        let writes = [
-            TransactWriteItem::builder().update(count).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        match transact(&self.client, &writes).await {
+        let writes =
+            vec![self.count_one_more(webhook.tenant_id, limit), self.put(row::write(webhook)?)];
+        match transact(&self.dynamodb.client, writes).await {
             Ok(()) => Ok(()),
             Err(error) if error.failed_condition == Some(0) => Err(CreateError::LimitReached),
             Err(error) => Err(StoreError::from(error.source).into()),
@@ -89,6 +69,7 @@ impl WebhookStore {
     /// making a secret for a webhook that it would refuse.
     pub async fn has_room(&self, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
         let row = self
+            .dynamodb
             .client
             .get_item()
             .table_name(&self.table)
@@ -110,7 +91,8 @@ impl WebhookStore {
         tenant: TenantId,
         id: WebhookId,
     ) -> Result<Option<Webhook>, StoreError> {
-        self.client
+        self.dynamodb
+            .client
             .get_item()
             .table_name(&self.table)
             .set_key(Some(key(tenant, id)))
@@ -123,6 +105,20 @@ impl WebhookStore {
             .transpose()
     }
 
+    /// The current state of up to 100 webhooks, of any tenants; those that do not exist are left out.
+    pub async fn get_many(
+        &self,
+        ids: &[(TenantId, WebhookId)],
+    ) -> Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys = ids.iter().map(|&(tenant, id)| key(tenant, id)).collect();
+        let rows = self.dynamodb.get_all(&self.table, keys).await?;
+        let by_id = |row| Some((row::id(&row)?, row::read(row)));
+        Ok(rows.into_iter().filter_map(by_id).collect())
+    }
+
     /// Every webhook of `tenant`, each read for itself, so that a corrupt row costs only itself.
     pub async fn list(
         &self,
@@ -130,6 +126,7 @@ impl WebhookStore {
     ) -> Result<Vec<Result<Webhook, StoreError>>, StoreError> {
         let mut rows = Vec::new();
         let mut pages = self
+            .dynamodb
             .client
             .query()
             .table_name(&self.table)
@@ -218,19 +215,8 @@ impl WebhookStore {
 
     /// Removes a webhook; whether there was one.
     pub async fn delete(&self, tenant: TenantId, id: WebhookId) -> Result<bool, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, id)))
-            .condition_expression("attribute_exists(webhook_config_id)")
-            .build()
-            .map_err(AwsError::of("TransactWriteItems"))?;
-        let count =
-            self.count_by(tenant, "-1").build().map_err(AwsError::of("TransactWriteItems"))?;
-        let writes = [
-            TransactWriteItem::builder().delete(delete).build(),
-            TransactWriteItem::builder().update(count).build(),
-        ];
-        match transact(&self.client, &writes).await {
+        let writes = vec![self.remove(tenant, id), self.count_one_less(tenant)];
+        match transact(&self.dynamodb.client, writes).await {
             Ok(()) => Ok(true),
             Err(error) if error.failed_condition == Some(0) => Ok(false),
             Err(error) => Err(error.source.into()),
@@ -249,6 +235,7 @@ impl WebhookStore {
         let assignments: Vec<String> =
             attributes.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
         let mut request = self
+            .dynamodb
             .client
             .update_item()
             .table_name(&self.table)
@@ -272,17 +259,51 @@ impl WebhookStore {
         }
     }
 
-    fn count_by(
-        &self,
-        tenant: TenantId,
-        step: &str,
-    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    fn put(&self, row: Item) -> TransactWriteItem {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .condition_expression("attribute_not_exists(webhook_config_id)")
+            .build()
+            .expect("table and item are set");
+        TransactWriteItem::builder().put(put).build()
+    }
+
+    fn remove(&self, tenant: TenantId, id: WebhookId) -> TransactWriteItem {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, id)))
+            .condition_expression("attribute_exists(webhook_config_id)")
+            .build()
+            .expect("table and key are set");
+        TransactWriteItem::builder().delete(delete).build()
+    }
+
+    /// Its condition is that the tenant has fewer than `limit`.
+    fn count_one_more(&self, tenant: TenantId, limit: u32) -> TransactWriteItem {
+        let update = self
+            .count_by(tenant, "1")
+            .condition_expression("attribute_not_exists(webhooks) OR webhooks < :limit")
+            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
+        counted(update)
+    }
+
+    fn count_one_less(&self, tenant: TenantId) -> TransactWriteItem {
+        counted(self.count_by(tenant, "-1"))
+    }
+
+    fn count_by(&self, tenant: TenantId, step: &str) -> UpdateBuilder {
         Update::builder()
             .table_name(&self.table)
             .set_key(Some(counter_key(tenant)))
             .update_expression("ADD webhooks :step")
             .expression_attribute_values(":step", AttributeValue::N(step.to_owned()))
     }
+}
+
+fn counted(update: UpdateBuilder) -> TransactWriteItem {
+    let update = update.build().expect("table, key and expression are set");
+    TransactWriteItem::builder().update(update).build()
 }
 
 fn key(tenant: TenantId, id: WebhookId) -> Item {
@@ -306,10 +327,6 @@ fn claim_end(claimed_at: Timestamp) -> AttributeValue {
 
 fn millis(millis: u64) -> AttributeValue {
     AttributeValue::N(millis.to_string())
-}
-
-fn sort_key(row: &Item) -> Option<&String> {
-    row.get("webhook_config_id").and_then(|id| id.as_s().ok())
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {

@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use webhooks::id::{KeyId, TenantId, WebhookId};
-use webhooks::store::RateLimiter;
 use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError};
+use webhooks::store::{DynamoDb, RateLimiter};
 use webhooks::timestamp::Timestamp;
 
 use super::URL;
@@ -32,10 +32,7 @@ async fn within_one<T>(window: u64, attempt: impl AsyncFn() -> T) -> T {
 
 fn limiter() -> RateLimiter {
     let world = World::get();
-    RateLimiter::new(
-        aws_sdk_dynamodb::Client::new(&world.aws()),
-        world.info().webhooks_table.clone(),
-    )
+    RateLimiter::new(DynamoDb::new(&world.aws()), world.info().webhooks_table.clone())
 }
 
 /// The seconds to wait, if the limit is reached.

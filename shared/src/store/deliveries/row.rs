@@ -9,11 +9,10 @@ use crate::delivery::{Attempt, DeliveryStatus};
 use crate::event_type::EventType;
 use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
 use crate::store::StoreError;
-use crate::store::json::{L, M, N, S, l, m, n, s};
 use crate::timestamp::Timestamp;
 
-/// A delivery's row as it is read.
-#[derive(Debug, Clone, Deserialize)]
+/// A delivery's row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeliveryRow {
     /// The webhook.
     pub webhook_config_id: WebhookId,
@@ -34,15 +33,42 @@ pub struct DeliveryRow {
     /// The number of the attempt that was logged last.
     pub last_attempt: u32,
     /// Why the delivery ended without success.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When the change that caused the delivery was recorded.
     pub created_at: Timestamp,
     /// When no further attempt was to follow.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
     /// When DynamoDB removes the row, in Unix seconds.
     pub ttl: i64,
+}
+
+impl DeliveryRow {
+    /// The row that says of its delivery what `entry` says, and is kept for `keep`.
+    pub(super) fn new(entry: &LogEntry<'_>, keep: Duration) -> Self {
+        let message = entry.message;
+        Self {
+            webhook_config_id: message.webhook_config_id,
+            delivery_id: message.delivery_id,
+            tenant_id: message.tenant_id,
+            event: message.event,
+            event_id: message.event_id,
+            body: message.body.get().to_owned(),
+            status: entry.status,
+            attempts: entry.attempt.iter().cloned().collect(),
+            last_attempt: entry.last_attempt(),
+            reason: entry.reason.clone(),
+            created_at: message.delivery_id.created_at(),
+            completed_at: entry.completed_at(),
+            ttl: entry.expiry(keep),
+        }
+    }
+
+    /// Writes the row.
+    pub(super) fn to_item(&self) -> Result<Item, StoreError> {
+        serde_dynamo::to_item(self).map_err(StoreError::Encode)
+    }
 }
 
 /// Reads a row, for whoever shows the log.
@@ -50,74 +76,6 @@ pub fn read(item: Item) -> Result<DeliveryRow, StoreError> {
     let key = item.get("delivery_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
     let row = serde_dynamo::from_item(item);
     row.map_err(|source| StoreError::CorruptRow { key, source: source.into() })
-}
-
-/// A request to write the whole row of a delivery that succeeded at once.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Put<'a> {
-    put_request: PutRequest<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct PutRequest<'a> {
-    item: PutRow<'a>,
-}
-
-#[derive(Serialize)]
-struct PutRow<'a> {
-    webhook_config_id: S<WebhookId>,
-    delivery_id: S<DeliveryId>,
-    tenant_id: S<TenantId>,
-    event: S<EventType>,
-    event_id: S<EventId>,
-    body: S<&'a str>,
-    status: S<DeliveryStatus>,
-    attempts: L<Vec<M<PutAttempt>>>,
-    last_attempt: N<u32>,
-    created_at: S<Timestamp>,
-    completed_at: S<Timestamp>,
-    ttl: N<i64>,
-}
-
-#[derive(Serialize)]
-struct PutAttempt {
-    number: N<u32>,
-    at: S<Timestamp>,
-    duration_ms: N<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_code: Option<N<u16>>,
-}
-
-impl<'a> Put<'a> {
-    /// Asks for the row of `entry`, to be kept for `keep`.
-    pub(super) fn new(entry: &'a LogEntry<'_>, keep: Duration) -> Self {
-        let message = entry.message;
-        let attempt = entry.attempt.iter().map(|attempt| {
-            m(PutAttempt {
-                number: n(attempt.number),
-                at: s(attempt.at),
-                duration_ms: n(attempt.duration_ms),
-                status_code: attempt.status_code.map(n),
-            })
-        });
-        let item = PutRow {
-            webhook_config_id: s(message.webhook_config_id),
-            delivery_id: s(message.delivery_id),
-            tenant_id: s(message.tenant_id),
-            event: s(message.event),
-            event_id: s(message.event_id),
-            body: s(message.body.get()),
-            status: s(entry.status),
-            attempts: l(attempt.collect()),
-            last_attempt: n(entry.last_attempt()),
-            created_at: s(message.delivery_id.created_at()),
-            completed_at: s(entry.at),
-            ttl: n(entry.expiry(keep)),
-        };
-        Self { put_request: PutRequest { item } }
-    }
 }
 
 #[cfg(test)]

@@ -7,64 +7,67 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{LogEntry, MAX_ATTEMPTS, text};
+use super::row::DeliveryRow;
+use super::{LogEntry, MAX_ATTEMPTS};
 use crate::delivery::DeliveryStatus;
+use crate::store::StoreError;
 
 /// Where an attempt goes in the row's list.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum Place {
     /// Behind the others, if there is room.
-    AtTheEnd(&'a AttributeValue),
+    AtTheEnd,
     /// Over the last one of a full list. DynamoDB takes no expression that appends to a list and removes from it.
-    OverTheLast(&'a AttributeValue),
+    OverTheLast,
     /// Nowhere: there was none, or the row cannot take it.
     None,
 }
 
 /// The parts of an `UpdateItem`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Update {
+    pub key: HashMap<String, AttributeValue>,
     set: Vec<String>,
     remove: Option<&'static str>,
     /// All must hold.
     pub conditions: Vec<String>,
     /// By their placeholders.
+    pub names: HashMap<String, String>,
+    /// By their placeholders.
     pub values: HashMap<String, AttributeValue>,
 }
 
 impl Update {
-    /// Everything that `entry` says, its attempt in `place`; the row is kept for `keep` from now on.
-    pub(super) fn new(entry: &LogEntry<'_>, keep: Duration, place: Place<'_>) -> Self {
-        let message = entry.message;
-        let mut update = Self {
-            set: Vec::new(),
-            remove: None,
-            conditions: vec!["(attribute_not_exists(#status) OR #status <> :delivered)".to_owned()],
-            values: HashMap::from([
-                (":delivered".to_owned(), text(DeliveryStatus::Delivered.as_str())),
-                (":number".to_owned(), number(entry.last_attempt())),
-            ]),
-        };
-        update.set("#status", text(entry.status.as_str()));
-        update.set("tenant_id", text(message.tenant_id));
-        update.set("#event", text(message.event.as_str()));
-        update.set("event_id", text(message.event_id));
-        update.set("body", text(message.body.get()));
-        update.set("created_at", text(message.delivery_id.created_at()));
-        update.set("#ttl", number(entry.expiry(keep)));
-        if let Some(reason) = &entry.reason {
-            update.set("reason", text(reason.as_str()));
+    /// Sets what the row of `entry` says, but for the attempts of earlier receives; the row is kept for `keep` from
+    /// now on.
+    pub(super) fn new(
+        entry: &LogEntry<'_>,
+        keep: Duration,
+        place: Place,
+    ) -> Result<Self, StoreError> {
+        let mut update = Self::default();
+        let mut attempts = Vec::new();
+        for (name, value) in DeliveryRow::new(entry, keep).to_item()? {
+            match (name.as_str(), value) {
+                ("webhook_config_id" | "delivery_id", id) => {
+                    update.key.insert(name, id);
+                }
+                ("attempts", AttributeValue::L(list)) => attempts = list,
+                ("last_attempt", number) => update.value(":number", number),
+                (_, value) => update.set(&name, value),
+            }
         }
-        if let Some(completed_at) = entry.completed_at() {
-            update.set("completed_at", text(completed_at));
-        }
-        update.put_attempt(place);
+        let is_open = "(attribute_not_exists(#status) OR #status <> :delivered)";
+        update.conditions.push(is_open.to_owned());
+        let delivered = DeliveryStatus::Delivered.as_str().to_owned();
+        update.value(":delivered", AttributeValue::S(delivered));
+        update.put_attempts(attempts, place);
         if entry.attempt.is_none() {
             update.set.push("last_attempt = if_not_exists(last_attempt, :number)".to_owned());
-            return update;
+            return Ok(update);
         }
         update.set.push("last_attempt = :number".to_owned());
-        // A success is told also when a message that was moved back from the dead-letter queue, and
+        // A success is logged also when a message that was moved back from the dead-letter queue, and
         // counts its attempts from 1 again, brings it.
         if entry.status == DeliveryStatus::Delivered {
             update.remove = Some("reason");
@@ -72,22 +75,25 @@ impl Update {
             let is_new = "(attribute_not_exists(last_attempt) OR last_attempt < :number)";
             update.conditions.push(is_new.to_owned());
         }
-        update
+        Ok(update)
     }
 
-    fn put_attempt(&mut self, place: Place<'_>) {
+    fn put_attempts(&mut self, attempts: Vec<AttributeValue>, place: Place) {
+        let limit = AttributeValue::N(MAX_ATTEMPTS.to_string());
         match place {
-            Place::AtTheEnd(attempt) => {
+            Place::AtTheEnd => {
                 let has_room = "(attribute_not_exists(attempts) OR size(attempts) < :most)";
                 self.conditions.push(has_room.to_owned());
-                self.value(":most", number(MAX_ATTEMPTS));
-                self.append(vec![attempt.clone()]);
+                self.value(":most", limit);
+                self.append(attempts);
             }
-            Place::OverTheLast(attempt) => {
+            Place::OverTheLast => {
                 self.conditions.push("size(attempts) >= :most".to_owned());
-                self.value(":most", number(MAX_ATTEMPTS));
-                self.set.push(format!("attempts[{}] = :attempt", MAX_ATTEMPTS - 1));
-                self.value(":attempt", attempt.clone());
+                self.value(":most", limit);
+                for attempt in attempts {
+                    self.set.push(format!("attempts[{}] = :attempt", MAX_ATTEMPTS - 1));
+                    self.value(":attempt", attempt);
+                }
             }
             // A row always has a list.
             Place::None => self.append(Vec::new()),
@@ -107,17 +113,14 @@ impl Update {
         self.value(":attempts", AttributeValue::L(attempts));
     }
 
+    /// Under an alias, since `status` and `ttl` are among DynamoDB's reserved words.
     fn set(&mut self, name: &str, value: AttributeValue) {
-        let placeholder = format!(":{}", name.trim_start_matches('#'));
-        self.set.push(format!("{name} = {placeholder}"));
-        self.values.insert(placeholder, value);
+        self.set.push(format!("#{name} = :{name}"));
+        self.names.insert(format!("#{name}"), name.to_owned());
+        self.value(&format!(":{name}"), value);
     }
 
     fn value(&mut self, placeholder: &str, value: AttributeValue) {
         self.values.insert(placeholder.to_owned(), value);
     }
-}
-
-fn number(value: impl ToString + Copy) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }

@@ -1,0 +1,105 @@
+//! An AWS for unit tests: it gives the answers that it is told, in order, and keeps the requests.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::Credentials;
+use aws_types::SdkConfig;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::config_for;
+
+/// Status, further headers and body.
+pub(crate) type Answer = (u16, Vec<(&'static str, String)>, Value);
+
+/// A server that runs as long as the test's runtime.
+#[derive(Debug)]
+pub(crate) struct TestServer {
+    pub endpoint: String,
+    account: Arc<Mutex<Account>>,
+}
+
+#[derive(Debug)]
+struct Account {
+    answers: Vec<Answer>,
+    received: Vec<Received>,
+    connections: usize,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+/// An answer of DynamoDB's to a call that failed.
+pub(crate) fn refusal(status: u16, code: &str) -> Answer {
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
+    let id = ("x-amzn-requestid", "REQUEST".to_owned());
+    (status, vec![id], serde_json::json!({"__type": kind, "message": "told to"}))
+}
+
+/// An answer of DynamoDB's to a call that succeeded.
+pub(crate) fn success(body: Value) -> Answer {
+    (200, Vec::new(), body)
+}
+
+impl TestServer {
+    /// Gives these answers, the last one for ever.
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let answers = answers.into_iter().collect();
+        let account = Account { answers, received: Vec::new(), connections: 0 };
+        let account = Arc::new(Mutex::new(account));
+        tokio::spawn(serve(listener, Arc::clone(&account)));
+        Self { endpoint, account }
+    }
+
+    /// What a function calls this server with.
+    pub(crate) fn sdk(&self) -> SdkConfig {
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+        config_for("eu-central-1".to_owned(), credentials, Some(self.endpoint.clone()))
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.account.lock().unwrap().received.clone()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.account.lock().unwrap().connections
+    }
+}
+
+async fn serve(listener: TcpListener, account: Arc<Mutex<Account>>) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        account.lock().unwrap().connections += 1;
+        let account = Arc::clone(&account);
+        let service = service_fn(move |request| answer(request, Arc::clone(&account)));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    account: Arc<Mutex<Account>>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let body = serde_json::from_slice(&body.collect().await?.to_bytes()).unwrap_or_default();
+    let mut account = account.lock().unwrap();
+    account.received.push(Received { headers: head.headers, body });
+    let at = account.received.len().min(account.answers.len()) - 1;
+    let (status, headers, body) = account.answers[at].clone();
+    let response = headers
+        .into_iter()
+        .fold(Response::builder().status(status), |it, (name, value)| it.header(name, value));
+    Ok(response.body(Full::from(body.to_string())).unwrap())
+}
