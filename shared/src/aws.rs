@@ -15,10 +15,14 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_types::SdkConfig;
 use aws_types::request_id::RequestId;
+use hyper::Uri;
+use hyper::http::uri::InvalidUri;
 use tokio::time::error::Elapsed;
 
 use crate::env::{self, EnvError};
 use crate::text::printable;
+
+const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
 /// How long one call may take with its retries.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,7 +49,20 @@ pub fn config() -> Result<SdkConfig, EnvError> {
         None,
         "Lambda",
     );
-    Ok(config_for(env::required("AWS_REGION")?, credentials, env::optional("AWS_ENDPOINT_URL")))
+    let endpoint_url = env::optional(ENDPOINT_URL).map(endpoint_url).transpose()?;
+    Ok(config_for(env::required("AWS_REGION")?, credentials, endpoint_url))
+}
+
+/// Checks at the start what the SDK would find out at the first call.
+fn endpoint_url(url: String) -> Result<String, EnvError> {
+    let invalid =
+        |reason: &str| EnvError::Invalid { name: ENDPOINT_URL, reason: reason.to_owned() };
+    let uri: Uri = url.parse().map_err(|error: InvalidUri| invalid(&error.to_string()))?;
+    let host = uri.scheme().and(uri.authority()).ok_or_else(|| invalid("not an absolute URL"))?;
+    if host.as_str().contains('@') {
+        return Err(invalid("names a user"));
+    }
+    Ok(url)
 }
 
 /// How AWS is called by whoever has these credentials: 1 s per try, 3 s in all, 2 retries.
@@ -116,5 +133,21 @@ impl AwsError {
     /// For `map_err`: the call was given up after [`CALL_TIMEOUT`].
     pub(crate) fn timeout(operation: &'static str) -> impl FnOnce(Elapsed) -> Self {
         move |elapsed| Self { operation, request_id: None, source: elapsed.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_cannot_be_called_is_found_out_at_the_start() {
+        for url in ["localhost:4566", "http://user:password@localhost:4566", "/path", "http://a b"]
+        {
+            let error = endpoint_url(url.to_owned()).unwrap_err().to_string();
+            assert!(error.starts_with("environment variable AWS_ENDPOINT_URL is wrong"), "{error}");
+            assert!(!error.contains("password"), "{error}");
+        }
+        assert!(endpoint_url("http://127.0.0.1:4566".to_owned()).is_ok());
     }
 }
