@@ -6,6 +6,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -17,7 +18,9 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::body::SdkBody;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
+use hyper_util::client::legacy::connect::{
+    CaptureConnection, HttpConnector as TcpConnector, capture_connection,
+};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 
@@ -71,12 +74,16 @@ impl HttpClient for Http {
 
 impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let request = match request.try_into_http1x() {
+        let mut request = match request.try_into_http1x() {
             Ok(request) => request,
             Err(error) => {
                 return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
             }
         };
+        let connection = capture_connection(&mut request);
+        if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+            capture.set_connection_retriever(move || Some(closable(&connection)));
+        }
         let answer = self.0.request(request);
         HttpConnectorFuture::new(async move {
             // Whatever goes wrong here is the connection's fault, and worth the SDK's next try.
@@ -87,13 +94,25 @@ impl HttpConnector for Http {
     }
 }
 
+/// With this the SDK closes a connection after a server's error, so that the next try goes to another server.
+fn closable(connection: &CaptureConnection) -> ConnectionMetadata {
+    let connection = connection.clone();
+    let close = move || {
+        if let Some(connected) = connection.connection_metadata().as_ref() {
+            connected.poison();
+        }
+    };
+    ConnectionMetadata::builder().proxied(false).poison_fn(close).build()
+}
+
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::Client as DynamoDbClient;
     use serde_json::json;
     use tokio::time::sleep;
 
     use super::*;
-    use crate::aws::test_server::{TestServer, success};
+    use crate::aws::test_server::{TestServer, refusal, success};
 
     #[tokio::test]
     async fn a_connection_is_reused_until_it_has_been_idle_for_its_life() {
@@ -110,5 +129,15 @@ mod tests {
         assert_eq!((call().await, call().await), (1, 1));
         sleep(idle_life + Duration::from_millis(100)).await;
         assert_eq!(call().await, 2);
+    }
+    #[tokio::test]
+    async fn the_try_after_a_servers_error_is_made_on_another_connection() {
+        let server =
+            TestServer::start([refusal(500, "InternalServerError"), success(json!({}))]).await;
+        let client = DynamoDbClient::new(&server.sdk());
+        client.list_tables().send().await.unwrap();
+        assert_eq!((server.received().len(), server.connections()), (2, 2));
+        client.list_tables().send().await.unwrap();
+        assert_eq!((server.received().len(), server.connections()), (3, 2));
     }
 }
