@@ -1,6 +1,6 @@
 //! How AWS is called: on ring, with short timeouts, a few retries, and a cause that a log can show.
 
-mod http;
+pub(crate) mod http;
 pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod test_server;
@@ -27,14 +27,14 @@ const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 /// How long one call may take with its retries.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one try of a call may take.
-const TRY_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const TRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a call is tried in all.
 const MAX_TRIES: u32 = 3;
 /// The longest wait before the second try; before each further one it is twice as long.
 pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// How long a connection may be idle and still be used. Short, because a frozen execution environment wakes up
 /// with dead connections.
-const IDLE_LIFE: Duration = Duration::from_secs(5);
+pub(crate) const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 /// What a function calls AWS with: region, credentials and, for an emulator, the endpoint, all from the
 /// environment.
@@ -111,10 +111,10 @@ pub fn chain(error: &dyn Error) -> String {
 #[error("{operation} failed{}", .request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
 pub struct AwsError {
     /// The AWS operation, such as `GetItem`.
-    operation: &'static str,
+    pub(crate) operation: &'static str,
     /// The id by which AWS finds the request; absent where no answer came.
-    request_id: Option<String>,
-    source: Box<dyn Error + Send + Sync>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) source: Box<dyn Error + Send + Sync>,
 }
 
 impl AwsError {

@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 mod batch;
+mod batch_client;
 pub mod deliveries;
 mod dynamodb;
 pub mod rate_limit;

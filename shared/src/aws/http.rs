@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::body::SdkBody;
+use hyper::body::Body;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{
@@ -32,6 +33,7 @@ static TLS: LazyLock<Arc<ClientConfig>> =
 
 /// Makes connections to AWS, over TLS unless the endpoint is plain http.
 type Connector = HttpsConnector<TcpConnector>;
+pub(crate) type PooledClient<B> = Client<Connector, B>;
 
 fn connector(timeout: Duration) -> Connector {
     let mut tcp = TcpConnector::new();
@@ -42,24 +44,26 @@ fn connector(timeout: Duration) -> Connector {
     HttpsConnector::from((tcp, Arc::clone(&TLS)))
 }
 
-/// A client for every service. Connections are made within `connect_timeout` and kept while they are idle for less
-/// than `idle_life`.
+/// A client for every service of the SDK's.
 pub(super) fn client(connect_timeout: Duration, idle_life: Duration) -> SharedHttpClient {
-    SharedHttpClient::new(Http::new(connect_timeout, idle_life))
+    SharedHttpClient::new(Http(pooled(connect_timeout, idle_life)))
+}
+
+/// A client whose connections are made within `connect_timeout` and kept while they are idle for less than
+/// `idle_life`.
+pub(crate) fn pooled<B>(connect_timeout: Duration, idle_life: Duration) -> PooledClient<B>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(idle_life)
+        .build(connector(connect_timeout))
 }
 
 #[derive(Debug, Clone)]
-struct Http(Client<Connector, SdkBody>);
-
-impl Http {
-    fn new(connect_timeout: Duration, idle_life: Duration) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(idle_life)
-            .build(connector(connect_timeout));
-        Self(client)
-    }
-}
+struct Http(PooledClient<SdkBody>);
 
 impl HttpClient for Http {
     /// The timeouts in the settings are kept above, by the SDK, for each try as a whole.
@@ -118,7 +122,7 @@ mod tests {
     async fn a_connection_is_reused_until_it_has_been_idle_for_its_life() {
         let idle_life = Duration::from_millis(500);
         let server = TestServer::start([success(json!({}))]).await;
-        let client = Http::new(Duration::from_secs(1), idle_life);
+        let client = Http(pooled(Duration::from_secs(1), idle_life));
         let call = async || {
             let request = HttpRequest::get(&server.endpoint).unwrap();
             let mut answer = client.call(request).await.unwrap();

@@ -36,6 +36,7 @@ struct Account {
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub headers: HeaderMap,
+    pub bytes: Bytes,
     pub body: Value,
 }
 
@@ -49,6 +50,12 @@ pub(crate) fn refusal(status: u16, code: &str) -> Answer {
 /// An answer of DynamoDB's to a call that succeeded.
 pub(crate) fn success(body: Value) -> Answer {
     (200, Vec::new(), body)
+}
+
+/// Whose calls these are.
+pub(crate) fn credentials() -> Credentials {
+    let token = Some("a session's token".to_owned());
+    Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", token, None, "test")
 }
 
 impl TestServer {
@@ -65,8 +72,7 @@ impl TestServer {
 
     /// What a function calls this server with.
     pub(crate) fn sdk(&self) -> SdkConfig {
-        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-        config_for("eu-central-1".to_owned(), credentials, Some(self.endpoint.clone()))
+        config_for("eu-central-1".to_owned(), credentials(), Some(self.endpoint.clone()))
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -93,9 +99,10 @@ async fn answer(
     account: Arc<Mutex<Account>>,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
-    let body = serde_json::from_slice(&body.collect().await?.to_bytes()).unwrap_or_default();
+    let bytes = body.collect().await?.to_bytes();
+    let body = serde_json::from_slice(&bytes).unwrap_or_default();
     let mut account = account.lock().unwrap();
-    account.received.push(Received { headers: head.headers, body });
+    account.received.push(Received { headers: head.headers, bytes, body });
     let at = account.received.len().min(account.answers.len()) - 1;
     let (status, headers, body) = account.answers[at].clone();
     let response = headers

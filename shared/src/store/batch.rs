@@ -2,24 +2,22 @@
 //!
 //! The rule: what a call leaves unprocessed is asked for again, and nothing else is.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use serde_dynamo::Item;
 use tokio::time::timeout;
 
 use super::{DynamoDb, StoreError};
-use crate::aws::retry::{backoff, is_retryable_code, retry};
+use crate::aws::retry::{backoff, retry};
 use crate::aws::{AwsError, CALL_TIMEOUT};
-
-type Item = HashMap<String, AttributeValue>;
 
 /// Why one call of several did not do everything.
 #[derive(Debug)]
-enum BatchError {
+pub(super) enum BatchError {
     Unprocessed,
-    Failed { error: AwsError, is_retryable: bool },
+    /// The call failed; `is_retryable` if it may succeed a moment later.
+    Failed {
+        error: AwsError,
+        is_retryable: bool,
+    },
 }
 
 impl DynamoDb {
@@ -29,19 +27,11 @@ impl DynamoDb {
         table: &str,
         mut keys: Vec<Item>,
     ) -> Result<Vec<Item>, StoreError> {
-        const OPERATION: &str = "BatchGetItem";
         let mut found = Vec::new();
-        process_all(OPERATION, async || {
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(keys.clone()))
-                .consistent_read(true)
-                .build()
-                .expect("the keys are set");
-            let call = self.batch_client.batch_get_item().request_items(table, request).send();
-            let answer = call.await.map_err(failed(OPERATION))?;
-            found.extend(answer.responses.into_iter().flat_map(HashMap::into_values).flatten());
-            let left = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values);
-            keys = left.flat_map(|left| left.keys).collect();
+        process_all("BatchGetItem", async || {
+            let (items, left) = self.batch_client.batch_get(table, &keys).await?;
+            found.extend(items);
+            keys = left;
             if keys.is_empty() { Ok(()) } else { Err(BatchError::Unprocessed) }
         })
         .await?;
@@ -49,19 +39,14 @@ impl DynamoDb {
     }
 
     /// Puts at most 25 items, of different keys. Three tries in all.
-    pub(super) async fn put_all(&self, table: &str, items: Vec<Item>) -> Result<(), StoreError> {
-        const OPERATION: &str = "BatchWriteItem";
-        let put = |item| {
-            let put = PutRequest::builder().set_item(Some(item)).build();
-            WriteRequest::builder().put_request(put.expect("the item is set")).build()
-        };
-        let mut puts: Vec<WriteRequest> = items.into_iter().map(put).collect();
-        process_all(OPERATION, async || {
-            let call = self.batch_client.batch_write_item().request_items(table, puts.clone());
-            let answer = call.send().await.map_err(failed(OPERATION))?;
-            let left = answer.unprocessed_items.into_iter().flat_map(HashMap::into_values);
-            puts = left.flatten().collect();
-            if puts.is_empty() { Ok(()) } else { Err(BatchError::Unprocessed) }
+    pub(super) async fn put_all(
+        &self,
+        table: &str,
+        mut items: Vec<Item>,
+    ) -> Result<(), StoreError> {
+        process_all("BatchWriteItem", async || {
+            items = self.batch_client.batch_write(table, &items).await?;
+            if items.is_empty() { Ok(()) } else { Err(BatchError::Unprocessed) }
         })
         .await
     }
@@ -76,35 +61,18 @@ async fn process_all(
         BatchError::Unprocessed => true,
         BatchError::Failed { is_retryable, .. } => *is_retryable,
     };
-    // Boxed, since the SDK's futures are nested too deeply to be part of a whole batch's.
-    let tries = Box::pin(retry(backoff(), is_retryable, call));
-    let result = timeout(CALL_TIMEOUT, tries).await;
+    let result = timeout(CALL_TIMEOUT, retry(backoff(), is_retryable, call)).await;
     result.map_err(AwsError::timeout(operation))?.map_err(|error| match error {
         BatchError::Unprocessed => StoreError::Unprocessed { operation },
         BatchError::Failed { error, .. } => error.into(),
     })
 }
 
-/// For `map_err`: a call that failed, and whether the same call may succeed a moment later.
-fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> BatchError
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    move |error| {
-        let is_retryable = match &error {
-            SdkError::ConstructionFailure(_) => false,
-            SdkError::ServiceError(answer) => {
-                answer.raw().status().is_server_error()
-                    || error.code().is_some_and(is_retryable_code)
-            }
-            _ => true,
-        };
-        BatchError::Failed { error: AwsError::of(operation)(error), is_retryable }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use serde_dynamo::AttributeValue;
     use serde_json::{Value, json};
 
     use super::*;
@@ -112,7 +80,7 @@ mod tests {
     use crate::aws::test_server::{Answer, TestServer, refusal, success};
 
     fn item(id: &str) -> Item {
-        HashMap::from([("id".to_owned(), AttributeValue::S(id.to_owned()))])
+        HashMap::from([("id".to_owned(), AttributeValue::S(id.to_owned()))]).into()
     }
 
     /// The requests that a read of items 1 and 2 makes which is answered so, and its result.

@@ -113,7 +113,7 @@ impl WebhookStore {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let keys = ids.iter().map(|&(tenant, id)| key(tenant, id)).collect();
+        let keys = ids.iter().map(|&(tenant, id)| key(tenant, id).into()).collect();
         let rows = self.dynamodb.get_all(&self.table, keys).await?;
         let by_id = |row| Some((row::id(&row)?, row::read(row)));
         Ok(rows.into_iter().filter_map(by_id).collect())

@@ -66,7 +66,7 @@ impl DeliveryRow {
     }
 
     /// Writes the row.
-    pub(super) fn to_item(&self) -> Result<Item, StoreError> {
+    pub(super) fn to_item(&self) -> Result<serde_dynamo::Item, StoreError> {
         serde_dynamo::to_item(self).map_err(StoreError::Encode)
     }
 }

@@ -1,8 +1,8 @@
 //! A webhook as an item of the table.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_dynamo::{AttributeValue, Item};
 
-use super::Item;
 use crate::endpoint::EndpointUrl;
 use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
@@ -11,12 +11,13 @@ use crate::timestamp::Timestamp;
 use crate::webhook::{EventSet, Webhook};
 
 /// Writes an item.
-pub(super) fn write(webhook: &Webhook) -> Result<Item, StoreError> {
+pub(super) fn write(webhook: &Webhook) -> Result<super::Item, StoreError> {
     serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
 }
 
 /// Reads an item; the error names its webhook.
-pub(super) fn read(item: Item) -> Result<Webhook, StoreError> {
+pub(super) fn read(item: impl Into<Item>) -> Result<Webhook, StoreError> {
+    let item = item.into();
     let key = sort_key(&item).unwrap_or_default().to_owned();
     serde_dynamo::from_item::<_, Row>(item)
         .map(Webhook::from)
@@ -29,7 +30,10 @@ pub(super) fn id(item: &Item) -> Option<WebhookId> {
 }
 
 fn sort_key(item: &Item) -> Option<&str> {
-    item.get("webhook_config_id")?.as_s().ok().map(String::as_str)
+    match item.get("webhook_config_id")? {
+        AttributeValue::S(id) => Some(id),
+        _ => None,
+    }
 }
 
 /// A row as it is stored.
@@ -97,7 +101,7 @@ mod tests {
     fn a_row_of_version_0_1_0_is_read() {
         let json = include_str!("../../../../tests/formats/0.1.0/webhook-row.json");
         let item: serde_dynamo::Item = serde_json::from_str(json).unwrap();
-        let webhook = read(item.into()).unwrap();
+        let webhook = read(item).unwrap();
         assert_eq!(webhook.url.as_str(), "https://example.com/webhooks/docintell");
         assert_eq!((webhook.events.as_slice().len(), webhook.is_active), (3, true));
         assert_eq!(webhook.retry, RetryPolicy::default());
