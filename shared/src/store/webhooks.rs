@@ -2,28 +2,23 @@
 //!
 //! The rule: every write is conditional on what it assumes, and names only the attributes it means.
 
+mod count;
 mod row;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Serialize;
 
-use super::transaction::transact;
 use super::{DynamoDb, StoreError, condition_failed};
 use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
 use crate::timestamp::Timestamp;
 use crate::webhook::{Webhook, WebhookChanges};
 
-type Item = HashMap<String, AttributeValue>;
+pub use count::CreateError;
 
-/// The sort key of the row that counts a tenant's webhooks; the tenant's webhooks themselves are in
-/// another partition, so that a Query for them never meets it.
-const COUNTER: &str = "count";
+type Item = HashMap<String, AttributeValue>;
 
 /// How long a rotation may be under way before another may begin: a call to Secrets Manager and one to
 /// the table, with all their retries.
@@ -36,53 +31,11 @@ pub struct WebhookStore {
     table: String,
 }
 
-/// Why a webhook was not created.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// The tenant has as many webhooks as it may have.
-    #[error("the tenant has reached its limit of webhooks")]
-    LimitReached,
-    /// The table could not be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 impl WebhookStore {
     /// The webhooks in `table`.
     #[must_use]
     pub fn new(dynamodb: DynamoDb, table: String) -> Self {
         Self { dynamodb, table }
-    }
-
-    /// Writes a new webhook, unless its tenant has `limit` of them; also under concurrent creates.
-    pub async fn create(&self, webhook: &Webhook, limit: u32) -> Result<(), CreateError> {
-        let writes =
-            vec![self.count_one_more(webhook.tenant_id, limit), self.put(row::write(webhook)?)];
-        match transact(&self.dynamodb.client, writes).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.failed_condition == Some(0) => Err(CreateError::LimitReached),
-            Err(error) => Err(StoreError::from(error.source).into()),
-        }
-    }
-
-    /// Whether `tenant` has fewer than `limit` webhooks. [`Self::create`] enforces the limit; this check avoids
-    /// making a secret for a webhook that it would refuse.
-    pub async fn has_room(&self, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
-        let row = self
-            .dynamodb
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(counter_key(tenant)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("GetItem"))?
-            .item;
-        let Some(row) = row else { return Ok(true) };
-        let count = row.get("webhooks").and_then(|count| count.as_n().ok());
-        let count: Option<i64> = count.and_then(|digits| digits.parse().ok());
-        Ok(count.is_none_or(|count| count < i64::from(limit)))
     }
 
     /// One webhook of `tenant`, if it has it.
@@ -213,16 +166,6 @@ impl WebhookStore {
         self.set(tenant, id, attributes, "secret_version = :old", Some(old)).await
     }
 
-    /// Removes a webhook; whether there was one.
-    pub async fn delete(&self, tenant: TenantId, id: WebhookId) -> Result<bool, StoreError> {
-        let writes = vec![self.remove(tenant, id), self.count_one_less(tenant)];
-        match transact(&self.dynamodb.client, writes).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.failed_condition == Some(0) => Ok(false),
-            Err(error) => Err(error.source.into()),
-        }
-    }
-
     /// One `UpdateItem` that sets `attributes` if `condition` holds, in which `operand` may stand.
     async fn set(
         &self,
@@ -258,60 +201,10 @@ impl WebhookStore {
             Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
         }
     }
-
-    fn put(&self, row: Item) -> TransactWriteItem {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(row))
-            .condition_expression("attribute_not_exists(webhook_config_id)")
-            .build()
-            .expect("table and item are set");
-        TransactWriteItem::builder().put(put).build()
-    }
-
-    fn remove(&self, tenant: TenantId, id: WebhookId) -> TransactWriteItem {
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, id)))
-            .condition_expression("attribute_exists(webhook_config_id)")
-            .build()
-            .expect("table and key are set");
-        TransactWriteItem::builder().delete(delete).build()
-    }
-
-    /// Its condition is that the tenant has fewer than `limit`.
-    fn count_one_more(&self, tenant: TenantId, limit: u32) -> TransactWriteItem {
-        let update = self
-            .count_by(tenant, "1")
-            .condition_expression("attribute_not_exists(webhooks) OR webhooks < :limit")
-            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
-        counted(update)
-    }
-
-    fn count_one_less(&self, tenant: TenantId) -> TransactWriteItem {
-        counted(self.count_by(tenant, "-1"))
-    }
-
-    fn count_by(&self, tenant: TenantId, step: &str) -> UpdateBuilder {
-        Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(counter_key(tenant)))
-            .update_expression("ADD webhooks :step")
-            .expression_attribute_values(":step", AttributeValue::N(step.to_owned()))
-    }
-}
-
-fn counted(update: UpdateBuilder) -> TransactWriteItem {
-    let update = update.build().expect("table, key and expression are set");
-    TransactWriteItem::builder().update(update).build()
 }
 
 fn key(tenant: TenantId, id: WebhookId) -> Item {
     key_of(tenant.to_string(), id.to_string())
-}
-
-fn counter_key(tenant: TenantId) -> Item {
-    key_of(format!("count#{tenant}"), COUNTER.to_owned())
 }
 
 fn key_of(partition: String, sort: String) -> Item {
