@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use harness::fixtures::{
+    DELIVERIES, FAULTS, TENANT, batch, failures, job_change, job_change_with, webhook,
+};
+use harness::{Arrival, FakeAws, Hosted, Receiver, status};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -10,10 +14,6 @@ use serde_json::{Value, json};
 use webhooks::id::EventId;
 use webhooks::timestamp::Timestamp;
 
-use super::fake_aws::{DELIVERIES, FAULTS, FakeAws};
-use super::fixtures::{batch, failures, job_change, job_change_with, webhook};
-use super::receiver::{Arrival, Receiver, status};
-use super::runtime_api::Hosted;
 use super::sender::sender;
 
 /// Both functions, one account, and the endpoint of its webhook.
@@ -127,7 +127,7 @@ impl Words {
         let mut data = json!({
             "job_id": self.job_id,
             "document_id": self.document_id,
-            "tenant_id": super::fixtures::TENANT,
+            "tenant_id": TENANT,
             "status": status,
         });
         match (&self.error_message, &self.ir_version) {

@@ -1,15 +1,13 @@
 //! What a queue refuses stops nothing else, and is never sent again as it is.
 
+use harness::fixtures::{
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, batch, delivery_id, failures, job_change,
+    job_change_with, message, rows, sequence_number, text, webhook,
+};
+use harness::{FakeAws, Hosted, Queued, Receiver, Reply, sent_but, status};
 use serde_json::{Value, json};
 
-use super::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Queued, Reply, sent_but};
-use super::fixtures::{
-    BODY, batch, delivery_id, failures, job_change, job_change_with, message, rows,
-    sequence_number, text, webhook,
-};
-use super::receiver::{Receiver, status};
-use super::runtime_api::Hosted;
-use super::sender::sender;
+use super::sender::one_webhook;
 
 const URL: &str = "https://example.com/webhooks/docintell";
 
@@ -105,9 +103,7 @@ async fn a_batch_that_is_refused_for_one_entrys_content_costs_that_entry_alone()
 
 /// A sender whose webhook's endpoint answers so, the message to deliver, and its account.
 async fn delivery(code: u16) -> (FakeAws, Hosted, Receiver, String) {
-    let receiver = Receiver::start(status(code)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(code)).await;
     let message = text(&message(&hook, 1));
     (aws, sender, receiver, message)
 }

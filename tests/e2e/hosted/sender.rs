@@ -10,12 +10,10 @@ mod tls;
 
 use std::time::Duration;
 
-use serde_json::Value;
+use harness::fixtures::{failures, first_receives, rows, webhook_with};
+use harness::{FakeAws, Hosted, Queued, Receiver, Script};
+use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
-
-use super::fake_aws::{FakeAws, Queued};
-use super::fixtures::{SECRET, SECRET_VERSION, failures, first_receives, rows};
-use super::runtime_api::Hosted;
 
 /// A sender that may post to this machine over http, with an account that has these webhooks.
 pub(super) async fn sender(webhooks: &[Value]) -> (FakeAws, Hosted) {
@@ -28,17 +26,24 @@ async fn sender_with(
     environment: &[(&'static str, &str)],
 ) -> (FakeAws, Hosted) {
     let aws = FakeAws::with_rows(rows(webhooks)).await;
-    aws.keep_secret(SECRET_VERSION, SECRET);
-    let mut all = aws.environment();
-    let open = [
-        ("ALLOW_HTTP_ENDPOINTS", "true"),
-        ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
-        ("EXTRA_CA_FILE", ""),
-    ];
-    let own = open.iter().chain(environment);
-    all.extend(own.map(|&(name, value)| (name, value.to_owned())));
-    let sender = Hosted::start("sender", &all).await;
+    let sender = Hosted::start("sender", &aws.environment_with(environment)).await;
     (aws, sender)
+}
+
+/// An endpoint that does what `script` says, its webhook, and a sender that knows it.
+pub(super) async fn one_webhook(script: impl Into<Script>) -> (Receiver, Value, FakeAws, Hosted) {
+    one_webhook_with(script, json!({})).await
+}
+
+/// The same with other values in some fields of the webhook's row.
+async fn one_webhook_with(
+    script: impl Into<Script>,
+    fields: Value,
+) -> (Receiver, Value, FakeAws, Hosted) {
+    let receiver = Receiver::start(script).await;
+    let hook = webhook_with(&receiver.url(), fields);
+    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    (receiver, hook, aws, sender)
 }
 
 /// The ids that the sender reports for a batch.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use docintell::http::loopback_client;
 use docintell::keys;
+use harness::{Receiver, eventually};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -13,8 +14,6 @@ use webhooks::id::TenantId;
 use webhooks::secret::KeyEnvironment;
 use webhooks::store::deliveries::{self, DeliveryRow};
 
-use super::eventually;
-use super::receiver::Receiver;
 use super::world::World;
 
 /// A tenant that no other test knows.

@@ -1,10 +1,9 @@
 //! Jobs that are not written as they should be: what becomes of their events, and what the log says.
 
+use harness::fixtures::{DELIVERIES, FAULTS, TENANT, failures, job_change, job_change_with};
 use serde_json::{Value, json};
 
 use super::{dispatch, documents, one_webhook, read};
-use crate::hosted::fake_aws::{DELIVERIES, FAULTS};
-use crate::hosted::fixtures::{TENANT, failures, job_change, job_change_with};
 
 /// The lines of a log that have the level WARN or ERROR.
 fn complaints(log: &str) -> Vec<Value> {

@@ -1,13 +1,10 @@
 //! Which endpoints are called at all. The prize is the Lambda Runtime API: it must never hear of us.
 
+use harness::fixtures::{DEAD_LETTERS, message, rows, webhook};
+use harness::{FakeAws, Hosted, Receiver, answer, assert_contains, assert_lacks, end, status};
 use serde_json::{Value, json};
 
 use super::{deliver, sender, sender_with, visibilities};
-use crate::hosted::fake_aws::{DEAD_LETTERS, FakeAws};
-use crate::hosted::fixtures::{message, rows, webhook};
-use crate::hosted::output::{assert_contains, assert_lacks, end};
-use crate::hosted::receiver::{Receiver, answer, status};
-use crate::hosted::runtime_api::Hosted;
 
 const REFUSED: &str = "the endpoint's address is not allowed";
 
@@ -94,9 +91,7 @@ async fn a_redirect_to_the_runtime_api_is_not_followed() {
 async fn aws_is_not_called_by_a_webhook_however_its_endpoint_is_written_and_whatever_is_allowed() {
     for networks in ["127.0.0.0/8,::1/128", "0.0.0.0/0,::/0"] {
         let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
-        let environment = aws.environment();
-        let (_, endpoint) =
-            environment.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL").expect("it is set");
+        let endpoint = aws.endpoint();
         let (_, port) = endpoint.rsplit_once(':').expect("it has a port");
         let urls = spellings(port.parse().expect("it is a number"));
         assert_refused(&aws, &sender, &urls, REFUSED).await;
@@ -145,11 +140,8 @@ async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_
 async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
     for function in ["api", "sender"] {
         let aws = FakeAws::with_rows([]).await;
-        let mut environment = aws.environment();
-        environment.extend(
-            [("ALLOW_HTTP_ENDPOINTS", "false"), ("AWS_LAMBDA_RUNTIME_API", "localhost:9001")]
-                .map(|(name, value)| (name, value.to_owned())),
-        );
+        let unreadable = [("AWS_LAMBDA_RUNTIME_API", "localhost:9001")];
+        let environment = aws.environment_with(&unreadable);
         let log = Hosted::start(function, &environment).await.ended().await;
         let sentence =
             "environment variable AWS_LAMBDA_RUNTIME_API is wrong: invalid socket address";

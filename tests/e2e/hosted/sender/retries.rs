@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
+use harness::fixtures::{
+    BODY, DEAD_LETTERS, DELIVERIES, TENANT, batch, delivery_id, id_of, message, text, webhook,
+    webhook_with,
+};
+use harness::{Act, ClosedPort, Receiver, Reply, answer, status};
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::time::sleep;
 
-use super::{deliver, delivery, ms, report, sender, visibilities};
-use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, Reply};
-use crate::hosted::fixtures::{
-    BODY, TENANT, batch, delivery_id, id_of, message, text, webhook, webhook_with,
-};
-use crate::hosted::receiver::{Act, ClosedPort, Receiver, answer, status};
+use super::{deliver, delivery, ms, one_webhook, one_webhook_with, report, sender, visibilities};
 
 #[tokio::test]
 async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_reported() {
-    let receiver = Receiver::start(status(500)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     let texts: Vec<_> = (1..=5).map(|number| text(&message(&hook, number))).collect();
     let reported = report(&sender, batch(texts.iter().map(String::as_str).zip(1..))).await;
     assert_eq!(reported, ["m0", "m1", "m2", "m3", "m4"]);
@@ -35,9 +33,8 @@ async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_re
 
 #[tokio::test]
 async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
-    let receiver = Receiver::start(status(503)).await;
-    let hook = webhook_with(&receiver.url(), json!({"max_retries": 7}));
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) =
+        one_webhook_with(status(503), json!({"max_retries": 7})).await;
     let fifth = text(&message(&hook, 1));
     assert_eq!(report(&sender, batch([(fifth.as_str(), 5)])).await, [""; 0]);
     let copy = &aws.queued(DELIVERIES)[0];
@@ -89,9 +86,7 @@ async fn the_last_attempt_of_a_webhook_with_fewer_is_parked_with_the_reason() {
 #[tokio::test]
 async fn a_client_error_is_parked_at_once() {
     for code in [400, 401, 404, 410, 422, 429, 499] {
-        let receiver = Receiver::start(status(code)).await;
-        let hook = webhook(&receiver.url());
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (receiver, hook, aws, sender) = one_webhook(status(code)).await;
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
         let attributes = &aws.queued(DEAD_LETTERS)[0].attributes;
         assert_eq!(attributes["reason"], format!("the endpoint answered {code}"));
@@ -112,9 +107,8 @@ async fn a_redirect_is_not_followed_and_is_retried() {
     let elsewhere = Receiver::start(status(200)).await;
     let location = elsewhere.url();
     for code in [300, 301, 302, 303, 304, 307, 308] {
-        let receiver = Receiver::start(answer(code, &[("Location", &location)], b"")).await;
-        let hook = webhook(&receiver.url());
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (_receiver, hook, aws, sender) =
+            one_webhook(answer(code, &[("Location", &location)], b"")).await;
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"], "{code}");
         assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
         assert_eq!(aws.logged()[0]["attempts"][0]["status_code"], code);
