@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use harness::{Authority, Cores, FakeAws, Program};
-use tokio_rustls::TlsAcceptor;
+use harness::{Authority, Cores, FakeAws, Program, TlsAcceptor};
 
 /// The bootstraps and the machine.
 pub struct Bench {

@@ -4,7 +4,7 @@
 //! more than the guard costs.
 
 use anyhow::Result;
-use harness::{Receiver, last_answer, status};
+use harness::{Receiver, answer_and_close, status};
 
 use crate::bare::{Bare, By};
 use crate::bench::Bench;
@@ -20,7 +20,7 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
     let columns = ["connections", "bare CPU µs a post", "guarded", "guarded / bare"];
     let mut table = Table::new("What the guard costs a post", &columns);
     for (name, is_kept, posts) in [("kept", true, 4000), ("new", false, 800)] {
-        let script = if is_kept { status(200) } else { last_answer(200) };
+        let script = if is_kept { status(200) } else { answer_and_close(200) };
         let receiver = Receiver::counting(script, None).await;
         let (mut bare, mut guarded, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
-use harness::{Cost, FakeAws, Function, Receiver, after, last_answer, status};
+use harness::{Cost, FakeAws, Function, Receiver, after, answer_and_close, status};
 
 use crate::bare::{Bare, By};
 use crate::bench::Bench;
@@ -188,7 +188,7 @@ impl Case {
 
     /// Runs the real sender under these conditions, then the loops; what a post costs each of them.
     async fn measure(self, bench: &Bench) -> Result<(PerPost, Vec<PerPost>)> {
-        let answer = if self.kept { status(200) } else { last_answer(200) };
+        let answer = if self.kept { status(200) } else { answer_and_close(200) };
         let tls = self.tls.then(|| bench.tls.clone());
         let receiver = Receiver::counting(after(self.wait, answer), tls).await;
         let sender = self.sender(bench, &receiver).await?;

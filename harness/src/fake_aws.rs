@@ -9,11 +9,11 @@
 mod account;
 mod expression;
 pub(crate) mod log;
-pub(crate) mod refusals;
+pub(crate) mod queue;
+mod refusals;
 pub(crate) mod size;
 pub(crate) mod usage;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -21,13 +21,14 @@ use bytes::Bytes;
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::attributes::plain;
+use crate::attributes::{item, plain};
 use crate::fixtures::{DEAD_LETTERS, DELIVERIES, FAULTS};
 use crate::function::Environment;
 use crate::lock;
 use crate::server::{Answer, Server, answer};
 use account::Account;
 use log::Stored;
+use queue::Queued;
 use usage::{Operation, Usage};
 
 /// The endpoint of every AWS service that the functions use.
@@ -44,19 +45,6 @@ pub struct Call {
     pub operation: String,
     /// Its body.
     pub input: Value,
-}
-
-/// A message on a queue.
-#[derive(Debug, Clone)]
-pub struct Queued {
-    /// Its text.
-    pub body: String,
-    /// `MessageGroupId`.
-    pub group: Option<String>,
-    /// `DelaySeconds`.
-    pub delay: Option<u64>,
-    /// Its string attributes.
-    pub attributes: HashMap<String, String>,
 }
 
 /// An answer to order.
@@ -93,11 +81,11 @@ impl FakeAws {
         Self { server, account }
     }
 
-    /// An account with these rows in `WebhookConfigs`, in DynamoDB's own form, that records.
-    pub async fn with_rows(rows: impl IntoIterator<Item = Value>) -> Self {
+    /// An account with these webhooks, rows in plain JSON, that records.
+    pub async fn with_webhooks<'a>(webhooks: impl IntoIterator<Item = &'a Value>) -> Self {
         let aws = Self::start().await;
         aws.record();
-        aws.replace_rows(rows);
+        aws.replace_webhooks(webhooks);
         aws
     }
 
@@ -143,11 +131,11 @@ impl FakeAws {
         self.account().put_webhook(row);
     }
 
-    /// Puts these webhooks' rows in place of all.
-    pub fn replace_rows(&self, rows: impl IntoIterator<Item = Value>) {
+    /// Puts these webhooks, rows in plain JSON, in place of all.
+    pub fn replace_webhooks<'a>(&self, webhooks: impl IntoIterator<Item = &'a Value>) {
         let mut account = self.account();
         account.webhooks.clear();
-        rows.into_iter().for_each(|row| account.put_webhook(row));
+        webhooks.into_iter().for_each(|row| account.put_webhook(item(row)));
     }
 
     /// Puts an API key's row, in DynamoDB's own form.
@@ -251,35 +239,6 @@ impl FakeAws {
     fn account(&self) -> MutexGuard<'_, Account> {
         lock(&self.account)
     }
-}
-
-/// The answer to a `SendMessageBatch` that takes every entry but those whose body `is_refused`, and those that
-/// AWS refuses.
-pub fn sent_but(input: &Value, sender_fault: bool, is_refused: impl Fn(&str) -> bool) -> Value {
-    let told = if sender_fault { "InvalidMessageContents" } else { "InternalError" };
-    let (mut sent, mut failed) = (Vec::new(), Vec::new());
-    for entry in entries(input) {
-        let refusal = match refusals::of_message(entry) {
-            Some(code) => Some((code, true)),
-            None if is_refused(entry["MessageBody"].as_str().unwrap_or_default()) => {
-                Some((told, sender_fault))
-            }
-            None => None,
-        };
-        let id = &entry["Id"];
-        match refusal {
-            None => sent.push(json!({"Id": id, "MessageId": "m", "MD5OfMessageBody": ""})),
-            Some((code, sender_fault)) => failed.push(
-                json!({"Id": id, "SenderFault": sender_fault, "Code": code, "Message": "refused"}),
-            ),
-        }
-    }
-    json!({"Successful": sent, "Failed": failed})
-}
-
-/// The entries of a `SendMessageBatch`.
-fn entries(input: &Value) -> &[Value] {
-    input["Entries"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The answer, and how long it is to take.

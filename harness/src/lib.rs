@@ -1,14 +1,14 @@
 //! What tests and the benchmark put around the real functions: an AWS, a Lambda Runtime API, and endpoints.
 //!
 //! ```no_run
-//! use harness::fixtures::{BODY, first_receives, message, rows, webhook};
+//! use harness::fixtures::{BODY, first_receives, message, webhook};
 //! use harness::{FakeAws, Hosted, Receiver, Reply, status};
 //!
 //! # async fn example() {
 //! // An endpoint that answers 500, and an account that knows its webhook.
 //! let receiver = Receiver::start(status(500)).await;
 //! let hook = webhook(&receiver.url());
-//! let aws = FakeAws::with_rows(rows([&hook])).await;
+//! let aws = FakeAws::with_webhooks([&hook]).await;
 //! aws.always("UpdateItem", Reply::Broken);
 //!
 //! // The real sender gets a batch of one message.
@@ -23,7 +23,7 @@
 //! | what | for tests | under measurement |
 //! |---|---|---|
 //! | a function's process and its Runtime API | [`Hosted`]: JSON in and out, its log | [`Function`]: events back to back, times |
-//! | AWS | [`FakeAws::with_rows`]: keeps each call, refuses what AWS refuses, fails to order | [`FakeAws::start`]: counts |
+//! | AWS | [`FakeAws::with_webhooks`]: keeps each call, refuses what AWS refuses, fails to order | [`FakeAws::start`]: counts |
 //! | an endpoint | [`Receiver::start`]: keeps each request | [`Receiver::counting`]: counts |
 //!
 //! The two of a row are one implementation. Under measurement it leaves out what costs time on the processor
@@ -37,6 +37,7 @@
 
 mod attributes;
 mod cores;
+mod eventually;
 mod fake_aws;
 mod function;
 mod hosted;
@@ -53,20 +54,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use attributes::{item, plain};
 pub use cores::Cores;
+pub use eventually::eventually;
 pub use fake_aws::log::Stored;
+pub use fake_aws::queue::{Queued, sent_but};
 pub use fake_aws::size::queue_units_of;
 pub use fake_aws::usage::{Operation, Requests, Unit, Usage};
-pub use fake_aws::{Call, FakeAws, Queued, Reply, sent_but};
+pub use fake_aws::{Call, FakeAws, Reply};
 pub use function::{Cost, Environment, Function, Program};
 pub use hosted::{Hosted, bootstrap, place};
 pub use output::{assert_contains, assert_contains_times, assert_lacks, end};
 pub use process::{Process, cpu_time, interrupt_nobody};
 pub use receiver::{
-    Act, Arrival, ClosedPort, Failing, Receiver, Script, after, answer, eventually, last_answer,
-    status,
+    Act, Arrival, ClosedPort, Failing, Receiver, Script, after, answer, answer_and_close,
+    by_number, status,
 };
 pub use runtime_api::{ACCOUNT, Invocation, REQUEST_ID_PREFIX};
 pub use tls::{Authority, NOW};
+pub use tokio_rustls::TlsAcceptor;
 
 /// A panic elsewhere is that one's to report.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

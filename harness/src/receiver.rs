@@ -14,20 +14,15 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
-use crate::lock;
 use crate::server::Server;
+use crate::{eventually, lock};
 pub use arrival::Arrival;
-pub use script::{Act, Failing, Script, after, answer, last_answer, status};
-
-/// How long a busy machine may take for anything.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// Room for a delivery.
-const READ: usize = 4096;
+pub use script::{Act, Failing, Script, after, answer, answer_and_close, by_number, status};
 
 /// An endpoint on loopback; it ends when it is dropped, and its connections with it.
 #[derive(Debug)]
@@ -52,11 +47,6 @@ impl Receiver {
     /// An endpoint over http that keeps every request.
     pub async fn start(script: impl Into<Script>) -> Self {
         Self::listen("http://127.0.0.1", script.into(), None, true).await
-    }
-
-    /// The same, which answers request number n, from 1, by `script(n)`.
-    pub async fn answering(script: impl Fn(u64) -> Vec<Act> + Send + Sync + 'static) -> Self {
-        Self::start(Script::by(move |number, _| script(number).into())).await
     }
 
     /// An endpoint over https that keeps every request; see [`Authority`](crate::Authority).
@@ -167,7 +157,7 @@ impl State {
     async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let mut buffer = BytesMut::new();
         loop {
-            let arrival = read_request(&mut stream, &mut buffer).await?;
+            let arrival = Arrival::read(&mut stream, &mut buffer).await?;
             let acts = self.acts(arrival);
             for act in &*acts {
                 match act {
@@ -214,35 +204,6 @@ async fn wait(time: Duration) {
     }
 }
 
-/// Reads a request whole; what follows it stays in the buffer.
-async fn read_request(
-    stream: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-) -> io::Result<Arrival> {
-    loop {
-        if let Some(end) = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            let head = buffer.split_to(end + 4).freeze();
-            let mut arrival = Arrival { at: Instant::now(), head, body: bytes::Bytes::new() };
-            let length = arrival.header("content-length").parse().unwrap_or(0);
-            while buffer.len() < length {
-                read_more(stream, buffer).await?;
-            }
-            arrival.body = buffer.split_to(length).freeze();
-            arrival.at = Instant::now();
-            return Ok(arrival);
-        }
-        read_more(stream, buffer).await?;
-    }
-}
-
-async fn read_more(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> io::Result<()> {
-    buffer.reserve(READ);
-    match stream.read_buf(buffer).await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(()),
-    }
-}
-
 /// A port on loopback that refuses every connection: it is bound, so that nobody else is given it, and does
 /// not listen.
 #[derive(Debug)]
@@ -265,20 +226,9 @@ impl ClosedPort {
     }
 }
 
-/// Asks again and again until there is an answer; panics, naming `what`, when there is none for very long.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let give_up_at = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < give_up_at, "waited {PATIENCE:?} in vain for {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpStream;
 
     use super::*;
@@ -297,11 +247,11 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_kept_byte_for_byte_and_met_by_their_number() {
-        let receiver = Receiver::answering(|number| match number {
+        let script = by_number(|number| match number {
             1 => status(500),
             _ => [answer(200, &[("a", "b")], b"c"), vec![Act::HangUp]].concat(),
-        })
-        .await;
+        });
+        let receiver = Receiver::start(script).await;
         let expected = "HTTP/1.1 500 Told\r\nContent-Length: 0\r\n\r\n\
                         HTTP/1.1 200 Told\r\na: b\r\nContent-Length: 1\r\n\r\nc";
         assert_eq!(told(&receiver, &POST.repeat(2)).await, expected);
@@ -319,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_that_are_only_counted_are_as_large_as_they_are_written() {
-        let receiver = Receiver::counting(last_answer(200), None).await;
+        let receiver = Receiver::counting(answer_and_close(200), None).await;
         for _ in 0..2 {
             assert!(told(&receiver, POST).await.contains("Connection: close"));
         }

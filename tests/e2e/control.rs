@@ -1,8 +1,5 @@
 //! What a tenant changes holds at once, also for deliveries that are queued already.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use harness::{Receiver, status};
 use reqwest::Method;
 use serde_json::json;
@@ -13,9 +10,7 @@ use crate::support::tenant::Tenant;
 
 #[tokio::test]
 async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(status(500)).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     tenant.change(&hook, json!({"is_active": false})).await;
@@ -34,9 +29,7 @@ async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
 
 #[tokio::test]
 async fn deleting_cancels_what_is_queued() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(status(500)).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     let path = format!("/v1/webhooks/{}", hook.id);
@@ -63,14 +56,7 @@ async fn a_changed_url_gets_what_is_queued() {
 
 #[tokio::test]
 async fn rotating_changes_the_signature_of_the_next_attempt() {
-    let tenant = Tenant::new().await;
-    let is_up = Arc::new(AtomicBool::new(false));
-    let receiver = Receiver::answering({
-        let is_up = Arc::clone(&is_up);
-        move |_| status(if is_up.load(Ordering::SeqCst) { 200 } else { 500 })
-    })
-    .await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
@@ -78,7 +64,7 @@ async fn rotating_changes_the_signature_of_the_next_attempt() {
     let new_secret = rotated.body["signing_secret"].as_str().expect("rotate answers a secret");
     // One attempt may have begun before.
     receiver.wait_for(receiver.arrivals().len() + 1).await;
-    is_up.store(true, Ordering::SeqCst);
+    receiver.now(status(200));
 
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     let arrivals = receiver.arrivals();

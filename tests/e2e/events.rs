@@ -31,9 +31,7 @@ async fn put(tenant: &Tenant, job: &str, status: &str, at: &str, more: Value) {
 
 #[tokio::test]
 async fn each_event_arrives_as_the_guide_shows_it_key_order_included() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(status(200)).await;
-    tenant.subscribe(&receiver).await;
+    let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let (good, bad) = (job::new_id(), job::new_id());
     let success = json!({"processing_time_seconds": 45.2, "page_count": 12, "ir_version": "v001"});
     let failure = json!({"error_message": "File is corrupted or password protected"});
@@ -51,9 +49,7 @@ async fn each_event_arrives_as_the_guide_shows_it_key_order_included() {
 
 #[tokio::test]
 async fn a_delivery_carries_the_guides_headers_and_both_signatures() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(status(200)).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     put(&tenant, &job::new_id(), "completed", "2025-12-03T10:30:47Z", json!({})).await;
 
     let arrival = receiver.wait_for(1).await.remove(0);
@@ -72,9 +68,7 @@ async fn a_delivery_carries_the_guides_headers_and_both_signatures() {
 
 #[tokio::test]
 async fn a_tampered_body_passes_neither_check() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(status(200)).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     job::upload(tenant.id).await;
 
     let mut arrival = receiver.wait_for(1).await.remove(0);
@@ -161,9 +155,7 @@ async fn a_job_without_a_status_or_with_one_that_is_not_text_is_parked() {
 
 #[tokio::test]
 async fn a_job_without_a_time_gives_its_event_with_the_time_of_its_record() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(status(200)).await;
-    tenant.subscribe(&receiver).await;
+    let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let before = Timestamp::now().unix_seconds();
     job::put(json!({
         "job_id": job::new_id(),

@@ -11,9 +11,7 @@ use crate::support::world::World;
 
 #[tokio::test]
 async fn a_poison_record_among_good_ones_is_parked_with_its_reason() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(status(200)).await;
-    tenant.subscribe(&receiver).await;
+    let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let poison = job::new_id();
     job::upload(tenant.id).await;
     job::put(json!({

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Receiver, answer, eventually, status};
+use harness::{Receiver, answer, by_number, eventually, status};
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
 
@@ -22,9 +22,7 @@ fn offsets(receiver: &Receiver) -> Vec<f64> {
 
 #[tokio::test]
 async fn a_failing_endpoint_is_tried_at_0_1_3_7_and_15_seconds_and_then_parked() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(answer(500, &[], b"no database")).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(answer(500, &[], b"no database")).await;
     job::upload(tenant.id).await;
 
     let row = tenant.delivery(&hook, DeliveryStatus::Failed).await;
@@ -45,9 +43,8 @@ async fn a_failing_endpoint_is_tried_at_0_1_3_7_and_15_seconds_and_then_parked()
 
 #[tokio::test]
 async fn every_attempt_has_the_same_body_event_time_and_ids_and_its_own_fresh_time() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|n| status(if n < 3 { 503 } else { 200 })).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) =
+        Tenant::subscribed(by_number(|n| status(if n < 3 { 503 } else { 200 }))).await;
     job::upload(tenant.id).await;
 
     let arrivals = receiver.wait_for(3).await;
@@ -63,9 +60,8 @@ async fn every_attempt_has_the_same_body_event_time_and_ids_and_its_own_fresh_ti
 
 #[tokio::test]
 async fn success_on_the_third_attempt_ends_the_retries() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|n| status(if n < 3 { 500 } else { 200 })).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) =
+        Tenant::subscribed(by_number(|n| status(if n < 3 { 500 } else { 200 }))).await;
     job::upload(tenant.id).await;
 
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
@@ -79,9 +75,7 @@ async fn success_on_the_third_attempt_ends_the_retries() {
 
 #[tokio::test]
 async fn a_4xx_is_parked_at_once_with_its_reason() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start(answer(410, &[], b"gone away")).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(answer(410, &[], b"gone away")).await;
     job::upload(tenant.id).await;
 
     let parked = dead_letter(&hook).await;
@@ -96,15 +90,13 @@ async fn a_4xx_is_parked_at_once_with_its_reason() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_is_retried() {
-    let tenant = Tenant::new().await;
     let elsewhere = Receiver::start(status(200)).await;
     let location = elsewhere.url();
-    let receiver = Receiver::answering(move |n| match n {
+    let redirect = by_number(move |n| match n {
         1 => answer(307, &[("Location", &location)], b""),
         _ => status(200),
-    })
-    .await;
-    let hook = tenant.subscribe(&receiver).await;
+    });
+    let (tenant, _receiver, hook) = Tenant::subscribed(redirect).await;
     job::upload(tenant.id).await;
 
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
@@ -167,14 +159,12 @@ async fn a_failing_webhook_does_not_disturb_the_tenants_other_one() {
 
 #[tokio::test]
 async fn a_dead_letter_that_is_moved_back_is_delivered_and_the_log_says_so() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|n| match n {
+    let script = by_number(|n| match n {
         1 => status(410),
         2 => status(500),
         _ => status(200),
-    })
-    .await;
-    let hook = tenant.subscribe(&receiver).await;
+    });
+    let (tenant, receiver, hook) = Tenant::subscribed(script).await;
     job::upload(tenant.id).await;
     let parked = dead_letter(&hook).await;
     tenant.delivery(&hook, DeliveryStatus::Failed).await;

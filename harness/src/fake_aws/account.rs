@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::log::DeliveryLog;
+use super::queue::{self, Queued, entries, sent_but};
 use super::usage::{Operation, Usage};
-use super::{Call, Queued, Reply, entries, refusals, sent_but, size};
+use super::{Call, Reply, refusals, size};
 use crate::fixtures::{SECRET, SECRET_VERSION};
 
 /// By the request's body and the number of requests of the operation before it.
@@ -203,27 +204,6 @@ impl Account {
     /// Puts on its queue what the answer says is there.
     fn queue(&mut self, input: &Value, reply: &Reply) {
         let (Some(url), Reply::Body(answer)) = (input["QueueUrl"].as_str(), reply) else { return };
-        if input["MessageBody"].is_string() {
-            self.queued.push((url.to_owned(), queued(input)));
-        }
-        let sent = answer["Successful"].as_array().map_or(&[][..], Vec::as_slice);
-        for entry in entries(input) {
-            if sent.iter().any(|it| it["Id"] == entry["Id"]) {
-                self.queued.push((url.to_owned(), queued(entry)));
-            }
-        }
-    }
-}
-
-fn queued(message: &Value) -> Queued {
-    let attributes = message["MessageAttributes"].as_object().into_iter().flatten();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Queued {
-        body: text(&message["MessageBody"]),
-        group: message["MessageGroupId"].as_str().map(str::to_owned),
-        delay: message["DelaySeconds"].as_u64(),
-        attributes: attributes
-            .map(|(name, value)| (name.clone(), text(&value["StringValue"])))
-            .collect(),
+        self.queued.extend(queue::taken(input, answer).map(|message| (url.to_owned(), message)));
     }
 }

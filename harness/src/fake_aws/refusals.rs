@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::queue::entries;
 use super::usage::Operation;
-use super::{entries, expression, size};
+use super::{expression, size};
 
 /// Bytes of a message and of all messages of a batch together.
 const MAX_BYTES: usize = 1024 * 1024;

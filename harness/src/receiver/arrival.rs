@@ -1,10 +1,16 @@
 //! One request as it came.
 
-use bytes::Bytes;
+use std::io;
+
+use bytes::{Bytes, BytesMut};
 use hyper::HeaderMap;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
+
+/// Room for a delivery.
+const READ: usize = 4096;
 
 /// A request that has reached a receiver, byte for byte.
 #[derive(Debug, Clone)]
@@ -18,6 +24,27 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// Reads a request whole; what follows it stays in the buffer.
+    pub(super) async fn read(
+        stream: &mut (impl AsyncRead + Unpin),
+        buffer: &mut BytesMut,
+    ) -> io::Result<Self> {
+        loop {
+            if let Some(end) = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                let head = buffer.split_to(end + 4).freeze();
+                let mut arrival = Self { at: Instant::now(), head, body: Bytes::new() };
+                let length = arrival.header("content-length").parse().unwrap_or(0);
+                while buffer.len() < length {
+                    read_more(stream, buffer).await?;
+                }
+                arrival.body = buffer.split_to(length).freeze();
+                arrival.at = Instant::now();
+                return Ok(arrival);
+            }
+            read_more(stream, buffer).await?;
+        }
+    }
+
     /// Method, target and version.
     #[must_use]
     pub fn request_line(&self) -> &str {
@@ -69,5 +96,13 @@ impl Arrival {
 
     fn lines(&self) -> impl Iterator<Item = &str> {
         std::str::from_utf8(&self.head).unwrap_or_default().split("\r\n")
+    }
+}
+
+async fn read_more(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> io::Result<()> {
+    buffer.reserve(READ);
+    match stream.read_buf(buffer).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
 }

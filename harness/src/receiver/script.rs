@@ -49,7 +49,7 @@ pub fn answer(code: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<Act> {
 
 /// An answer without a body, after which the connection is closed.
 #[must_use]
-pub fn last_answer(code: u16) -> Vec<Act> {
+pub fn answer_and_close(code: u16) -> Vec<Act> {
     [answer(code, &[("Connection", "close")], b""), vec![Act::HangUp]].concat()
 }
 
@@ -59,33 +59,27 @@ pub fn after(wait: Duration, acts: Vec<Act>) -> Vec<Act> {
     [vec![Act::Wait(wait)], acts].concat()
 }
 
-/// What is done after each request: always the same, or by the request and its number, from 1.
-pub enum Script {
-    /// Always the same.
-    Always(Arc<[Act]>),
-    /// As the function says.
-    By(Box<ByRequest>),
-}
+/// What is done after each request.
+pub struct Script(Box<ByRequest>);
 
+/// By the request and its number, from 1.
 type ByRequest = dyn Fn(u64, &Arrival) -> Arc<[Act]> + Send + Sync;
 
-impl Script {
-    /// What `script` says of each request.
-    pub fn by(script: impl Fn(u64, &Arrival) -> Arc<[Act]> + Send + Sync + 'static) -> Self {
-        Self::By(Box::new(script))
-    }
+/// What `script` says of each request by its number, from 1.
+pub fn by_number(script: impl Fn(u64) -> Vec<Act> + Send + Sync + 'static) -> Script {
+    Script(Box::new(move |number, _| script(number).into()))
+}
 
+impl Script {
     pub(super) fn acts(&self, number: u64, arrival: &Arrival) -> Arc<[Act]> {
-        match self {
-            Self::Always(acts) => Arc::clone(acts),
-            Self::By(script) => script(number, arrival),
-        }
+        (self.0)(number, arrival)
     }
 }
 
 impl From<Vec<Act>> for Script {
     fn from(acts: Vec<Act>) -> Self {
-        Self::Always(acts.into())
+        let acts = Arc::<[Act]>::from(acts);
+        Self(Box::new(move |_, _| Arc::clone(&acts)))
     }
 }
 
@@ -112,10 +106,10 @@ impl Failing {
         let (good, bad) = (script(status(200)), script(answer(502, &[], BAD_GATEWAY.as_bytes())));
         // By delivery, how often it still fails.
         let left = Mutex::new(HashMap::new());
-        Script::by(move |_, arrival| {
+        Script(Box::new(move |_, arrival| {
             let fails = self.fails(&mut lock(&left), arrival.header("x-docintell-delivery"));
             Arc::clone(if fails { &bad } else { &good })
-        })
+        }))
     }
 
     fn fails(self, left: &mut HashMap<String, u32>, delivery: &str) -> bool {

@@ -17,7 +17,7 @@ async fn api() -> (FakeAws, Hosted) {
 }
 
 async fn api_logging(level: &str) -> (FakeAws, Hosted) {
-    let aws = FakeAws::with_rows([]).await;
+    let aws = FakeAws::with_webhooks([]).await;
     aws.put_api_key(key_record());
     let api = Hosted::start(
         "api",

@@ -16,14 +16,19 @@ const URL: &str = "https://example.com/webhooks/docintell";
 const OTHER_TENANT: &str = "770e8400-e29b-41d4-a716-000000000009";
 
 /// An account with one webhook, and the function in front of it.
-async fn one_webhook() -> (FakeAws, Hosted) {
-    let aws = FakeAws::with_rows(rows([&webhook(URL)])).await;
+pub(super) async fn one_webhook() -> (FakeAws, Hosted) {
+    fanout(&[webhook(URL)]).await
+}
+
+/// An account with these webhooks, and the function in front of it.
+async fn fanout(webhooks: &[Value]) -> (FakeAws, Hosted) {
+    let aws = FakeAws::with_webhooks(webhooks).await;
     let fanout = Hosted::start("fanout", &aws.environment()).await;
     (aws, fanout)
 }
 
 /// Ten uploads, records 0 to 9.
-fn ten() -> Vec<Value> {
+pub(super) fn ten() -> Vec<Value> {
     (0..10).map(|number| job_change(number, "queued")).collect()
 }
 
@@ -173,7 +178,7 @@ async fn webhooks_that_cannot_be_read_are_reported_from_their_tenants_first_reco
 
 #[tokio::test]
 async fn a_record_that_is_read_twice_makes_the_same_messages_byte_for_byte() {
-    let aws = FakeAws::with_rows(rows([&webhook(URL), &webhook(URL)])).await;
+    let aws = FakeAws::with_webhooks([&webhook(URL), &webhook(URL)]).await;
     for _ in 0..2 {
         let fanout = Hosted::start("fanout", &aws.environment()).await;
         dispatch(&fanout, &ten()).await;
@@ -223,8 +228,7 @@ async fn only_active_subscribed_webhooks_of_the_tenant_get_a_message_in_the_tena
         webhook_with(URL, json!({"events": ["document.processing.failed"]})),
         webhook_with(URL, json!({"tenant_id": OTHER_TENANT})),
     ];
-    let aws = FakeAws::with_rows(rows(wanted.iter().chain(&others))).await;
-    let fanout = Hosted::start("fanout", &aws.environment()).await;
+    let (aws, fanout) = fanout(&[&wanted[..], &others].concat()).await;
     dispatch(&fanout, &[job_change(0, "queued")]).await;
     let queued = aws.queued(DELIVERIES);
     assert_eq!(webhooks_of(&queued), [id_of(&wanted[0]), id_of(&wanted[1])]);
@@ -243,8 +247,7 @@ async fn a_corrupt_webhook_costs_only_itself() {
         json!({"secret_version": null}),
     ] {
         let webhooks = [webhook(URL), webhook_with(URL, corruption), webhook(URL)];
-        let aws = FakeAws::with_rows(rows(&webhooks)).await;
-        let fanout = Hosted::start("fanout", &aws.environment()).await;
+        let (aws, fanout) = fanout(&webhooks).await;
         let answer = dispatch(&fanout, &[job_change(0, "queued")]).await;
         assert_eq!(failures(&answer), [""; 0]);
         assert_eq!(aws.queued(DELIVERIES).len(), 2);
@@ -257,8 +260,7 @@ async fn a_corrupt_webhook_costs_only_itself() {
 #[tokio::test]
 async fn messages_are_sent_ten_at_a_time_and_the_webhooks_are_read_once() {
     let webhooks: Vec<_> = (0..3).map(|_| webhook(URL)).collect();
-    let aws = FakeAws::with_rows(rows(&webhooks)).await;
-    let fanout = Hosted::start("fanout", &aws.environment()).await;
+    let (aws, fanout) = fanout(&webhooks).await;
     dispatch(&fanout, &ten()).await;
     assert_eq!(entries_per_call(&aws), [10, 10, 10]);
     assert_eq!(aws.calls_of("Query").len(), 1);
@@ -312,7 +314,7 @@ async fn with_too_little_time_left_nothing_is_begun_and_all_is_reported() {
 #[tokio::test]
 async fn a_bootstrap_without_its_configuration_says_which_variable_is_missing_and_ends() {
     for function in ["fanout", "sender"] {
-        let aws = FakeAws::with_rows([]).await;
+        let aws = FakeAws::with_webhooks([]).await;
         let mut environment = aws.environment();
         environment.retain(|(name, _)| *name != "DELIVERY_QUEUE_URL");
         let mut hosted = Hosted::start(function, &environment).await;

@@ -1,26 +1,18 @@
 //! What a queue refuses stops nothing else, and is never sent again as it is.
 
 use harness::fixtures::{
-    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, batch, delivery_id, failures, job_change,
-    job_change_with, message, rows, sequence_number, text, webhook,
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, batch, delivery_id, failures, job_change_with, message,
+    sequence_number, text,
 };
 use harness::{FakeAws, Hosted, Queued, Receiver, Reply, sent_but, status};
 use serde_json::{Value, json};
 
+use super::fanout::{self, ten};
 use super::sender::one_webhook;
-
-const URL: &str = "https://example.com/webhooks/docintell";
-
-/// Fanout, and an account with one webhook.
-async fn fanout() -> (FakeAws, Hosted) {
-    let aws = FakeAws::with_rows(rows([&webhook(URL)])).await;
-    let fanout = Hosted::start("fanout", &aws.environment()).await;
-    (aws, fanout)
-}
 
 /// Ten uploads with one record among them that makes no sense.
 fn poisoned() -> Value {
-    let mut records: Vec<_> = (0..10).map(|number| job_change(number, "queued")).collect();
+    let mut records = ten();
     records.insert(5, job_change_with(10, "queued", json!({"tenant_id": "acme"})));
     json!({"Records": records})
 }
@@ -35,7 +27,7 @@ async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
                   the queue refused the record itself";
     let whole = Reply::Refused("InvalidMessageContents");
     for refused_whole in [None, Some(whole)] {
-        let (aws, fanout) = fanout().await;
+        let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
             let is_refused = |body: &str| body.contains("\"record\"");
             let is_fault = is_refused(input["Entries"][0]["MessageBody"].as_str()?);
@@ -62,7 +54,7 @@ async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
 #[tokio::test]
 async fn a_placeholder_that_is_refused_or_cannot_be_sent_is_reported() {
     for (refuses_placeholder, sends) in [(true, 2), (false, 4)] {
-        let (aws, fanout) = fanout().await;
+        let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
             let is_fault = input["QueueUrl"] == FAULTS;
             let is_placeholder = !input.to_string().contains("\\\"record\\\"");
@@ -84,14 +76,13 @@ async fn a_batch_that_is_refused_for_one_entrys_content_costs_that_entry_alone()
         "InvalidMessageContents",
         "InvalidParameterValue",
     ] {
-        let (aws, fanout) = fanout().await;
+        let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
             let is_wrong =
                 input["QueueUrl"] == DELIVERIES && input.to_string().contains("000000000005");
             is_wrong.then_some(Reply::Refused(code))
         });
-        let records: Vec<_> = (0..10).map(|number| job_change(number, "queued")).collect();
-        let answer = fanout.invoke(json!({"Records": records})).await.expect("an answer");
+        let answer = fanout.invoke(json!({"Records": ten()})).await.expect("an answer");
         assert_eq!(failures(&answer), [""; 0]);
         let queued = aws.queued(DELIVERIES);
         assert_eq!((queued.len(), aws.queued(FAULTS).len()), (9, 1), "{code}");

@@ -10,7 +10,7 @@ mod tls;
 
 use std::time::Duration;
 
-use harness::fixtures::{failures, first_receives, rows, webhook_with};
+use harness::fixtures::{batch, failures, first_receives, text, webhook_with};
 use harness::{FakeAws, Hosted, Queued, Receiver, Script};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
@@ -25,7 +25,7 @@ async fn sender_with(
     webhooks: &[Value],
     environment: &[(&'static str, &str)],
 ) -> (FakeAws, Hosted) {
-    let aws = FakeAws::with_rows(rows(webhooks)).await;
+    let aws = FakeAws::with_webhooks(webhooks).await;
     let sender = Hosted::start("sender", &aws.environment_with(environment)).await;
     (aws, sender)
 }
@@ -55,6 +55,11 @@ async fn report(sender: &Hosted, batch: Value) -> Vec<String> {
 /// The ids that the sender reports for these messages, each received for the first time.
 async fn deliver(sender: &Hosted, messages: &[Value]) -> Vec<String> {
     report(sender, first_receives(messages)).await
+}
+
+/// The ids that the sender reports for this message, received for the `count`th time.
+async fn redeliver(sender: &Hosted, message: &Value, count: u32) -> Vec<String> {
+    report(sender, batch([(text(message).as_str(), count)])).await
 }
 
 /// The delivery message that a queue has taken.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use docintell::http::loopback_client;
 use docintell::keys;
-use harness::{Receiver, eventually};
+use harness::{Receiver, Script, eventually};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -50,6 +50,13 @@ impl Tenant {
     /// A new tenant.
     pub async fn new() -> Self {
         Self::with_id(TenantId::random()).await
+    }
+
+    /// A new tenant, an endpoint that does what `script` says, and its webhook for every event.
+    pub async fn subscribed(script: impl Into<Script>) -> (Self, Receiver, Hook) {
+        let (tenant, receiver) = (Self::new().await, Receiver::start(script).await);
+        let hook = tenant.subscribe(&receiver).await;
+        (tenant, receiver, hook)
     }
 
     /// A tenant of that id, with a new key.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use webhooks::timestamp::Timestamp;
 
-use super::{deliver, delivery, one_webhook, one_webhook_with, report, sender, visibilities};
+use super::{deliver, delivery, one_webhook, one_webhook_with, redeliver, sender, visibilities};
 
 /// A fault, and the word by which the log knows it.
 struct Fault {
@@ -111,8 +111,7 @@ async fn a_copy_that_cannot_be_sent_at_the_last_receive_goes_to_the_operator_not
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("BatchGetItem", Reply::Broken);
     aws.break_queue("SendMessage", DELIVERIES);
-    let text = text(&message(&hook, 1));
-    assert_eq!(report(&sender, batch([(text.as_str(), 5)])).await, [""; 0]);
+    assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
     let fault = &aws.queued(FAULTS)[0];
     assert!(fault.attributes["reason"].starts_with("a copy cannot be queued"), "{fault:?}");
     assert_eq!((aws.queued(DEAD_LETTERS).len(), receiver.connections()), (0, 0));
@@ -151,8 +150,7 @@ async fn an_attempt_forgets_that_the_delivery_was_held_up() {
         one_webhook_with(status(500), json!({"max_retries": 10})).await;
     let mut message = message(&hook, 1);
     message["blocked_since"] = json!("2025-12-03T10:30:47Z");
-    let text = text(&message);
-    assert_eq!(report(&sender, batch([(text.as_str(), 5)])).await, [""; 0]);
+    assert_eq!(redeliver(&sender, &message, 5).await, [""; 0]);
     let copy = delivery(&aws.queued(DELIVERIES)[0]);
     assert_eq!((copy.attempts_before, copy.blocked_since), (5, None));
 }

@@ -1,6 +1,6 @@
 //! Which endpoints are called at all. The prize is the Lambda Runtime API: it must never hear of us.
 
-use harness::fixtures::{DEAD_LETTERS, message, rows, webhook};
+use harness::fixtures::{DEAD_LETTERS, message, webhook};
 use harness::{FakeAws, Hosted, Receiver, answer, assert_contains, assert_lacks, end, status};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const REFUSED: &str = "the endpoint's address is not allowed";
 /// Delivers to each of these URLs; asserts that each was refused for good at its only attempt.
 async fn assert_refused(aws: &FakeAws, sender: &Hosted, urls: &[String], reason: &str) {
     let hooks: Vec<_> = urls.iter().map(|url| webhook(url)).collect();
-    aws.replace_rows(rows(&hooks));
+    aws.replace_webhooks(&hooks);
     let messages: Vec<_> = hooks.iter().zip(1..).map(|(hook, at)| message(hook, at)).collect();
     for batch in messages.chunks(10) {
         assert_eq!(deliver(sender, batch).await, [""; 0], "none is retried");
@@ -64,7 +64,7 @@ async fn the_runtime_api_is_not_called_however_its_address_is_written_and_whatev
         // Whether this name has an address at all depends on the machine.
         let dotted = format!("http://localhost.:{}/", sender.address().port());
         let hook = webhook(&dotted);
-        aws.replace_rows(rows([&hook]));
+        aws.replace_webhooks([&hook]);
         deliver(&sender, &[message(&hook, 99)]).await;
         assert_ne!(aws.logged().last().expect("it is logged")["status"], "delivered");
         sender.assert_nobody_else_called();
@@ -80,7 +80,7 @@ async fn a_redirect_to_the_runtime_api_is_not_followed() {
         let headers = [("Location", location.as_str()), ("Refresh", refresh.as_str())];
         let receiver = Receiver::start(answer(code, &headers, b"")).await;
         let hook = webhook(&receiver.url());
-        aws.replace_rows(rows([&hook]));
+        aws.replace_webhooks([&hook]);
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
         assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
         sender.assert_nobody_else_called();
@@ -139,7 +139,7 @@ async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_
 #[tokio::test]
 async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
     for function in ["api", "sender"] {
-        let aws = FakeAws::with_rows([]).await;
+        let aws = FakeAws::with_webhooks([]).await;
         let unreadable = [("AWS_LAMBDA_RUNTIME_API", "localhost:9001")];
         let environment = aws.environment_with(&unreadable);
         let log = Hosted::start(function, &environment).await.ended().await;
@@ -232,7 +232,7 @@ async fn a_url_that_changes_between_two_attempts_is_judged_again() {
     let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     hook["url"] = json!(format!("http://{}/", sender.address()));
-    aws.replace_rows(rows([&hook]));
+    aws.replace_webhooks([&hook]);
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     assert_eq!(aws.queued(DEAD_LETTERS)[0].attributes["reason"], REFUSED);
     sender.assert_nobody_else_called();

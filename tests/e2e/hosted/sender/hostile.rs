@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use harness::fixtures::{DEAD_LETTERS, delivery_id, message, rows, webhook};
+use harness::fixtures::{DEAD_LETTERS, delivery_id, message, webhook};
 use harness::{Act, Authority, Receiver, after, answer, status};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -170,7 +170,7 @@ async fn mistreat(cases: Vec<Case>, rounds: usize) {
     let first = webhook(&good.url());
     let (aws, sender) = sender(std::slice::from_ref(&first)).await;
     deliver(&sender, &[message(&first, 0)]).await;
-    aws.replace_rows(rows(&hooks));
+    aws.replace_webhooks(&hooks);
     let before = sender.memory_kib("VmRSS");
 
     for round in 1..=rounds {
@@ -255,7 +255,7 @@ async fn a_status_line_decides_whatever_becomes_of_the_body_behind_it() {
             receivers.push(Receiver::start_tls(script, authority.server("127.0.0.1")).await);
         }
         let hooks: Vec<_> = receivers.iter().map(|receiver| webhook(&receiver.url())).collect();
-        aws.replace_rows(rows(&hooks));
+        aws.replace_webhooks(&hooks);
         let parked = aws.queued(DEAD_LETTERS).len();
         let numbers = number + 1..;
         let messages: Vec<_> =

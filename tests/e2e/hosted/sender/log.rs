@@ -1,14 +1,14 @@
 //! The delivery log: it describes what happened, and its own trouble never makes anything happen.
 
 use harness::fixtures::{
-    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, TENANT, batch, delivery_id, id_of, message, text,
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, TENANT, delivery_id, id_of, message,
 };
 use harness::{FakeAws, Reply, answer, assert_contains_times, assert_lacks, status};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use webhooks::timestamp::Timestamp;
 
-use super::{deliver, one_webhook, report, visibilities};
+use super::{deliver, one_webhook, redeliver, visibilities};
 
 const COMPLAINT: &str = "cannot write the delivery log";
 
@@ -114,8 +114,7 @@ async fn a_success_at_once_is_one_row_whole_and_small() {
 #[tokio::test]
 async fn a_success_at_a_later_attempt_is_added_to_its_row() {
     let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
-    let text = text(&message(&hook, 1));
-    assert_eq!(report(&sender, batch([(text.as_str(), 3)])).await, [""; 0]);
+    assert_eq!(redeliver(&sender, &message(&hook, 1), 3).await, [""; 0]);
     let row = &aws.logged()[0];
     assert_eq!((&row["status"], &row["attempts"][0]["number"]), (&json!("delivered"), &json!(3)));
     assert_eq!((aws.calls_of("UpdateItem").len(), aws.calls_of("BatchWriteItem").len()), (1, 0));

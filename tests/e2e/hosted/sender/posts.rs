@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use harness::fixtures::{
-    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, SECRET, batch, delivery_id, id_of, message, rows, text,
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, SECRET, batch, delivery_id, id_of, message, text,
     webhook, webhook_with,
 };
 use harness::{
@@ -104,7 +104,7 @@ async fn a_new_secret_version_signs_the_next_delivery() {
     deliver(&sender, &[message(&hook, 1)]).await;
     hook["secret_version"] = json!("next");
     aws.keep_secret("next", NEW);
-    aws.replace_rows(rows([&hook]));
+    aws.replace_webhooks([&hook]);
     deliver(&sender, &[message(&hook, 2)]).await;
     let arrivals = receiver.arrivals();
     assert!(is_signed_with(&arrivals[0], SECRET) && !is_signed_with(&arrivals[0], NEW));

@@ -11,7 +11,9 @@ use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::time::sleep;
 
-use super::{deliver, delivery, ms, one_webhook, one_webhook_with, report, sender, visibilities};
+use super::{
+    deliver, delivery, ms, one_webhook, one_webhook_with, redeliver, report, sender, visibilities,
+};
 
 #[tokio::test]
 async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_reported() {
@@ -35,8 +37,7 @@ async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_re
 async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
     let (_receiver, hook, aws, sender) =
         one_webhook_with(status(503), json!({"max_retries": 7})).await;
-    let fifth = text(&message(&hook, 1));
-    assert_eq!(report(&sender, batch([(fifth.as_str(), 5)])).await, [""; 0]);
+    assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
     let copy = &aws.queued(DELIVERIES)[0];
     let carried = delivery(copy);
     assert_eq!((copy.delay, copy.group.as_deref()), (Some(16), Some(TENANT)));
@@ -61,8 +62,7 @@ async fn the_last_attempt_of_a_webhook_with_fewer_is_parked_with_the_reason() {
     ] {
         let hook = webhook_with(&receiver.url(), policy);
         let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
-        let text = text(&message(&hook, 1));
-        assert_eq!(report(&sender, batch([(text.as_str(), receive)])).await, [""; 0]);
+        assert_eq!(redeliver(&sender, &message(&hook, 1), receive).await, [""; 0]);
         let parked = &aws.queued(DEAD_LETTERS)[0];
         let (delivery_id, attempts) = (delivery_id(1), receive.to_string());
         let expected = [

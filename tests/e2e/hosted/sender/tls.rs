@@ -1,6 +1,6 @@
 //! Whose certificates are trusted.
 
-use harness::fixtures::{first_receives, message, rows, webhook};
+use harness::fixtures::{first_receives, message, webhook};
 use harness::{Authority, FakeAws, Hosted, NOW, Receiver, assert_contains, status};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -51,7 +51,7 @@ async fn only_a_valid_certificate_of_a_trusted_authority_for_this_very_host_gets
     for (at, (host, tls, refusal)) in (1..).zip(cases) {
         let receiver = Receiver::start_tls(status(200), tls).await;
         let hook = webhook(&format!("https://{host}:{}/hook", receiver.address().port()));
-        aws.replace_rows(rows([&hook]));
+        aws.replace_webhooks([&hook]);
         let reported = deliver(&sender, &[message(&hook, at)]).await;
         let attempt = &aws.logged()[at - 1]["attempts"][0];
         match refusal {
@@ -95,7 +95,7 @@ async fn a_bundle_of_authorities_that_holds_none_keeps_the_function_from_startin
     let empty = Authority::new("nobody");
     std::fs::write(empty.file(), "no certificate\n").expect("it can be written");
     for file in [empty.file().to_str().expect("it is ASCII"), "/nowhere/authorities.pem"] {
-        let aws = FakeAws::with_rows([]).await;
+        let aws = FakeAws::with_webhooks([]).await;
         let closed = [("ALLOW_HTTP_ENDPOINTS", "false"), ("EXTRA_CA_FILE", file)];
         let log = Hosted::start("sender", &aws.environment_with(&closed)).await.ended().await;
         assert_contains(&log, file);
