@@ -108,13 +108,6 @@ pub fn id_of(webhook: &Value) -> &str {
     webhook["webhook_config_id"].as_str().expect("a row has an id")
 }
 
-/// The names in a batch's answer.
-#[must_use]
-pub fn failures(answer: &Value) -> Vec<&str> {
-    let failures = answer["batchItemFailures"].as_array().expect("an answer names its failures");
-    failures.iter().map(|it| it["itemIdentifier"].as_str().expect("by identifier")).collect()
-}
-
 /// An object with other values in some fields.
 fn with(mut object: Value, fields: Value) -> Value {
     let into: &mut Map<_, _> = object.as_object_mut().expect("it is an object");

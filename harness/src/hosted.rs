@@ -56,6 +56,14 @@ impl Hosted {
         invocation.answer.map(|answer| json(&answer)).map_err(|error| json(&error))
     }
 
+    /// The names of what the function reports as failed, of a batch that as a whole succeeds.
+    pub async fn report(&self, batch: Value) -> Vec<String> {
+        let answer = self.invoke(batch).await.expect("the batch as a whole succeeds");
+        let failures = answer["batchItemFailures"].as_array().expect("it names its failures");
+        let name = |failure: &Value| failure["itemIdentifier"].as_str().map(str::to_owned);
+        failures.iter().map(|failure| name(failure).expect("it is by identifier")).collect()
+    }
+
     /// Where its Runtime API listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

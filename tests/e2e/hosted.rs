@@ -7,4 +7,5 @@ mod cost;
 mod fanout;
 mod journey;
 mod refused;
+mod sdk;
 mod sender;

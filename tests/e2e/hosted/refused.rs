@@ -1,7 +1,7 @@
 //! What a queue refuses stops nothing else, and is never sent again as it is.
 
 use harness::fixtures::{
-    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, batch, delivery_id, failures, job_change_with, message,
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, batch, delivery_id, job_change_with, message,
     sequence_number, text,
 };
 use harness::{FakeAws, Hosted, Queued, Receiver, Reply, sent_but, status};
@@ -35,8 +35,7 @@ async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
             let one_by_one = || Reply::Body(sent_but(input, true, is_refused));
             is_fault.then(|| reply.unwrap_or_else(one_by_one))
         });
-        let answer = fanout.invoke(poisoned()).await.expect("the batch as a whole succeeds");
-        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(fanout.report(poisoned()).await, [""; 0]);
         assert_eq!(aws.queued(DELIVERIES).len(), 10);
         let faults = aws.queued(FAULTS);
         let placeholder = json!({
@@ -61,8 +60,7 @@ async fn a_placeholder_that_is_refused_or_cannot_be_sent_is_reported() {
             let is_refusal = refuses_placeholder || !is_placeholder;
             is_fault.then(|| Reply::Body(sent_but(input, is_refusal, |_| true)))
         });
-        let answer = fanout.invoke(poisoned()).await.expect("the batch as a whole succeeds");
-        assert_eq!(failures(&answer), [sequence_number(10)]);
+        assert_eq!(fanout.report(poisoned()).await, [sequence_number(10)]);
         let calls = aws.calls_of("SendMessageBatch");
         let to_faults = calls.iter().filter(|call| call.input["QueueUrl"] == FAULTS).count();
         assert_eq!((aws.queued(DELIVERIES).len(), to_faults), (10, sends));
@@ -82,8 +80,7 @@ async fn a_batch_that_is_refused_for_one_entrys_content_costs_that_entry_alone()
                 input["QueueUrl"] == DELIVERIES && input.to_string().contains("000000000005");
             is_wrong.then_some(Reply::Refused(code))
         });
-        let answer = fanout.invoke(json!({"Records": ten()})).await.expect("an answer");
-        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(fanout.report(json!({"Records": ten()})).await, [""; 0]);
         let queued = aws.queued(DELIVERIES);
         assert_eq!((queued.len(), aws.queued(FAULTS).len()), (9, 1), "{code}");
         assert!(body(&aws.queued(FAULTS)[0])["record"].to_string().contains("000000000005"));
@@ -119,8 +116,7 @@ async fn a_dead_letter_or_a_copy_that_is_refused_is_parked_and_not_posted_again(
         if url == DELIVERIES {
             aws.always("BatchGetItem", Reply::Broken);
         }
-        let answer = sender.invoke(batch([(message.as_str(), 1)])).await.expect("an answer");
-        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(sender.report(batch([(message.as_str(), 1)])).await, [""; 0]);
         let fault = body(&aws.queued(FAULTS)[0]);
         let record = fault["record"].as_str().expect("it is text");
         assert!(record.contains(BODY) && record.contains(&delivery_id(1)), "{record}");
@@ -135,8 +131,7 @@ async fn a_dead_letter_or_a_copy_that_is_refused_is_parked_and_not_posted_again(
 async fn in_place_of_a_message_that_cannot_be_parked_its_id_is() {
     let (aws, sender, _receiver, _message) = delivery(200).await;
     refuse(&aws, FAULTS, |text| text.contains("\"record\""));
-    let answer = sender.invoke(batch([("no delivery", 1)])).await.expect("an answer");
-    assert_eq!(failures(&answer), [""; 0]);
+    assert_eq!(sender.report(batch([("no delivery", 1)])).await, [""; 0]);
     let fault = &aws.queued(FAULTS)[0];
     let body = body(fault);
     assert_eq!(json!(fault.attributes), body);
@@ -145,6 +140,5 @@ async fn in_place_of_a_message_that_cannot_be_parked_its_id_is() {
     assert!(reason.starts_with("not a delivery message"), "{reason}");
 
     aws.break_queue("SendMessage", FAULTS);
-    let answer = sender.invoke(batch([("no delivery", 1)])).await.expect("an answer");
-    assert_eq!(failures(&answer), ["m0"]);
+    assert_eq!(sender.report(batch([("no delivery", 1)])).await, ["m0"]);
 }

@@ -10,7 +10,7 @@ mod tls;
 
 use std::time::Duration;
 
-use harness::fixtures::{batch, failures, first_receives, text, webhook_with};
+use harness::fixtures::{batch, first_receives, text, webhook_with};
 use harness::{FakeAws, Hosted, Queued, Receiver, Script};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
@@ -46,20 +46,14 @@ async fn one_webhook_with(
     (receiver, hook, aws, sender)
 }
 
-/// The ids that the sender reports for a batch.
-async fn report(sender: &Hosted, batch: Value) -> Vec<String> {
-    let answer = sender.invoke(batch).await.expect("the batch as a whole succeeds");
-    failures(&answer).into_iter().map(str::to_owned).collect()
-}
-
 /// The ids that the sender reports for these messages, each received for the first time.
 async fn deliver(sender: &Hosted, messages: &[Value]) -> Vec<String> {
-    report(sender, first_receives(messages)).await
+    sender.report(first_receives(messages)).await
 }
 
 /// The ids that the sender reports for this message, received for the `count`th time.
 async fn redeliver(sender: &Hosted, message: &Value, count: u32) -> Vec<String> {
-    report(sender, batch([(text(message).as_str(), count)])).await
+    sender.report(batch([(text(message).as_str(), count)])).await
 }
 
 /// The delivery message that a queue has taken.

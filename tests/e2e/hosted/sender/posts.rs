@@ -14,7 +14,7 @@ use harness::{
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use super::{deliver, one_webhook, report, sender};
+use super::{deliver, one_webhook, sender};
 
 /// By the guide's signature and by Standard Webhooks'.
 fn is_signed_with(arrival: &Arrival, secret: &str) -> bool {
@@ -162,7 +162,7 @@ async fn a_message_that_cannot_be_read_is_parked_with_its_text_and_costs_nobody_
     let unreadable = ["", "no JSON", "{}", newer.as_str()];
     let good = text(&message(&hook, 2));
     let all = unreadable.iter().copied().chain([good.as_str()]).map(|text| (text, 1));
-    assert_eq!(report(&sender, batch(all)).await, [""; 0]);
+    assert_eq!(sender.report(batch(all)).await, [""; 0]);
     let parked = aws.queued(FAULTS);
     let bodies: Vec<Value> =
         parked.iter().map(|it| serde_json::from_str(&it.body).expect("a fault is JSON")).collect();
@@ -184,7 +184,7 @@ async fn a_payload_that_is_no_batch_fails_as_a_whole() {
     let error = sender.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
     let message = error["errorMessage"].as_str().expect("an error has a message");
     assert!(message.contains("missing field `Records`"), "{message}");
-    assert_eq!(report(&sender, json!({"Records": []})).await, [""; 0]);
+    assert_eq!(sender.report(json!({"Records": []})).await, [""; 0]);
     assert_eq!(aws.calls().len(), 0);
 }
 

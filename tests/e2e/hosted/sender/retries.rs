@@ -12,14 +12,14 @@ use tokio::sync::Barrier;
 use tokio::time::sleep;
 
 use super::{
-    deliver, delivery, ms, one_webhook, one_webhook_with, redeliver, report, sender, visibilities,
+    deliver, delivery, ms, one_webhook, one_webhook_with, redeliver, sender, visibilities,
 };
 
 #[tokio::test]
 async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_reported() {
     let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     let texts: Vec<_> = (1..=5).map(|number| text(&message(&hook, number))).collect();
-    let reported = report(&sender, batch(texts.iter().map(String::as_str).zip(1..))).await;
+    let reported = sender.report(batch(texts.iter().map(String::as_str).zip(1..))).await;
     assert_eq!(reported, ["m0", "m1", "m2", "m3", "m4"]);
     let expected =
         [("handle-0", 1), ("handle-1", 2), ("handle-2", 4), ("handle-3", 8), ("handle-4", 0)];
@@ -45,9 +45,9 @@ async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
     assert_eq!((carried.delivery_id.to_string(), carried.body.get()), (delivery_id(1), BODY));
 
     let sixth = copy.body.as_str();
-    assert_eq!(report(&sender, batch([(sixth, 1)])).await, ["m0"]);
+    assert_eq!(sender.report(batch([(sixth, 1)])).await, ["m0"]);
     assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 32)]);
-    assert_eq!(report(&sender, batch([(sixth, 2)])).await, [""; 0]);
+    assert_eq!(sender.report(batch([(sixth, 2)])).await, [""; 0]);
     assert_eq!(aws.queued(DEAD_LETTERS)[0].attributes["attempts"], "7");
 }
 

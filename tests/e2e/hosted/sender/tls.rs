@@ -5,7 +5,7 @@ use harness::{Authority, FakeAws, Hosted, NOW, Receiver, assert_contains, status
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{deliver, report, sender_with, visibilities};
+use super::{deliver, sender_with, visibilities};
 
 #[tokio::test]
 async fn only_a_valid_certificate_of_a_trusted_authority_for_this_very_host_gets_a_request() {
@@ -84,7 +84,7 @@ async fn an_endpoint_that_speaks_no_tls_is_retried_and_the_log_says_why() {
             stream.shutdown().await
         });
         let (aws, sender) = sender_with(std::slice::from_ref(&hook), &[]).await;
-        assert_eq!(report(&sender, first_receives(&[message(&hook, 1)])).await, ["m0"]);
+        assert_eq!(sender.report(first_receives(&[message(&hook, 1)])).await, ["m0"]);
         assert_eq!(aws.logged()[0]["attempts"][0]["error"], error);
         endpoint.await.expect("it does not panic").expect("the sender has connected");
     }
