@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use harness::{Authority, Cores, FakeAws, Program, TlsAcceptor};
 
 /// The bootstraps and the machine.
@@ -29,10 +29,12 @@ impl fmt::Debug for Bench {
 impl Bench {
     /// Builds the functions, in the profile that this program was built in, or takes those in `folder`.
     pub async fn prepare(folder: Option<&Path>, cores: Option<Cores>, quick: bool) -> Result<Self> {
-        let bootstraps = match folder {
-            Some(folder) => folder.to_owned(),
+        let bootstraps = if let Some(folder) = folder {
+            folder.to_owned()
+        } else {
             // Cargo puts them all into one folder.
-            None => harness::bootstrap("sender").await.with_file_name(""),
+            let sender = harness::bootstrap("sender").await;
+            sender.parent().context("a bootstrap has no folder")?.to_owned()
         };
         let authority = Authority::new("benchmark");
         let tls = authority.server("localhost");

@@ -22,8 +22,7 @@ pub fn item(object: &Value) -> Value {
 }
 
 /// The plain form of one of DynamoDB's values.
-#[must_use]
-pub fn plain(value: &Value) -> Value {
+pub(crate) fn plain(value: &Value) -> Value {
     let Some((kind, inner)) = value.as_object().and_then(|it| it.iter().next()) else {
         return Value::Null;
     };

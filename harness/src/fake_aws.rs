@@ -1,9 +1,9 @@
-//! An AWS of our own: DynamoDB, SQS and Secrets Manager over their JSON protocols, as far as the functions
-//! call them.
+//! A fake AWS: DynamoDB, SQS and Secrets Manager over their JSON protocols, as far as the functions call
+//! them.
 //!
-//! The rule: it answers as AWS does from the rows and secrets it holds ([`account`]), until an order says
-//! otherwise for one operation. It counts every request. With [`FakeAws::record`] it also keeps each one and
-//! refuses what AWS refuses ([`refusals`]): a measured run does without, so that its answers cost next to
+//! The rule: it answers as AWS does from the rows and secrets it holds ([`account`]), until a test orders
+//! another answer for an operation. It counts every request. After [`FakeAws::record`] it also keeps each one
+//! and refuses what AWS refuses ([`refusals`]). A measured run leaves that out: its answers must cost next to
 //! nothing.
 
 mod account;
@@ -47,7 +47,7 @@ pub struct Call {
     pub input: Value,
 }
 
-/// An answer to order.
+/// An answer that a test orders.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// A success with this body.
@@ -89,24 +89,24 @@ impl FakeAws {
         aws
     }
 
-    /// From now on every request is kept, messages are put on their queues, and what AWS refuses is refused.
+    /// From now on keeps every request and every queued message, and refuses what AWS refuses.
     pub fn record(&self) {
         self.account().records = true;
     }
 
-    /// From now on the log's size and the units of its writes are counted. Each row has to be read for
-    /// that, by a processor that the function under measurement is waiting for.
+    /// From now on counts the delivery log's size and the units of its writes. It has to read each row for
+    /// that, while the measured function waits.
     pub fn charge(&self) {
         self.account().charges = true;
     }
 
-    /// From now on every answer takes so long.
+    /// From now on delays every answer.
     pub fn answer_after(&self, latency: Duration) {
         self.account().latency = latency;
     }
 
-    /// From now on `operation` is answered by `rule`, which is given the request's body and how many
-    /// requests of this operation came before; where it says nothing the usual answer is given.
+    /// From now on answers `operation` by `rule`. It takes the request's body and the number of requests of
+    /// this operation before it; on `None` the usual answer is given.
     pub fn on(
         &self,
         operation: &'static str,
@@ -116,12 +116,12 @@ impl FakeAws {
         self.account().rules.insert(operation, Box::new(rule));
     }
 
-    /// From now on every request of `operation` is answered so.
+    /// From now on answers every request of `operation` by `reply`.
     pub fn always(&self, operation: &'static str, reply: Reply) {
         self.on(operation, move |_, _| Some(reply.clone()));
     }
 
-    /// From now on `operation` on this queue is answered with HTTP 500.
+    /// From now on answers `operation` on this queue with HTTP 500.
     pub fn break_queue(&self, operation: &'static str, url: &'static str) {
         self.on(operation, move |input, _| (input["QueueUrl"] == url).then_some(Reply::Broken));
     }
@@ -144,31 +144,31 @@ impl FakeAws {
         self.account().keys.insert(hash, row);
     }
 
-    /// Puts a secret's value under its version.
+    /// Puts a signing secret under its version.
     pub fn keep_secret(&self, version: &str, secret: &str) {
         self.account().secrets.insert(version.to_owned(), secret.to_owned());
     }
 
-    /// Every request so far, as far as they were recorded.
+    /// Every recorded request.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.account().calls.clone()
     }
 
-    /// The requests of one operation.
+    /// The recorded requests of one operation.
     #[must_use]
     pub fn calls_of(&self, operation: &str) -> Vec<Call> {
         self.calls().into_iter().filter(|call| call.operation == operation).collect()
     }
 
-    /// The messages that one queue has taken.
+    /// The recorded messages on one queue.
     #[must_use]
     pub fn queued(&self, url: &str) -> Vec<Queued> {
         let account = self.account();
         account.queued.iter().filter(|(at, _)| at == url).map(|(_, it)| it.clone()).collect()
     }
 
-    /// The same, and the queue is empty afterwards.
+    /// Takes the recorded messages off one queue.
     #[must_use]
     pub fn take_queued(&self, url: &str) -> Vec<Queued> {
         let mut account = self.account();
@@ -182,13 +182,13 @@ impl FakeAws {
         self.calls().iter().flat_map(log_entries).collect()
     }
 
-    /// How large the delivery log is.
+    /// The size of the delivery log, counted since [`FakeAws::charge`].
     #[must_use]
     pub fn stored_deliveries(&self) -> Stored {
         self.account().log.stored()
     }
 
-    /// What was asked for since the last time.
+    /// What was requested since this was last called.
     #[must_use]
     pub fn take_usage(&self) -> Usage {
         std::mem::take(&mut self.account().usage)
@@ -200,8 +200,8 @@ impl FakeAws {
         format!("http://{}", self.server.address())
     }
 
-    /// What every function needs: the way to this account, and the template's variables, by which endpoints
-    /// on this machine may be called.
+    /// The environment of every function: the way to this account, and the template's variables, with
+    /// endpoints on this machine allowed.
     #[must_use]
     pub fn environment(&self) -> Environment {
         [
@@ -241,7 +241,7 @@ impl FakeAws {
     }
 }
 
-/// The answer, and how long it is to take.
+/// The answer, and its delay.
 fn serve(account: &mut Account, request: &Request<Bytes>) -> (Answer, Duration) {
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let name = target.and_then(|target| target.split_once('.')).map_or("", |(_, name)| name);

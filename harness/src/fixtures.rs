@@ -24,12 +24,12 @@ pub const DEAD_LETTERS: &str = "https://sqs.test/123456789012/dead-letters";
 /// The queue of our own failures.
 pub const FAULTS: &str = "https://sqs.test/123456789012/pipeline-faults";
 
-/// The tenant that everything belongs to unless something else is said.
+/// The tenant of every fixture that names no other.
 pub const TENANT: &str = "770e8400-e29b-41d4-a716-446655440002";
 /// The signing secret of every webhook.
 pub const SECRET: &str = "whsec_dGhpcnR5IGJ5dGVzIG9mIHRoZSB0ZXN0J3Mgb3du";
 /// The version under which Secrets Manager has it.
-pub const SECRET_VERSION: &str = "3f1f6f6e-0000-4000-8000-000000000001";
+pub(crate) const SECRET_VERSION: &str = "3f1f6f6e-0000-4000-8000-000000000001";
 
 /// What a function answers to a batch of which nothing failed.
 pub const NOTHING_FAILED: &str = r#"{"batchItemFailures":[]}"#;
@@ -56,7 +56,7 @@ impl WebhookKey {
         Self { tenant, webhook: WebhookId::random() }
     }
 
-    /// So many webhooks of one new tenant.
+    /// `count` webhooks of one new tenant.
     #[must_use]
     pub fn several(count: usize) -> Vec<Self> {
         let tenant = TenantId::random();

@@ -17,16 +17,16 @@ use crate::cores::Cores;
 use crate::process::Process;
 use crate::runtime_api::{Invocation, Pending, RuntimeApi};
 
-/// What every function is told of its own time limit.
+/// The time limit of every invocation.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The variables of a program's environment; of two with one name the last counts.
 pub type Environment = Vec<(&'static str, String)>;
 
-/// A program that speaks the Runtime API, and what it is told.
+/// A program that speaks the Runtime API.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// The program.
+    /// The executable.
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<PathBuf>,
@@ -103,15 +103,15 @@ impl Function {
         self.ended(pending).await
     }
 
-    /// One invocation, whose answer must be `expected`, but for spaces.
+    /// One invocation, whose answer must be the same JSON as `expected`; how long it took.
     pub async fn invoke_expecting(&mut self, event: Bytes, expected: &str) -> Result<Duration> {
         let invocation = self.invoke(event).await?;
         self.check(&invocation, expected)?;
         Ok(invocation.took)
     }
 
-    /// Invocations back to back, each of whose answers must be `expected`, or the figures would be of
-    /// something else.
+    /// Invocations back to back. Each answer must be `expected`, or the figures would be of something
+    /// else.
     pub async fn run(
         &mut self,
         events: impl IntoIterator<Item = Bytes>,
@@ -127,7 +127,7 @@ impl Function {
         Ok(Cost { wall: begun.elapsed(), cpu: self.process.cpu_time()?.saturating_sub(cpu) })
     }
 
-    /// The same invocations by every function, all of them at a time, as [`Function::run`] makes them of one.
+    /// [`Function::run`] on every function at the same time, with the same events.
     pub async fn run_all(functions: &mut [Self], events: &[Bytes], expected: &str) -> Result<Cost> {
         let begun = Instant::now();
         let runs = functions.iter_mut().map(|it| it.run(events.iter().cloned(), expected));

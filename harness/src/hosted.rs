@@ -1,6 +1,6 @@
 //! A function's bootstrap as a test hosts it: JSON in and out, its whole log kept.
 //!
-//! The rule: few run at once, and what cannot be ends the test with the end of the function's log.
+//! The rule: only a few run at once. Any failure of the host panics with the end of the function's log.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,8 +13,8 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::function::{Function, Program};
 
-/// Bootstraps that tests run at once, whatever the number of tests: the functions give their AWS calls a
-/// second each, which holds only while there is some processor for everyone.
+/// How many bootstraps run at once, however many tests do: the functions give each AWS call one second,
+/// which needs a share of a processor for each of them.
 static PLACES: Semaphore = Semaphore::const_new(4);
 
 /// A bootstrap that takes invocations.

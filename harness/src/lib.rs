@@ -52,7 +52,7 @@ pub mod fixtures;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use attributes::{item, plain};
+pub use attributes::item;
 pub use cores::Cores;
 pub use eventually::eventually;
 pub use fake_aws::log::Stored;

@@ -1,7 +1,7 @@
 //! An endpoint over a raw socket, so that it can misbehave in every way that TCP, TLS and HTTP allow.
 //!
 //! The rule: it reads each request whole and then does what its script says. It keeps requests byte for
-//! byte, unless it only counts them: beside what is measured it costs less than an HTTP library.
+//! byte, or only counts them for a measured run.
 
 mod arrival;
 mod script;
@@ -54,8 +54,8 @@ impl Receiver {
         Self::listen("https://127.0.0.1", script.into(), Some(tls), true).await
     }
 
-    /// An endpoint that only counts requests. It is called by its name, so that a new connection has to
-    /// resolve one.
+    /// An endpoint that only counts requests. Its URL has a host name, so that each new connection has to
+    /// resolve it.
     pub async fn counting(script: impl Into<Script>, tls: Option<TlsAcceptor>) -> Self {
         let origin = if tls.is_some() { "https://localhost" } else { "http://localhost" };
         Self::listen(origin, script.into(), tls, false).await
@@ -105,7 +105,7 @@ impl Receiver {
         format!("{}:{}/webhooks/docintell", self.origin, self.address().port())
     }
 
-    /// From now on requests are met with `script`.
+    /// From now on does what `script` says.
     pub fn now(&self, script: impl Into<Script>) {
         *lock(&self.state.script) = script.into();
     }
@@ -136,15 +136,15 @@ impl Receiver {
         self.state.bytes_sent.load(Ordering::SeqCst)
     }
 
-    /// Requests since the last time, and their bytes as HTTP writes them.
+    /// Requests since the last call of this, and their bytes.
     #[must_use]
     pub fn take(&self) -> (u64, u64) {
         let taken = |count: &AtomicU64| count.swap(0, Ordering::SeqCst);
         (taken(&self.state.posts), taken(&self.state.bytes_received))
     }
 
-    /// Requests since the last time, which must be `expected`: a figure of posts that did not arrive would
-    /// be of nothing.
+    /// Checks that exactly `expected` requests came since the last call: a rate of posts that did not arrive
+    /// would mean nothing.
     pub fn take_posts(&self, expected: u64) -> Result<()> {
         let (posts, _) = self.take();
         ensure!(posts == expected, "{posts} posts arrived where {expected} were expected");
@@ -153,7 +153,7 @@ impl Receiver {
 }
 
 impl State {
-    /// Meets one request after the other.
+    /// Reads requests and follows the script after each.
     async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let mut buffer = BytesMut::new();
         loop {
@@ -197,7 +197,7 @@ impl State {
     }
 }
 
-/// A sleep of no time would end with the timer's next tick.
+/// Skips a sleep of no time, which would end only with the timer's next tick.
 async fn wait(time: Duration) {
     if !time.is_zero() {
         sleep(time).await;

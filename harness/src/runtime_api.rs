@@ -1,6 +1,6 @@
 //! The Lambda Runtime API, for one bootstrap: it hands out events one at a time and takes their answers.
 //!
-//! The rule: events that are waiting are handed out back to back, and an answer counts for the event that
+//! The rule: waiting events are handed out back to back, and an answer belongs to the event whose request id
 //! it names.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
@@ -85,7 +85,7 @@ struct Running {
 }
 
 impl RuntimeApi {
-    /// An API for `function`, and when that first asks for an event.
+    /// An API for `function`; the receiver is told when that first asks for an event.
     pub(crate) async fn start(function: &str) -> (Self, oneshot::Receiver<Instant>) {
         let (queue, events) = mpsc::unbounded_channel();
         let (ready, is_ready) = oneshot::channel();

@@ -1,7 +1,7 @@
-//! Servers on 127.0.0.1, of HTTP/1.1 or of whatever a connection is to be.
+//! Servers on 127.0.0.1: of HTTP/1.1, or of bare connections.
 //!
-//! The rule: a server costs as little as a library's can, since it runs beside what is measured. It ends
-//! when it is dropped, and every connection with it.
+//! The rule: a server costs as little as possible, since it runs beside what is measured. It ends when it is
+//! dropped, and every connection with it.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Certificate authorities of our own, for endpoints that are called over TLS.
+//! Certificate authorities, for endpoints that are called over TLS.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 use webhooks::id::WebhookId;
 
-/// In which years a certificate is valid, each from its first day; the last is not among them.
+/// First and last year of a certificate: valid from the first day of the one until the first day of the other.
 pub type Years = (i32, i32);
 
-/// Years of which this is one.
+/// A certificate that is valid today.
 pub const NOW: Years = (2020, 2100);
 
-/// An authority that only those trust who are given its file.
+/// An authority, trusted by whoever is given its file.
 #[derive(Debug)]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,

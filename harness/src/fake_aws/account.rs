@@ -1,6 +1,6 @@
 //! What an account holds, and what it answers and charges from that.
 //!
-//! Writes change no row that can be read. Of the log its size is kept, and messages where they are recorded.
+//! The rule: writes change no row that can be read. Only the size of the delivery log is kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::fixtures::{SECRET, SECRET_VERSION};
 /// By the request's body and the number of requests of the operation before it.
 type Rule = Box<dyn Fn(&Value, usize) -> Option<Reply> + Send>;
 
-/// What the account holds, and what it was asked for.
+/// What the account holds, and what was requested.
 pub(super) struct Account {
     /// `WebhookConfigs`: by tenant, the rows in DynamoDB's own form by webhook.
     pub webhooks: HashMap<String, BTreeMap<String, Value>>,
@@ -26,9 +26,9 @@ pub(super) struct Account {
     pub secrets: HashMap<String, String>,
     pub log: DeliveryLog,
     pub rules: HashMap<Operation, Rule>,
-    /// How long each answer takes.
+    /// Delay of each answer.
     pub latency: Duration,
-    /// Whether the log's rows are looked at, to be charged for.
+    /// Whether rows of the delivery log are read and charged for.
     pub charges: bool,
     /// Whether calls and messages are kept, and what AWS refuses is refused.
     pub records: bool,
@@ -73,7 +73,7 @@ impl Account {
     pub(super) fn reply(&mut self, name: &str, body: &[u8]) -> (Reply, u64) {
         let operation = Operation::named(name);
         if operation == Some(Operation::BatchWriteItem) && !self.charges && !self.records {
-            // A measured function waits for this: nobody looks at the rows, so they are not read.
+            // A measured function waits for this answer, and nobody looks at the rows.
             return (Reply::Body(json!({"UnprocessedItems": {}})), 0);
         }
         let input: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Account {
         }
     }
 
-    /// What AWS answers, and the units that it charges; nothing where what is asked for is not there.
+    /// What AWS answers, and the units that it charges; `None` if the resource does not exist.
     fn usual(&mut self, operation: Operation, input: &Value) -> Option<(Value, u64)> {
         Some(match operation {
             Operation::GetItem => {

@@ -53,19 +53,19 @@ pub fn answer_and_close(code: u16) -> Vec<Act> {
     [answer(code, &[("Connection", "close")], b""), vec![Act::HangUp]].concat()
 }
 
-/// The same, done late.
+/// The same acts after a wait.
 #[must_use]
 pub fn after(wait: Duration, acts: Vec<Act>) -> Vec<Act> {
     [vec![Act::Wait(wait)], acts].concat()
 }
 
-/// What is done after each request.
+/// What a receiver does after each request.
 pub struct Script(Box<ByRequest>);
 
-/// By the request and its number, from 1.
+/// By the number of the request, from 1, and the request.
 type ByRequest = dyn Fn(u64, &Arrival) -> Arc<[Act]> + Send + Sync;
 
-/// What `script` says of each request by its number, from 1.
+/// A script by the number of the request, from 1.
 pub fn by_number(script: impl Fn(u64) -> Vec<Act> + Send + Sync + 'static) -> Script {
     Script(Box::new(move |number, _| script(number).into()))
 }
