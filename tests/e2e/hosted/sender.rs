@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
 
 /// A sender that may post to this machine over http, with an account that has these webhooks.
-pub(super) async fn sender(webhooks: &[Value]) -> (FakeAws, Hosted) {
+pub(super) async fn sender<'a>(webhooks: impl IntoIterator<Item = &'a Value>) -> (FakeAws, Hosted) {
     sender_with(webhooks, &[]).await
 }
 
 /// The same with other values for some variables of its environment.
-async fn sender_with(
-    webhooks: &[Value],
+async fn sender_with<'a>(
+    webhooks: impl IntoIterator<Item = &'a Value>,
     environment: &[(&'static str, &str)],
 ) -> (FakeAws, Hosted) {
     let aws = FakeAws::with_webhooks(webhooks).await;
@@ -42,7 +42,7 @@ async fn one_webhook_with(
 ) -> (Receiver, Value, FakeAws, Hosted) {
     let receiver = Receiver::start(script).await;
     let hook = webhook_with(&receiver.url(), fields);
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (aws, sender) = sender([&hook]).await;
     (receiver, hook, aws, sender)
 }
 

@@ -124,7 +124,7 @@ async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&receiver.url());
     let environment = [("AWS_XRAY_DAEMON_ADDRESS", "tcp:user:password@daemon")];
-    let (_aws, sender) = sender_with(std::slice::from_ref(&hook), &environment).await;
+    let (_aws, sender) = sender_with([&hook], &environment).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     let log = sender.finish().await;
     let [line] = log.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {}", end(&log)) };
@@ -208,7 +208,7 @@ async fn by_default_only_https_on_its_own_port_or_an_unprivileged_one_is_called(
 async fn a_name_inside_an_allowed_network_is_called() {
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&format!("http://localhost:{}/", receiver.address().port()));
-    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_aws, sender) = sender([&hook]).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     assert_eq!(receiver.arrivals().len(), 1);
 }
@@ -220,7 +220,7 @@ async fn a_proxy_that_the_environment_names_is_not_used() {
     let environment = [("HTTP_PROXY", url.as_str()), ("http_proxy", &url), ("ALL_PROXY", &url)];
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&receiver.url());
-    let (_aws, sender) = sender_with(std::slice::from_ref(&hook), &environment).await;
+    let (_aws, sender) = sender_with([&hook], &environment).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     assert_eq!((proxy.connections(), receiver.arrivals().len()), (0, 1));
 }
@@ -229,7 +229,7 @@ async fn a_proxy_that_the_environment_names_is_not_used() {
 async fn a_url_that_changes_between_two_attempts_is_judged_again() {
     let receiver = Receiver::start(status(500)).await;
     let mut hook: Value = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (aws, sender) = sender([&hook]).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     hook["url"] = json!(format!("http://{}/", sender.address()));
     aws.replace_webhooks([&hook]);

@@ -168,7 +168,7 @@ async fn mistreat(cases: Vec<Case>, rounds: usize) {
     let hooks: Vec<Value> = receivers.iter().map(|receiver| webhook(&receiver.url())).collect();
     let good = Receiver::start(status(200)).await;
     let first = webhook(&good.url());
-    let (aws, sender) = sender(std::slice::from_ref(&first)).await;
+    let (aws, sender) = sender([&first]).await;
     deliver(&sender, &[message(&first, 0)]).await;
     aws.replace_webhooks(&hooks);
     let before = sender.memory_kib("VmRSS");
@@ -292,7 +292,7 @@ async fn a_listener_that_never_answers_a_tls_hello_costs_five_seconds() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     let hook = webhook(&format!("https://{address}/"));
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (aws, sender) = sender([&hook]).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
     assert_eq!(aws.logged()[0]["attempts"][0]["error"], "no connection within 5 s");

@@ -123,7 +123,7 @@ async fn a_webhook_that_is_switched_off_or_gone_cancels_what_is_queued() {
     let receiver = Receiver::start(status(200)).await;
     let off = webhook_with(&receiver.url(), json!({"is_active": false}));
     let gone = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&off)).await;
+    let (aws, sender) = sender([&off]).await;
     assert_eq!(deliver(&sender, &[message(&off, 1), message(&gone, 2)]).await, [""; 0]);
     let mut logged: Vec<_> = aws.logged();
     logged.sort_by_key(|row| row["delivery_id"].to_string());

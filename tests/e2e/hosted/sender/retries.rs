@@ -61,7 +61,7 @@ async fn the_last_attempt_of_a_webhook_with_fewer_is_parked_with_the_reason() {
         (json!({"max_retries": 3}), 3),
     ] {
         let hook = webhook_with(&receiver.url(), policy);
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (aws, sender) = sender([&hook]).await;
         assert_eq!(redeliver(&sender, &message(&hook, 1), receive).await, [""; 0]);
         let parked = &aws.queued(DEAD_LETTERS)[0];
         let (delivery_id, attempts) = (delivery_id(1), receive.to_string());
@@ -125,7 +125,7 @@ async fn an_endpoint_that_cannot_be_reached_is_retried_and_the_log_says_why() {
         ("http://nowhere.invalid/".to_owned(), "the host name cannot be resolved"),
     ] {
         let hook = webhook(&url);
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (aws, sender) = sender([&hook]).await;
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
         assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
         assert_eq!(aws.logged()[0]["attempts"][0]["error"], error);
@@ -172,7 +172,7 @@ async fn a_message_that_cannot_be_moved_on_is_hidden_for_a_minute_and_reported()
     let receiver = Receiver::start(status(400)).await;
     let hook = webhook(&receiver.url());
     for (operation, hidden) in [("SendMessage", 1), ("ChangeMessageVisibility", 3)] {
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (aws, sender) = sender([&hook]).await;
         aws.always("SendMessage", Reply::Broken);
         aws.always(operation, Reply::Broken);
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);

@@ -83,7 +83,7 @@ async fn an_endpoint_that_speaks_no_tls_is_retried_and_the_log_says_why() {
             stream.write_all(answer.as_bytes()).await?;
             stream.shutdown().await
         });
-        let (aws, sender) = sender_with(std::slice::from_ref(&hook), &[]).await;
+        let (aws, sender) = sender_with([&hook], &[]).await;
         assert_eq!(sender.report(first_receives(&[message(&hook, 1)])).await, ["m0"]);
         assert_eq!(aws.logged()[0]["attempts"][0]["error"], error);
         endpoint.await.expect("it does not panic").expect("the sender has connected");
