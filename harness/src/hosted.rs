@@ -37,8 +37,7 @@ impl Hosted {
 
     /// What the function answers to `payload`, `Err` being its error, with the time of template.yaml.
     pub async fn invoke(&self, payload: Value) -> Result<Value, Value> {
-        let seconds = if self.name == "sender" { 20 } else { 30 };
-        self.invoke_within(Duration::from_secs(seconds), payload).await
+        self.invoke_within(self.time_limit(), payload).await
     }
 
     /// The same with another time limit, which begins when the bootstrap takes the event; panics when it is
@@ -58,10 +57,21 @@ impl Hosted {
 
     /// The names of what the function reports as failed, of a batch that as a whole succeeds.
     pub async fn report(&self, batch: Value) -> Vec<String> {
-        let answer = self.invoke(batch).await.expect("the batch as a whole succeeds");
+        self.report_within(self.time_limit(), batch).await
+    }
+
+    /// The same with another time limit; see [`Hosted::invoke_within`].
+    pub async fn report_within(&self, time_limit: Duration, batch: Value) -> Vec<String> {
+        let answer = self.invoke_within(time_limit, batch).await;
+        let answer = answer.expect("the batch as a whole succeeds");
         let failures = answer["batchItemFailures"].as_array().expect("it names its failures");
         let name = |failure: &Value| failure["itemIdentifier"].as_str().map(str::to_owned);
         failures.iter().map(|failure| name(failure).expect("it is by identifier")).collect()
+    }
+
+    /// As in template.yaml.
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(if self.name == "sender" { 20 } else { 30 })
     }
 
     /// Where its Runtime API listens.
