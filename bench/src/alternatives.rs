@@ -6,13 +6,11 @@
 pub mod install;
 
 use anyhow::Result;
+use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
+use harness::{FakeAws, Function, Program, Receiver, status};
 
-use crate::aws::Aws;
 use crate::bench::Bench;
-use crate::function::{Function, Program};
-use crate::given::{self, NOTHING_FAILED, SECRET, Target};
 use crate::progress;
-use crate::receiver::{Manner, Receiver};
 use crate::spread::Spread;
 use crate::table::{Cell, Table};
 use install::Installed;
@@ -101,9 +99,9 @@ impl Alternative {
 
 /// Init in ms, deliveries a second, processor time of each in µs, and RSS in MiB, of one process.
 async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4]> {
-    let receiver = Receiver::start(Manner::PROMPT, None).await?;
-    let aws = Aws::start(SECRET).await?;
-    let target = Target::random();
+    let receiver = Receiver::counting(status(200), None).await;
+    let aws = FakeAws::start().await;
+    let target = WebhookKey::random();
     aws.put_webhook(target.row(&receiver.url()));
     let mut program = bench.sender(&aws)?;
     if let Some(Installed { program: path, script, .. }) = other {
@@ -112,7 +110,7 @@ async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4]> {
     let mut sender = Function::start(&program, bench.cores).await?;
     // What is compiled while it runs needs some time for that.
     let (warm_up, measured) = (bench.or_quick(200, 100), bench.or_quick(400, 200));
-    let mut events = given::batches(&[target], BATCH, warm_up + measured)?;
+    let mut events = batches(&[target], BATCH, warm_up + measured)?;
     let last = events.split_off(warm_up);
     sender.run(events, NOTHING_FAILED).await?;
     let cost = sender.run(last, NOTHING_FAILED).await?;

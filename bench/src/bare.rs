@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use harness::fixtures::{GUIDES_BODY, SECRET};
+use harness::{Cores, Cost, Process, cpu_time, interrupt_nobody};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -26,11 +28,6 @@ use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
-
-use crate::cores::Cores;
-use crate::function::Cost;
-use crate::given::{BODY, SECRET};
-use crate::process::{Process, interrupt_nobody};
 
 const GUIDES_SIGNATURE: &str = "x-docintell-signature";
 const STANDARD_SIGNATURE: &str = "webhook-signature";
@@ -108,7 +105,10 @@ impl Bare {
         {
             command.arg(name).arg(value.to_string());
         }
-        let words = Process::start(command, cores)?.ended().await?;
+        let mut process = Process::start(command, cores)?;
+        let status = process.ended().await?;
+        let words = process.log();
+        ensure!(status.success(), "the bare loop failed ({status}): {words}");
         let told: Told = serde_json::from_str(&words).context("the bare loop told no figures")?;
         Ok(Cost { wall: Duration::from_nanos(told.wall), cpu: Duration::from_nanos(told.cpu) })
     }
@@ -138,7 +138,7 @@ impl Bare {
     async fn signed(&self, url: &EndpointUrl) -> Result<Told> {
         let (client, secret) = (self.client()?, SigningSecret::parse(SECRET)?);
         let post = async || {
-            let body = BODY.as_bytes();
+            let body = GUIDES_BODY.as_bytes();
             let guide = signature::guide(&secret, body);
             let standard = signature::standard(&secret, EVENT_ID, SENT_AT, body);
             let post = client.post(url.as_url().clone());
@@ -162,7 +162,7 @@ impl Bare {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         let client = PooledClient::builder(TokioExecutor::new()).build(tcp);
-        let body = Full::new(Bytes::from_static(BODY.as_bytes()));
+        let body = Full::new(Bytes::from_static(GUIDES_BODY.as_bytes()));
         let mut request = Request::post(url.as_str()).body(body)?;
         *request.headers_mut() = headers();
         let post = async || {
@@ -176,10 +176,11 @@ impl Bare {
 
     async fn measure(&self, post: impl AsyncFn() -> Result<()>) -> Result<Told> {
         self.repeat(&post, self.warm_up).await?;
-        let (begun, cpu) = (std::time::Instant::now(), cpu_time()?);
+        let own = std::process::id();
+        let (begun, cpu) = (std::time::Instant::now(), cpu_time(own)?);
         self.repeat(&post, self.posts).await?;
         let nanos = |time: Duration| u64::try_from(time.as_nanos());
-        let cpu = cpu_time()?.saturating_sub(cpu);
+        let cpu = cpu_time(own)?.saturating_sub(cpu);
         Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
     }
 
@@ -201,7 +202,7 @@ impl Bare {
 }
 
 async fn send(post: RequestBuilder) -> Result<()> {
-    let response = post.body(BODY).send().await?;
+    let response = post.body(GUIDES_BODY).send().await?;
     check(response.status())?;
     response.bytes().await?;
     Ok(())
@@ -222,9 +223,4 @@ fn policy() -> Result<EndpointPolicy> {
     let networks = ["127.0.0.0/8", "::1/128"].iter().map(|text| text.parse());
     let allowed_networks = networks.collect::<Result<_, _>>().context("they are networks")?;
     Ok(EndpointPolicy { allow_http: true, allowed_networks, protected: Vec::new() })
-}
-
-/// Processor time of this process so far, all threads.
-fn cpu_time() -> Result<Duration> {
-    crate::process::cpu_time(std::process::id())
 }

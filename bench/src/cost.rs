@@ -15,8 +15,9 @@ pub mod prices;
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
+use harness::fixtures::GUIDES_BODY;
+use harness::{Operation, Unit};
 
-use crate::aws::usage::{Operation, Unit};
 use crate::bench::Bench;
 use crate::table::{Cell, Table};
 use bill::{KEEPING, MAKING};
@@ -72,7 +73,7 @@ fn dollars(counted: &[(Case, Used)], deliveries: usize) -> Table {
          and {} of the stream, all full; bodies of {} bytes.",
         case::HAPPY.batch,
         case::HAPPY.records,
-        crate::given::BODY.len(),
+        GUIDES_BODY.len(),
     ));
     table.note(format!(
         "Lambda time: waiting is waited for, 5 ms for each call to AWS (assumed); processor time is measured here \

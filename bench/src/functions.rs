@@ -4,14 +4,12 @@
 use std::iter::repeat_n;
 
 use anyhow::{Result, ensure};
+use harness::fixtures::{NOTHING_FAILED, WebhookKey, api_key_row, get, job_changes};
+use harness::{Cost, FakeAws, Function, Operation, Program};
 use hyper::body::Bytes;
 use serde_json::Value;
 
-use crate::aws::Aws;
-use crate::aws::usage::Operation;
 use crate::bench::Bench;
-use crate::function::{Cost, Function, Program};
-use crate::given::{NOTHING_FAILED, SECRET, Target, changes, requests};
 use crate::progress;
 use crate::table::{Cell, Table};
 
@@ -23,7 +21,7 @@ const MESSAGES: usize = 10;
 /// What a function is given again and again.
 struct Work {
     name: String,
-    aws: Aws,
+    aws: FakeAws,
     program: Program,
     event: Bytes,
     /// What it answers when nothing is wrong.
@@ -80,13 +78,13 @@ pub async fn success(api: &Program, event: &Bytes) -> Result<String> {
 /// Requests of a tenant with so many webhooks: for the only one, or for a list of them.
 async fn api(bench: &Bench, webhooks: usize) -> Result<Work> {
     let (aws, targets) = account(webhooks).await?;
-    aws.put_api_key(requests::api_key_row(targets[0].tenant));
+    aws.put_api_key(api_key_row(targets[0].tenant));
     let (name, path) = match targets.as_slice() {
         [only] => ("api: one webhook".to_owned(), format!("/v1/webhooks/{}", only.webhook)),
         many => (format!("api: list of {} webhooks", many.len()), "/v1/webhooks".to_owned()),
     };
-    let program = requests::api(bench.bootstrap("api")?, &aws.endpoint());
-    let event = requests::get(&path)?;
+    let program = bench.program("api", &aws)?;
+    let event = get(&path)?;
     let expected = success(&program, &event).await?;
     Ok(Work { name, aws, program, event, expected, deliveries: 0, per_second: 3000 })
 }
@@ -97,9 +95,9 @@ async fn fanout(bench: &Bench, webhooks: usize) -> Result<Work> {
     let deliveries = RECORDS * webhooks;
     Ok(Work {
         name: format!("fanout: {RECORDS} job changes × {webhooks}"),
-        program: changes::fanout(bench.bootstrap("fanout")?, &aws.endpoint()),
+        program: bench.program("fanout", &aws)?,
         aws,
-        event: changes::job_changes(&[targets[0].tenant], RECORDS)?,
+        event: job_changes(&[targets[0].tenant], RECORDS)?,
         expected: NOTHING_FAILED.to_owned(),
         deliveries,
         per_second: 30_000 / deliveries,
@@ -107,9 +105,9 @@ async fn fanout(bench: &Bench, webhooks: usize) -> Result<Work> {
 }
 
 /// An account with so many webhooks of one tenant.
-async fn account(webhooks: usize) -> Result<(Aws, Vec<Target>)> {
-    let aws = Aws::start(SECRET).await?;
-    let targets = Target::several(webhooks);
+async fn account(webhooks: usize) -> Result<(FakeAws, Vec<WebhookKey>)> {
+    let aws = FakeAws::start().await;
+    let targets = WebhookKey::several(webhooks);
     for target in &targets {
         // Nothing is posted there.
         aws.put_webhook(target.row("https://hooks.example.com/docintell"));

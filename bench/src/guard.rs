@@ -4,11 +4,11 @@
 //! more than the guard costs.
 
 use anyhow::Result;
+use harness::{Receiver, answer_and_close, status};
 
 use crate::bare::{Bare, By};
 use crate::bench::Bench;
 use crate::progress;
-use crate::receiver::{Manner, Receiver};
 use crate::table::{Cell, Table};
 
 /// Posts in flight together: a batch of the sender.
@@ -19,9 +19,9 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
     let rounds = bench.or_quick(31, 7);
     let columns = ["connections", "bare CPU µs a post", "guarded", "guarded / bare"];
     let mut table = Table::new("What the guard costs a post", &columns);
-    for (name, keeps_connections, posts) in [("kept", true, 4000), ("new", false, 800)] {
-        let receiver =
-            Receiver::start(Manner { keeps_connections, ..Manner::PROMPT }, None).await?;
+    for (name, is_kept, posts) in [("kept", true, 4000), ("new", false, 800)] {
+        let script = if is_kept { status(200) } else { answer_and_close(200) };
+        let receiver = Receiver::counting(script, None).await;
         let (mut bare, mut guarded, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {
             progress::say(format_args!(

@@ -6,16 +6,7 @@ pub mod report;
 pub mod spread;
 pub mod table;
 
-pub mod cores;
-pub mod process;
-pub mod server;
 pub mod share;
-
-pub mod aws;
-pub mod function;
-pub mod given;
-pub mod receiver;
-pub mod tls;
 
 pub mod bare;
 pub mod functions;

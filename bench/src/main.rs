@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result};
 use bench::alternatives::Alternative;
 use bench::bare::Bare;
 use bench::bench::Bench;
-use bench::cores::Cores;
 use bench::report::Report;
 use bench::table::Table;
 use bench::{
@@ -16,6 +15,7 @@ use bench::{
     start,
 };
 use clap::{Parser, ValueEnum};
+use harness::Cores;
 
 /// Measures DocIntell Webhooks: the real bootstraps, pinned to a processor of their own.
 #[derive(Debug, Parser)]

@@ -1,13 +1,11 @@
 //! How much memory the sender has, at its start and after many deliveries.
 
 use anyhow::Result;
+use harness::fixtures::{Message, NOTHING_FAILED, WebhookKey, batch_of};
+use harness::{FakeAws, Function, Receiver, status};
 
-use crate::aws::Aws;
 use crate::bench::Bench;
-use crate::function::Function;
-use crate::given::{self, Message, NOTHING_FAILED, SECRET, Target};
 use crate::progress;
-use crate::receiver::{Manner, Receiver};
 use crate::table::{Cell, Table};
 
 /// Webhooks that the deliveries are for in turn, so that as many secrets are kept.
@@ -45,9 +43,9 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
 
 /// The memory of one sender at each of `marks`, in MiB: what it has, and the most that it had until then.
 async fn life(bench: &Bench, marks: &[usize], process: usize) -> Result<Vec<[f64; 2]>> {
-    let receiver = Receiver::start(Manner::PROMPT, None).await?;
-    let aws = Aws::start(SECRET).await?;
-    let targets = Target::several(WEBHOOKS);
+    let receiver = Receiver::counting(status(200), None).await;
+    let aws = FakeAws::start().await;
+    let targets = WebhookKey::several(WEBHOOKS);
     for target in &targets {
         aws.put_webhook(target.row(&receiver.url()));
     }
@@ -61,7 +59,7 @@ async fn life(bench: &Bench, marks: &[usize], process: usize) -> Result<Vec<[f64
             progress::say(format_args!(
                 "memory, process {process} of {PROCESSES}: {delivered} deliveries"
             ));
-            let batch = |_| given::batch(&messages.by_ref().take(BATCH).collect::<Vec<_>>());
+            let batch = |_| batch_of(&messages.by_ref().take(BATCH).collect::<Vec<_>>());
             let events: Vec<_> = (0..AT_A_TIME).map(batch).collect();
             sender.run(events, NOTHING_FAILED).await?;
             delivered += BATCH * AT_A_TIME;

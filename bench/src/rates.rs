@@ -4,14 +4,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
+use harness::{Cost, FakeAws, Function, Receiver, after, answer_and_close, status};
 
-use crate::aws::Aws;
 use crate::bare::{Bare, By};
 use crate::bench::Bench;
-use crate::function::{Cost, Function};
-use crate::given::{self, NOTHING_FAILED, Target};
 use crate::progress;
-use crate::receiver::{Manner, Receiver};
 use crate::table::{Cell, Table};
 
 /// One set of conditions.
@@ -190,9 +188,9 @@ impl Case {
 
     /// Runs the real sender under these conditions, then the loops; what a post costs each of them.
     async fn measure(self, bench: &Bench) -> Result<(PerPost, Vec<PerPost>)> {
-        let manner = Manner { wait: self.wait, keeps_connections: self.kept, ..Manner::PROMPT };
-        let tls = self.tls.then(|| bench.tls.acceptor.clone());
-        let receiver = Receiver::start(manner, tls).await?;
+        let answer = if self.kept { status(200) } else { answer_and_close(200) };
+        let tls = self.tls.then(|| bench.tls.clone());
+        let receiver = Receiver::counting(after(self.wait, answer), tls).await;
         let sender = self.sender(bench, &receiver).await?;
         let mut loops = Vec::new();
         let count = if self.is_headline() { LOOPS.len() } else { 1 };
@@ -204,14 +202,14 @@ impl Case {
 
     /// Runs the real sender under these conditions; what a post costs.
     async fn sender(self, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
-        let aws = Aws::start(given::SECRET).await?;
-        let targets = Target::several(self.webhooks);
+        let aws = FakeAws::start().await;
+        let targets = WebhookKey::several(self.webhooks);
         for target in &targets {
             aws.put_webhook(target.row(&receiver.url()));
         }
         let program = bench.sender(&aws)?;
         let warm_up = if self.wait.is_zero() { (1000 / self.batch).min(100) } else { 1 };
-        let mut events = given::batches(&targets, self.batch, warm_up + self.batches())?;
+        let mut events = batches(&targets, self.batch, warm_up + self.batches())?;
         let measured = events.split_off(warm_up);
         let mut senders = Vec::new();
         for _ in 0..self.environments {
@@ -238,7 +236,7 @@ impl Case {
         let least = if is_prompt { 5_000 } else { 0 };
         let bare = Bare {
             url: receiver.url(),
-            authority: Some(bench.tls.authority().to_owned()),
+            authority: Some(bench.authority.file().to_owned()),
             in_flight: self.in_flight(),
             posts: (self.batches() * self.in_flight()).max(if self.kept {
                 least

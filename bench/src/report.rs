@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use docintell::checkout;
+use harness::Cores;
 use serde::Serialize;
 use webhooks::timestamp::Timestamp;
 
-use crate::cores::Cores;
 use crate::table::Table;
 
 /// Everything that a run says.

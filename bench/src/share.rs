@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use harness::cpu_time;
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::process::cpu_time;
 
 /// The kernel's own period for such quotas.
 const PERIOD: Duration = Duration::from_millis(100);

@@ -1,8 +1,9 @@
 //! What deliveries cost: amounts times prices. Pure.
 
+use harness::Unit;
+
 use super::case::Used;
 use super::prices::{self, Price};
-use crate::aws::usage::Unit;
 
 /// Bytes around each post that HTTP does not know of: TLS, TCP and IP, and the answer's acknowledgement.
 pub const AROUND_A_POST: u64 = 130;
@@ -106,9 +107,9 @@ fn float(count: u64) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use harness::{Operation, Stored, Usage};
+
     use super::*;
-    use crate::aws::Stored;
-    use crate::aws::usage::{Operation, Usage};
     use crate::cost::environment::Compute;
 
     /// Ten deliveries in one batch, each second of Lambda and each byte a round number.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use harness::{Operation, Usage};
 
 use super::case::Case;
-use crate::aws::usage::{Operation, Usage};
 
 /// Messages that one request to the queue may have.
 const MESSAGES: usize = 10;

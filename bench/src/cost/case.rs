@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
+use harness::fixtures::{
+    DELIVERIES, Message, NOTHING_FAILED, WebhookKey, batch_of, numbered_job_changes,
+};
+use harness::{
+    Failing, FakeAws, Operation, Receiver, Stored, Usage, after, queue_units_of, status,
+};
 use serde::Deserialize;
 use webhooks::id::TenantId;
 
 use super::environment::{Compute, Environment};
-use crate::aws::size::queue_units_of;
-use crate::aws::usage::{Operation, Usage};
-use crate::aws::{Aws, Stored};
 use crate::bench::Bench;
-use crate::given::{self, DELIVERIES, Message, NOTHING_FAILED, SECRET, Target, changes};
 use crate::neighbours::template;
-use crate::receiver::{Failing, Manner, Receiver};
 
 /// How long a call to AWS takes.
 const AWS_LATENCY: Duration = Duration::from_millis(5);
@@ -96,15 +97,18 @@ pub const ALL: [Case; 7] = [
 impl Case {
     /// Makes `deliveries` deliveries, which must be a multiple of the webhooks of a tenant.
     pub async fn run(self, bench: &Bench, deliveries: usize) -> Result<Used> {
-        let aws = Aws::start(SECRET).await?;
+        let aws = FakeAws::start().await;
         aws.charge();
         aws.answer_after(AWS_LATENCY);
-        aws.keep_messages();
-        let tls = Some(bench.tls.acceptor.clone());
-        let manner = Manner { wait: self.wait, failing: self.failing, ..Manner::PROMPT };
-        let receiver = Receiver::start(manner, tls).await?;
+        aws.record();
+        let tls = Some(bench.tls.clone());
+        let script = match self.failing {
+            Some(failing) => failing.after(self.wait),
+            None => after(self.wait, status(200)).into(),
+        };
+        let receiver = Receiver::counting(script, tls).await;
         let mut tenants: Vec<TenantId> = Vec::new();
-        for targets in (0..self.tenants).map(|_| Target::several(self.webhooks)) {
+        for targets in (0..self.tenants).map(|_| WebhookKey::several(self.webhooks)) {
             for target in &targets {
                 aws.put_webhook(target.row(&receiver.url()));
             }
@@ -112,7 +116,7 @@ impl Case {
         }
 
         let fanout = self.fan_out(bench, &aws, &tenants, deliveries / self.webhooks).await?;
-        let queued = aws.take_messages().into_iter().filter(|sent| sent.queue == DELIVERIES);
+        let queued = aws.take_queued(DELIVERIES).into_iter();
         let messages: Vec<Message> =
             (1..).zip(queued).map(|(number, sent)| Message::queued(number, sent.body)).collect();
         ensure!(
@@ -138,15 +142,15 @@ impl Case {
     async fn fan_out(
         self,
         bench: &Bench,
-        aws: &Aws,
+        aws: &FakeAws,
         tenants: &[TenantId],
         events: usize,
     ) -> Result<Compute> {
-        let program = changes::fanout(bench.bootstrap("fanout")?, &aws.endpoint());
+        let program = bench.program("fanout", aws)?;
         let mut fanout = Environment::start(&program, bench.cores).await?;
         for first in (0..events).step_by(self.records) {
             let numbers = first..events.min(first + self.records);
-            let batch = changes::numbered_job_changes(tenants, numbers)?;
+            let batch = numbered_job_changes(tenants, numbers)?;
             fanout.invoke_expecting(batch, NOTHING_FAILED).await?;
         }
         fanout.end().await
@@ -156,7 +160,7 @@ impl Case {
     async fn deliver(
         self,
         bench: &Bench,
-        aws: &Aws,
+        aws: &FakeAws,
         mut waiting: Vec<Message>,
         usage: &mut Usage,
     ) -> Result<Compute> {
@@ -176,7 +180,7 @@ impl Case {
                 polled += poller;
             }
             *usage += polled;
-            let copies = aws.take_messages().iter().filter(|sent| sent.queue == DELIVERIES).count();
+            let copies = aws.take_queued(DELIVERIES).len();
             ensure!(copies == 0, "the sender queued {copies} copies, which nobody would receive");
             // The queue moves the others to the dead-letter queue, which costs nothing.
             failed.retain(|message| message.receives < last);
@@ -204,7 +208,7 @@ async fn hand_over<'a>(
         let size: usize = batch.iter().map(Message::size).sum();
         let units = queue_units_of(size);
         polled.add(Operation::ReceiveMessage, 0, size, units);
-        let answer = environment.invoke(given::batch(batch)).await?;
+        let answer = environment.invoke(batch_of(batch)).await?;
         let failures = Failures::read(&answer)?;
         let again = batch.iter().filter(|message| failures.name(&message.id)).cloned();
         let before = failed.len();

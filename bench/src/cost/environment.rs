@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use harness::{Cores, Function, Program};
 use hyper::body::Bytes;
 
-use crate::cores::Cores;
-use crate::function::{Function, Program};
 use crate::neighbours::template;
 
 /// Memory that comes with one whole processor, in MB.

@@ -1,6 +1,6 @@
 //! How much of AWS an operation may use when what it works on grows. Pure.
 
-use crate::aws::usage::{Unit, Usage};
+use harness::{Unit, Usage};
 
 /// Messages that one request to the queue may have.
 const MESSAGES: usize = 10;

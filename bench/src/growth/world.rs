@@ -1,16 +1,13 @@
 //! The three real functions around an account of any size.
 
 use anyhow::{Context as _, Result, ensure};
+use harness::fixtures::{Message, NOTHING_FAILED, WebhookKey, api_key_row, batch_of, job_changes};
+use harness::{FakeAws, Function, Receiver, Usage, status};
 use hyper::body::Bytes;
 use serde_json::Value;
 use webhooks::id::TenantId;
 
-use crate::aws::Aws;
-use crate::aws::usage::Usage;
 use crate::bench::Bench;
-use crate::function::Function;
-use crate::given::{self, Message, NOTHING_FAILED, SECRET, Target, changes, requests};
-use crate::receiver::{Failing, Manner, Receiver};
 
 /// Messages in a batch by which the log is filled.
 const FILLING: usize = 100;
@@ -63,14 +60,14 @@ impl Task {
 /// An account, its functions and its endpoints.
 #[derive(Debug)]
 pub struct World {
-    aws: Aws,
+    aws: FakeAws,
     works: Receiver,
     fails: Receiver,
     api: Function,
     fanout: Function,
     sender: Function,
     /// The webhook that tasks are about.
-    target: Target,
+    target: WebhookKey,
     /// Messages so far.
     messages: u64,
 }
@@ -78,47 +75,45 @@ pub struct World {
 impl World {
     /// An account with so many tenants of one webhook each, but for the first, which has so many.
     pub async fn with(bench: &Bench, webhooks: usize, tenants: usize) -> Result<Self> {
-        let aws = Aws::start(SECRET).await?;
+        let aws = FakeAws::start().await;
         aws.charge();
-        let works = Receiver::start(Manner::PROMPT, None).await?;
-        let always =
-            Manner { failing: Some(Failing { one_in: 1, attempts: u32::MAX }), ..Manner::PROMPT };
-        let fails = Receiver::start(always, None).await?;
-        let own = Target::several(webhooks);
-        let others: Vec<Target> = (1..tenants).map(|_| Target::of(TenantId::random())).collect();
+        let works = Receiver::counting(status(200), None).await;
+        let fails = Receiver::counting(status(502), None).await;
+        let own = WebhookKey::several(webhooks);
+        let others: Vec<WebhookKey> =
+            (1..tenants).map(|_| WebhookKey::of(TenantId::random())).collect();
         for target in own.iter().chain(&others) {
             aws.put_webhook(target.row(&works.url()));
         }
         for (number, target) in (1..).zip(&others) {
-            let mut row = requests::api_key_row(target.tenant);
+            let mut row = api_key_row(target.tenant);
             row["key_hash"]["S"] = Value::from(format!("{number:064x}"));
             aws.put_api_key(row);
         }
         let target = *own.first().context("the first tenant has no webhook")?;
-        aws.put_api_key(requests::api_key_row(target.tenant));
+        aws.put_api_key(api_key_row(target.tenant));
 
-        let endpoint = aws.endpoint();
         let start = |program| async move { Function::start(&program, bench.cores).await };
-        let api = start(requests::api(bench.bootstrap("api")?, &endpoint)).await?;
-        let fanout = start(changes::fanout(bench.bootstrap("fanout")?, &endpoint)).await?;
+        let api = start(bench.program("api", &aws)?).await?;
+        let fanout = start(bench.program("fanout", &aws)?).await?;
         let sender = start(bench.sender(&aws)?).await?;
         let mut world = Self { aws, works, fails, api, fanout, sender, target, messages: 0 };
         // The sender that is asked afterwards has met every tenant.
-        let all: Vec<Target> = std::iter::once(target).chain(others).collect();
+        let all: Vec<WebhookKey> = std::iter::once(target).chain(others).collect();
         world.deliver_to(&all).await?;
         Ok(world)
     }
 
     /// Delivers until at least so many deliveries are in the log.
     pub async fn fill_log(&mut self, deliveries: usize) -> Result<()> {
-        let logged = |aws: &Aws| usize::try_from(aws.stored_deliveries().rows);
+        let logged = |aws: &FakeAws| usize::try_from(aws.stored_deliveries().rows);
         let missing = deliveries.saturating_sub(logged(&self.aws)?);
         self.deliver_to(&vec![self.target; missing]).await?;
         ensure!(logged(&self.aws)? >= deliveries, "the log has less than {deliveries} deliveries");
         Ok(())
     }
 
-    async fn deliver_to(&mut self, targets: &[Target]) -> Result<()> {
+    async fn deliver_to(&mut self, targets: &[WebhookKey]) -> Result<()> {
         for targets in targets.chunks(FILLING * AT_ONCE) {
             let events: Vec<Bytes> =
                 targets.chunks(FILLING).map(|targets| self.batch(targets)).collect();
@@ -128,13 +123,13 @@ impl World {
     }
 
     /// A batch of one new message to each target.
-    fn batch(&mut self, targets: &[Target]) -> Bytes {
+    fn batch(&mut self, targets: &[WebhookKey]) -> Bytes {
         let messages: Vec<Message> = (self.messages..)
             .zip(targets)
             .map(|(number, &target)| Message::new(number, target))
             .collect();
         self.messages += messages.len() as u64;
-        given::batch(&messages)
+        batch_of(&messages)
     }
 
     /// What a task asks of AWS when the functions have done it before.
@@ -154,7 +149,7 @@ impl World {
                 ensure!(read["statusCode"] == status, "the api function answered {answer:?}");
             }
             Task::JobChange => {
-                let changes = changes::job_changes(&[self.target.tenant], 1)?;
+                let changes = job_changes(&[self.target.tenant], 1)?;
                 self.fanout.invoke_expecting(changes, NOTHING_FAILED).await?;
             }
             Task::Delivery => {

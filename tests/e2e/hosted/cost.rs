@@ -1,62 +1,70 @@
-//! How often the functions ask AWS: for a delivery, and when there is more of everything.
+//! How often the functions ask AWS for a delivery.
 //!
 //! The rule: requests are counted and nothing is timed, so that the figures are the same on every machine.
 
-use std::time::Duration;
-
-use bench::bench::Bench;
-use bench::cost::budget::Budget;
-use bench::cost::case::{Case, FAN_OUT, HAPPY, Used};
-use bench::growth::{Dimension, SMALL};
-
-use super::runtime_api::{PLACES, bootstrap};
+use harness::fixtures::{
+    DELIVERIES, Message, NOTHING_FAILED, WebhookKey, batch_of, numbered_job_changes,
+};
+use harness::{FakeAws, Function, Operation, Program, Receiver, bootstrap, place, status};
 
 /// Two full batches of the stream, or twenty of the queue.
-const DELIVERIES: usize = 200;
+const COUNT: usize = 200;
+const STREAM_BATCH: usize = 100;
+const QUEUE_BATCH: usize = 10;
 
-/// The bootstraps that every other test uses, too.
-async fn bench() -> Bench {
-    let folder = bootstrap("sender").await.parent();
-    Bench::prepare(folder, None, true).await.expect("the folder of the build can be written")
-}
+/// Calls and units of each operation for 200 deliveries to a tenant's webhooks, from the job to the log.
+async fn used(webhooks: usize) -> Vec<(Operation, u64, u64)> {
+    let _place = place().await;
+    let (aws, receiver) = (FakeAws::start().await, Receiver::counting(status(200), None).await);
+    aws.charge();
+    aws.record();
+    let keys = WebhookKey::several(webhooks);
+    for key in &keys {
+        aws.put_webhook(key.row(&receiver.url()));
+    }
+    let start = async |name| {
+        let program = Program::new(bootstrap(name).await, aws.environment());
+        Function::start(&program, None).await.expect("the function starts")
+    };
 
-async fn count(case: Case) -> Used {
-    let case = Case { wait: Duration::ZERO, ..case };
-    let bench = bench().await;
-    let _place = PLACES.acquire().await.expect("it is never closed");
-    case.run(&bench, DELIVERIES).await.expect("every delivery is made")
-}
-
-async fn assert_nothing_grows(dimension: Dimension) {
-    let bench = bench().await;
-    let _place = PLACES.acquire().await.expect("it is never closed");
-    let (_, sizes) = SMALL.into_iter().find(|(it, _)| *it == dimension).expect("it has sizes");
-    dimension.table(&bench, sizes).await.expect("nothing grows faster than its input");
+    let (mut fanout, events) = (start("fanout").await, COUNT / webhooks);
+    for first in (0..events).step_by(STREAM_BATCH) {
+        let numbers = first..events.min(first + STREAM_BATCH);
+        let changes = numbered_job_changes(&[keys[0].tenant], numbers).expect("there is a tenant");
+        fanout.invoke_expecting(changes, NOTHING_FAILED).await.expect("nothing fails");
+    }
+    let queued = aws.take_queued(DELIVERIES).into_iter().zip(1..);
+    let messages: Vec<_> = queued.map(|(it, number)| Message::queued(number, it.body)).collect();
+    let mut sender = start("sender").await;
+    for batch in messages.chunks(QUEUE_BATCH) {
+        let batch = batch_of(batch);
+        sender.invoke_expecting(batch, NOTHING_FAILED).await.expect("nothing fails");
+    }
+    receiver.take_posts(COUNT as u64).expect("every delivery is made once");
+    assert_eq!(aws.stored_deliveries().rows, COUNT as u64);
+    aws.take_usage().iter().map(|(operation, it)| (operation, it.calls, it.units)).collect()
 }
 
 #[tokio::test]
 async fn a_delivery_costs_a_tenth_of_each_request_and_one_write() {
-    let used = count(HAPPY).await;
-    Budget::of(HAPPY, DELIVERIES).check(&used.aws).unwrap();
+    let expected = [
+        (Operation::Query, 2, 2),
+        (Operation::BatchGetItem, 20, 20),
+        (Operation::BatchWriteItem, 20, 200),
+        (Operation::SendMessageBatch, 20, 20),
+        (Operation::GetSecretValue, 1, 1),
+    ];
+    assert_eq!(used(1).await, expected);
 }
 
 #[tokio::test]
 async fn an_event_for_ten_webhooks_costs_as_little_for_each_delivery() {
-    let used = count(FAN_OUT).await;
-    Budget::of(FAN_OUT, DELIVERIES).check(&used.aws).unwrap();
-}
-
-#[tokio::test]
-async fn a_tenants_webhooks_make_only_its_list_and_its_fan_out_larger() {
-    assert_nothing_grows(Dimension::Webhooks).await;
-}
-
-#[tokio::test]
-async fn other_tenants_make_nothing_larger() {
-    assert_nothing_grows(Dimension::Tenants).await;
-}
-
-#[tokio::test]
-async fn a_longer_log_makes_nothing_larger() {
-    assert_nothing_grows(Dimension::Log).await;
+    let expected = [
+        (Operation::Query, 1, 1),
+        (Operation::BatchGetItem, 20, 200),
+        (Operation::BatchWriteItem, 20, 200),
+        (Operation::SendMessageBatch, 20, 20),
+        (Operation::GetSecretValue, 10, 10),
+    ];
+    assert_eq!(used(10).await, expected);
 }

@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
+use harness::fixtures::{
+    TENANT, delivery_id, first_receives, id_of, message, webhook, webhook_with,
+};
+use harness::{Act, Receiver, Reply, status};
 use serde_json::{Value, json};
 
-use super::{ms, sender};
-use crate::hosted::fake_aws::Reply;
-use crate::hosted::fixtures::{
-    TENANT, delivery_id, failures, first_receives, id_of, message, webhook, webhook_with,
-};
-use crate::hosted::receiver::{Act, Receiver, status};
+use super::sender;
 
 /// Just enough that an attempt of 10 s and one AWS call of 3 s fit into it.
 const TIME_LIMIT: Duration = Duration::from_millis(14_500);
 
 #[tokio::test]
 async fn a_delivery_that_the_deadline_interrupts_comes_back_and_the_log_says_which_it_was() {
-    let hanging = Receiver::start(vec![Act::Wait(ms(30_000))]).await;
+    let hanging = Receiver::start(vec![Act::Wait(Duration::from_secs(30))]).await;
     let good = Receiver::start(status(200)).await;
     let hook = webhook_with(&hanging.url(), json!({"retry_enabled": false}));
     let hooks = [hook, webhook(&good.url())];
@@ -25,8 +24,7 @@ async fn a_delivery_that_the_deadline_interrupts_comes_back_and_the_log_says_whi
     aws.always("SendMessage", Reply::Late);
     aws.always("ChangeMessageVisibility", Reply::Late);
     let batch = first_receives(&[message(&hooks[0], 1), message(&hooks[1], 2)]);
-    let answer = sender.invoke_within(TIME_LIMIT, batch).await.expect("it answers in time");
-    assert_eq!(failures(&answer), ["m0"]);
+    assert_eq!(sender.report_within(TIME_LIMIT, batch).await, ["m0"]);
     assert_eq!((hanging.arrivals().len(), good.arrivals().len()), (1, 1));
     let logged: Vec<_> = aws
         .logged()
