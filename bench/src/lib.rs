@@ -1,15 +1,8 @@
-//! What every figure in the README and in `docs/PERFORMANCE.md` comes from.
-
-pub mod bench;
-pub mod progress;
-pub mod report;
-pub mod spread;
-pub mod table;
+//! What hosts the real bootstraps for the benchmark, and for tests that count what they ask of AWS.
 
 pub mod cores;
 pub mod process;
 pub mod server;
-pub mod share;
 
 pub mod aws;
 pub mod function;
@@ -18,16 +11,3 @@ pub mod receiver;
 pub mod tls;
 
 pub mod bare;
-pub mod functions;
-pub mod guard;
-pub mod interim;
-pub mod memory;
-pub mod rates;
-pub mod start;
-
-pub mod cost;
-pub mod growth;
-
-pub mod neighbours;
-
-pub mod alternatives;

@@ -3,6 +3,7 @@
 //! [`runtime_api`] runs a function's real binary, [`fake_aws`] is all of the AWS it knows, and
 //! [`receiver`] the endpoint that it posts to. The tests say by [`fixtures`] what a function is given.
 
+mod account;
 mod attributes;
 mod fake_aws;
 mod fixtures;
@@ -13,6 +14,7 @@ pub mod runtime_api;
 mod api;
 mod cost;
 mod fanout;
+mod growth;
 mod journey;
 mod refused;
 mod sender;

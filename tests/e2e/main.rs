@@ -10,6 +10,7 @@ mod api;
 mod control;
 mod delivery_log;
 mod events;
+mod fairness;
 mod faults;
 mod neighbours;
 mod old_rows;

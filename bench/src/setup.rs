@@ -3,43 +3,41 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use bench::aws::Aws;
+use bench::cores::Cores;
+use bench::function::Program;
+use bench::given;
+use bench::tls::Tls;
 use docintell::local::{Steps, build};
 
-use crate::aws::Aws;
-use crate::cores::Cores;
-use crate::function::Program;
-use crate::given;
-use crate::tls::Tls;
+use crate::alternatives::Alternative;
 
 /// The bootstraps and the machine.
-#[derive(Debug)]
 pub struct Bench {
-    /// The functions' folder or the build's, where `api`, `fanout` and `sender` lie.
+    /// By function.
     bootstraps: Vec<(String, PathBuf)>,
-    /// Which processor runs what; `None` where nothing is measured, only counted.
-    pub cores: Option<Cores>,
-    /// An authority that the functions are told to trust, and its server.
+    /// Which processor runs what.
+    pub cores: Cores,
+    /// The certificate authority that the sender trusts.
     pub tls: Tls,
     /// Fewer repetitions.
     pub quick: bool,
+    /// The sender in other languages, if it is to be measured.
+    pub alternatives: Vec<Alternative>,
 }
 
 impl Bench {
-    /// Builds the functions, in the profile that this program was built in, or takes those in `folder`.
-    pub async fn prepare(folder: Option<&Path>, cores: Option<Cores>, quick: bool) -> Result<Self> {
-        let bootstraps = match folder {
-            Some(folder) => {
-                ["api", "fanout", "sender"].map(|name| (name.to_owned(), folder.join(name))).into()
-            }
-            None => build::functions(Steps::Shown)
-                .await?
-                .into_iter()
-                .map(|binary| (binary.name.to_owned(), binary.path))
-                .collect(),
+    /// Builds the functions in the profile of this program, or takes those in `folder`.
+    pub async fn prepare(folder: Option<&Path>, cores: Cores, quick: bool) -> Result<Self> {
+        let bootstraps = if let Some(folder) = folder {
+            ["api", "fanout", "sender"].map(|name| (name.to_owned(), folder.join(name))).into()
+        } else {
+            let built = build::functions(Steps::Shown).await?.into_iter();
+            built.map(|binary| (binary.name.to_owned(), binary.path)).collect()
         };
         let folder = docintell::checkout::local_folder();
         std::fs::create_dir_all(&folder).context("target/local cannot be made")?;
-        Ok(Self { bootstraps, cores, tls: Tls::new(&folder)?, quick })
+        Ok(Self { bootstraps, cores, tls: Tls::new(&folder)?, quick, alternatives: Vec::new() })
     }
 
     /// The path of a function's bootstrap.
@@ -55,7 +53,6 @@ impl Bench {
     }
 
     /// One of two amounts: for a whole run, or for a quick one.
-    #[must_use]
     pub fn or_quick(&self, whole: usize, quick: usize) -> usize {
         if self.quick { quick } else { whole }
     }
