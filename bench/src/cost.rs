@@ -50,15 +50,12 @@ fn million(counted: &[Used], deliveries: usize) -> Table {
     table.note(format!(
         "From {deliveries} deliveries in each case by the real functions, starting from nothing; list prices of \
          us-east-1 in November 2026, no free tier. Unless the column says otherwise, the endpoint takes 50 ms and \
-         batches are full: {} messages of the queue, {} records of the stream.",
+         batches are full: {} messages of the queue, {} records of the stream. Lambda time: waiting is billed as it \
+         passes, with {} ms for each call to AWS (assumed); processor time is measured and stretched to the part \
+         of a processor that {} MB get. Lambda's pollers are taken to make one receive and one delete for each \
+         batch. Each environment reads each secret once; slow endpoints and batches of one have ten environments.",
         case::HAPPY.batch,
         case::HAPPY.records,
-    ));
-    table.note(format!(
-        "Lambda time: waiting is billed as it passes, with {} ms for each call to AWS (assumed); processor time is \
-         measured and stretched to the part of a processor that {} MB get. Lambda's pollers are taken to make one \
-         receive and one delete for each batch. Each environment reads each secret once; slow endpoints and \
-         batches of one have ten environments.",
         case::AWS_LATENCY.as_millis(),
         environment::memory_mb(),
     ));

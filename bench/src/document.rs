@@ -32,7 +32,7 @@ pub fn replace(document: &str, name: &str, text: &str) -> Result<String> {
     let (_, after) = rest
         .split_once("<!-- end -->")
         .with_context(|| format!("the place called {name} in docs/PERFORMANCE.md has no end"))?;
-    Ok(format!("{before}{begin}\n{}\n\n<!-- end -->{after}", text.trim()))
+    Ok(format!("{before}{begin}{}\n<!-- end -->{after}", text.trim()))
 }
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ mod tests {
             "a\n<!-- bench one -->\nold\n<!-- end -->\nb\n<!-- bench two -->\n<!-- end -->\n";
         let replaced = replace(document, "one", "new\n").unwrap();
         let expected =
-            "a\n<!-- bench one -->\n\nnew\n\n<!-- end -->\nb\n<!-- bench two -->\n<!-- end -->\n";
+            "a\n<!-- bench one -->\nnew\n<!-- end -->\nb\n<!-- bench two -->\n<!-- end -->\n";
         assert_eq!(replaced, expected);
         assert_eq!(replace(&replaced, "one", "new").unwrap(), expected);
         assert!(replace(document, "three", "new").is_err());

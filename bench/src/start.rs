@@ -52,15 +52,12 @@ pub async fn measure(bench: &Bench) -> Result<String> {
         table.row(name, [init, first, resident, number(megabytes(&program.path)?, 2)]);
     }
     receiver.take_posts(processes as u64)?;
+    let [plain, https, added] = first_https(bench, processes).await?;
     table.note(format!(
         "Median (quartiles) of {processes} processes. Init is from the start of the process, whose file is in \
          memory already, to its first request for an event. The first invocation connects to AWS, here over \
-         plain HTTP, and is a GET of a webhook, a record with one webhook, or one delivery.",
-    ));
-    let [plain, https, added] = first_https(bench, processes).await?;
-    table.note(format!(
-        "The first delivery over HTTPS in a process takes {} ms, the one before it over plain HTTP {} ms: TLS \
-         adds {} ms.",
+         plain HTTP, and is a GET of a webhook, a record with one webhook, or one delivery. The first delivery \
+         over HTTPS in a process takes {} ms, the one before it over plain HTTP {} ms: TLS adds {} ms.",
         quartiles(https, 2),
         quartiles(plain, 2),
         quartiles(added, 2)

@@ -47,14 +47,12 @@ pub fn table(full: &Used, single: &Used) -> Table {
     let parts: Vec<String> =
         idle.iter().map(|(name, dollars)| format!("{name} {dollars:.2}")).collect();
     table.note(format!(
-        "Log storage for 30 days is included. Without any delivery a month costs {idle_total:.2}: {}. Queues hand \
-         over full batches when there is a backlog and single messages when there is none.",
+        "Log storage for 30 days is included. Without any delivery a month costs {idle_total:.2}: {}. The queue hands \
+         over full batches when there is a backlog and single messages when there is none. EventBridge: an event and \
+         a post for each delivery; no log, no signature by a secret, and without what brings a job's change onto \
+         the bus.",
         parts.join(", ")
     ));
-    table.note(
-        "EventBridge: an event and a post for each delivery; no log, no signature by a secret, and without what \
-         brings a job's change onto the bus.",
-    );
     table
 }
 
