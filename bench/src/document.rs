@@ -1,38 +1,25 @@
 //! `docs/PERFORMANCE.md`, into which a whole run can write what it has printed.
 //!
-//! The rule: only what stands between `<!-- bench NAME -->` and `<!-- end -->` is replaced.
+//! The rule: only what stands between `<!-- bench -->` and `<!-- end -->` is replaced.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use docintell::checkout;
 
-/// Where the document is.
-pub fn path() -> PathBuf {
-    checkout::root().join("docs/PERFORMANCE.md")
-}
-
-/// Writes each text to the place that has its name.
-pub fn write(texts: &[(String, String)]) -> Result<()> {
-    let path = path();
-    let mut document = fs::read_to_string(&path).context("docs/PERFORMANCE.md cannot be read")?;
-    for (name, text) in texts {
-        document = replace(&document, name, text)?;
-    }
+/// Writes the report into the document.
+pub fn write(report: &str) -> Result<()> {
+    let path = checkout::root().join("docs/PERFORMANCE.md");
+    let document = fs::read_to_string(&path).context("docs/PERFORMANCE.md cannot be read")?;
+    let document = replace(&document, report)
+        .context("docs/PERFORMANCE.md has no place between `<!-- bench -->` and `<!-- end -->`")?;
     fs::write(&path, document).context("docs/PERFORMANCE.md cannot be written")
 }
 
-/// The document with `text` in the place called `name`.
-pub fn replace(document: &str, name: &str, text: &str) -> Result<String> {
-    let begin = format!("<!-- bench {name} -->\n");
-    let (before, rest) = document
-        .split_once(&begin)
-        .with_context(|| format!("docs/PERFORMANCE.md has no place called {name}"))?;
-    let (_, after) = rest
-        .split_once("<!-- end -->")
-        .with_context(|| format!("the place called {name} in docs/PERFORMANCE.md has no end"))?;
-    Ok(format!("{before}{begin}{}\n<!-- end -->{after}", text.trim()))
+fn replace(document: &str, report: &str) -> Option<String> {
+    let (before, rest) = document.split_once("<!-- bench -->\n")?;
+    let (_, after) = rest.split_once("<!-- end -->\n")?;
+    Some(format!("{before}<!-- bench -->\n{}\n<!-- end -->\n{after}", report.trim()))
 }
 
 #[cfg(test)]
@@ -40,14 +27,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_named_place_is_replaced() {
-        let document =
-            "a\n<!-- bench one -->\nold\n<!-- end -->\nb\n<!-- bench two -->\n<!-- end -->\n";
-        let replaced = replace(document, "one", "new\n").unwrap();
-        let expected =
-            "a\n<!-- bench one -->\nnew\n<!-- end -->\nb\n<!-- bench two -->\n<!-- end -->\n";
-        assert_eq!(replaced, expected);
-        assert_eq!(replace(&replaced, "one", "new").unwrap(), expected);
-        assert!(replace(document, "three", "new").is_err());
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let document = "before\n<!-- bench -->\nold\n<!-- end -->\nafter\n";
+        let expected = "before\n<!-- bench -->\nnew\n<!-- end -->\nafter\n";
+        assert_eq!(replace(document, "new\n").unwrap(), expected);
+        assert_eq!(replace("no marks\n", "new"), None);
+    }
+
+    #[test]
+    fn the_document_has_the_marks() {
+        let document = include_str!("../../docs/PERFORMANCE.md");
+        assert!(replace(document, "new").is_some());
     }
 }

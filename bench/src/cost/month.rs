@@ -12,7 +12,7 @@ const WEBHOOKS: f64 = 100.0;
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
 const IDLE_RECEIVES: f64 = 5.0 * 3.0 * 60.0 * 730.0;
 /// Deliveries in a month.
-const VOLUMES: [f64; 4] = [1e4, 1e6, 1e7, 1e8];
+const VOLUMES: [f64; 3] = [1e4, 1e6, 1e8];
 
 /// What is paid for whether or not anything is delivered: dollars of each.
 fn idle() -> [(&'static str, f64); 4] {
