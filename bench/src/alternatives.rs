@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use bench::aws::Aws;
-use bench::function::{Function, Program};
-use bench::given::{self, NOTHING_FAILED, SECRET, Target};
-use bench::receiver::{Manner, Receiver};
 use docintell::local::python;
 use docintell::steps::Steps;
 use docintell::{checkout, child};
+use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
+use harness::{FakeAws, Function, Program, Receiver, status};
 
 use crate::progress;
 use crate::setup::Bench;
@@ -94,9 +92,9 @@ async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[String; 4]
 }
 
 async fn one_process(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4]> {
-    let receiver = Receiver::start(Manner::PROMPT, None).await?;
-    let aws = Aws::start(SECRET).await?;
-    let target = Target::random();
+    let receiver = Receiver::counting(status(200), None).await;
+    let aws = FakeAws::start().await;
+    let target = WebhookKey::random();
     aws.put_webhook(target.row(&receiver.url()));
     let mut program = bench.sender(&aws)?;
     if let Some(Installed { program: path, script, .. }) = other {
@@ -105,7 +103,7 @@ async fn one_process(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4
     let mut sender = Function::start(&program, Some(bench.cores)).await?;
     // A language that compiles while it runs needs some time for that.
     let (warm_up, measured) = (bench.or_quick(200, 100), bench.or_quick(400, 200));
-    let mut events = given::batches(&[target], BATCH, warm_up + measured)?;
+    let mut events = batches(&[target], BATCH, warm_up + measured)?;
     let last = events.split_off(warm_up);
     sender.run(events, NOTHING_FAILED).await?;
     let cost = sender.run(last, NOTHING_FAILED).await?;

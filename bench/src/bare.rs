@@ -1,5 +1,5 @@
 //! The bare loop that the sender is measured against: the same posts by the same HTTP library and nothing
-//! else. No event, no webhook, no signature, no log. With one thing more or less than that, it shows what that costs.
+//! else. It reads no event and no webhook, writes no log, and signs or guards only if it is told to.
 //!
 //! The rule: what it sends has the size of a delivery, and it runs as a process of its own, pinned like
 //! the sender, so that both are measured alike.
@@ -10,15 +10,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
-use hyper_util::client::legacy::Client as PooledClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use harness::fixtures::{GUIDES_BODY, SECRET};
+use harness::{Cores, Cost, Process, cpu_time, interrupt_nobody};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use sender::guard;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -26,11 +22,6 @@ use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::resolve;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
-
-use crate::cores::Cores;
-use crate::function::Cost;
-use crate::given::{BODY, SECRET};
-use crate::process::{Process, interrupt_nobody};
 
 const GUIDES_SIGNATURE: &str = "x-docintell-signature";
 const STANDARD_SIGNATURE: &str = "webhook-signature";
@@ -82,8 +73,6 @@ pub enum By {
     Signed,
     /// Through the sender's reqwest, whose guard judges each URL and every address.
     Guarded,
-    /// Through hyper-util's pooled client, on which reqwest is built; no TLS.
-    Pooled,
 }
 
 /// What the loop's process tells the benchmark, in nanoseconds.
@@ -108,7 +97,10 @@ impl Bare {
         {
             command.arg(name).arg(value.to_string());
         }
-        let words = Process::start(command, cores)?.ended().await?;
+        let mut process = Process::start(command, cores)?;
+        let status = process.ended().await?;
+        let words = process.log();
+        ensure!(status.success(), "the bare loop failed ({status}): {words}");
         let told: Told = serde_json::from_str(&words).context("the bare loop told no figures")?;
         Ok(Cost { wall: Duration::from_nanos(told.wall), cpu: Duration::from_nanos(told.cpu) })
     }
@@ -123,7 +115,6 @@ impl Bare {
                 By::Reqwest => self.reqwest(&url).await,
                 By::Signed => self.signed(&url).await,
                 By::Guarded => self.guarded(&url).await,
-                By::Pooled => self.pooled(&url).await,
             }
         })?;
         println!("{}", serde_json::to_string(&told)?);
@@ -138,7 +129,7 @@ impl Bare {
     async fn signed(&self, url: &EndpointUrl) -> Result<Told> {
         let (client, secret) = (self.client()?, SigningSecret::parse(SECRET)?);
         let post = async || {
-            let body = BODY.as_bytes();
+            let body = GUIDES_BODY.as_bytes();
             let guide = signature::guide(&secret, body);
             let standard = signature::standard(&secret, EVENT_ID, SENT_AT, body);
             let post = client.post(url.as_url().clone());
@@ -158,28 +149,13 @@ impl Bare {
         self.measure(post).await
     }
 
-    async fn pooled(&self, url: &EndpointUrl) -> Result<Told> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        let client = PooledClient::builder(TokioExecutor::new()).build(tcp);
-        let body = Full::new(Bytes::from_static(BODY.as_bytes()));
-        let mut request = Request::post(url.as_str()).body(body)?;
-        *request.headers_mut() = headers();
-        let post = async || {
-            let response = client.request(request.clone()).await?;
-            check(response.status())?;
-            response.into_body().collect().await?;
-            Ok(())
-        };
-        self.measure(post).await
-    }
-
     async fn measure(&self, post: impl AsyncFn() -> Result<()>) -> Result<Told> {
         self.repeat(&post, self.warm_up).await?;
-        let (begun, cpu) = (std::time::Instant::now(), cpu_time()?);
+        let own = std::process::id();
+        let (begun, cpu) = (std::time::Instant::now(), cpu_time(own)?);
         self.repeat(&post, self.posts).await?;
         let nanos = |time: Duration| u64::try_from(time.as_nanos());
-        let cpu = cpu_time()?.saturating_sub(cpu);
+        let cpu = cpu_time(own)?.saturating_sub(cpu);
         Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
     }
 
@@ -201,7 +177,7 @@ impl Bare {
 }
 
 async fn send(post: RequestBuilder) -> Result<()> {
-    let response = post.body(BODY).send().await?;
+    let response = post.body(GUIDES_BODY).send().await?;
     check(response.status())?;
     response.bytes().await?;
     Ok(())
@@ -222,9 +198,4 @@ fn policy() -> Result<EndpointPolicy> {
     let networks = ["127.0.0.0/8", "::1/128"].iter().map(|text| text.parse());
     let allowed_networks = networks.collect::<Result<_, _>>().context("they are networks")?;
     Ok(EndpointPolicy { allow_http: true, allowed_networks, protected: Vec::new() })
-}
-
-/// Processor time of this process so far, all threads.
-fn cpu_time() -> Result<Duration> {
-    crate::process::cpu_time(std::process::id())
 }

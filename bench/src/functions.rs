@@ -4,10 +4,8 @@
 use std::iter::repeat_n;
 
 use anyhow::{Result, ensure};
-use bench::aws::Aws;
-use bench::aws::usage::Operation;
-use bench::function::{Cost, Function, Program};
-use bench::given::{NOTHING_FAILED, SECRET, Target, changes, requests};
+use harness::fixtures::{NOTHING_FAILED, WebhookKey, api_key_row, get, job_changes};
+use harness::{Cost, FakeAws, Function, Operation, Program};
 use hyper::body::Bytes;
 use serde_json::Value;
 
@@ -25,7 +23,7 @@ const PROCESSES: usize = 3;
 /// What a function is given again and again.
 struct Work {
     name: &'static str,
-    aws: Aws,
+    aws: FakeAws,
     program: Program,
     event: Bytes,
     /// What it answers when nothing is wrong.
@@ -75,13 +73,13 @@ pub async fn success(api: &Program, event: &Bytes) -> Result<String> {
 /// Requests of a tenant with so many webhooks: for the only one, or for a list of them.
 async fn api(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Work> {
     let (aws, targets) = account(webhooks).await?;
-    aws.put_api_key(requests::api_key_row(targets[0].tenant));
+    aws.put_api_key(api_key_row(targets[0].tenant));
     let path = match targets.as_slice() {
         [only] => format!("/v1/webhooks/{}", only.webhook),
         _ => "/v1/webhooks".to_owned(),
     };
-    let program = requests::api(bench.bootstrap("api")?, &aws.endpoint());
-    let event = requests::get(&path)?;
+    let program = bench.program("api", &aws)?;
+    let event = get(&path)?;
     let expected = success(&program, &event).await?;
     Ok(Work { name, aws, program, event, expected, deliveries: 0, per_second: 3000 })
 }
@@ -92,9 +90,9 @@ async fn fanout(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Wo
     let deliveries = RECORDS * webhooks;
     Ok(Work {
         name,
-        program: changes::fanout(bench.bootstrap("fanout")?, &aws.endpoint()),
+        program: bench.program("fanout", &aws)?,
         aws,
-        event: changes::job_changes(&[targets[0].tenant], RECORDS)?,
+        event: job_changes(&[targets[0].tenant], RECORDS)?,
         expected: NOTHING_FAILED.to_owned(),
         deliveries,
         per_second: 30_000 / deliveries,
@@ -102,9 +100,9 @@ async fn fanout(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Wo
 }
 
 /// An account with so many webhooks of one tenant, to which nothing is posted.
-async fn account(webhooks: usize) -> Result<(Aws, Vec<Target>)> {
-    let aws = Aws::start(SECRET).await?;
-    let targets = Target::several(webhooks);
+async fn account(webhooks: usize) -> Result<(FakeAws, Vec<WebhookKey>)> {
+    let aws = FakeAws::start().await;
+    let targets = WebhookKey::several(webhooks);
     for target in &targets {
         aws.put_webhook(target.row("https://hooks.example.com/docintell"));
     }

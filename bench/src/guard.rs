@@ -4,9 +4,9 @@
 //! than the guard costs.
 
 use anyhow::Result;
-use bench::bare::{Bare, By};
-use bench::receiver::{Manner, Receiver};
+use harness::{Receiver, answer_and_close, status};
 
+use crate::bare::{Bare, By};
 use crate::progress;
 use crate::setup::Bench;
 use crate::table::{Table, quartiles};
@@ -20,9 +20,9 @@ pub async fn measure(bench: &Bench) -> Result<String> {
     let title = "What does the guard against hostile endpoints cost?";
     let columns = ["connections", "bare CPU µs a post", "guarded", "guarded / bare"];
     let mut table = Table::new(title, &columns);
-    for (name, keeps_connections, posts) in [("kept", true, 4000), ("new", false, 800)] {
-        let manner = Manner { keeps_connections, ..Manner::PROMPT };
-        let receiver = Receiver::start(manner, None).await?;
+    for (name, is_kept, posts) in [("kept", true, 4000), ("new", false, 800)] {
+        let script = if is_kept { status(200) } else { answer_and_close(200) };
+        let receiver = Receiver::counting(script, None).await;
         let (mut bare, mut guarded, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {
             progress::step(format_args!("guard, {name} connections: {round} of {rounds} done"));

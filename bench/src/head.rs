@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 use std::thread;
 
-use bench::cores::Cores;
 use docintell::checkout;
+use harness::Cores;
 use webhooks::timestamp::Timestamp;
 
 /// Date, command, commit and machine, as one Markdown paragraph.

@@ -1,6 +1,7 @@
 //! `cargo run --release -p bench`: measures the real bootstraps and prints the figures as Markdown tables.
 
 mod alternatives;
+mod bare;
 mod cost;
 mod document;
 mod functions;
@@ -19,10 +20,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use bench::bare::Bare;
-use bench::cores::Cores;
 use clap::{Parser, ValueEnum};
+use harness::Cores;
 
+use bare::Bare;
 use setup::Bench;
 
 /// Measures DocIntell Webhooks: the real bootstraps, pinned to a processor of their own.

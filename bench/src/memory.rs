@@ -1,10 +1,8 @@
 //! How much memory the sender has, at its start and after many deliveries.
 
 use anyhow::Result;
-use bench::aws::Aws;
-use bench::function::Function;
-use bench::given::{self, NOTHING_FAILED, SECRET, Target};
-use bench::receiver::{Manner, Receiver};
+use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
+use harness::{FakeAws, Function, Receiver, status};
 
 use crate::progress;
 use crate::setup::Bench;
@@ -44,13 +42,13 @@ pub async fn measure(bench: &Bench) -> Result<String> {
 
 /// The memory of one sender at each of `marks`, in MiB: what it has, and the most that it had until then.
 async fn memory_at(bench: &Bench, marks: &[u32]) -> Result<Vec<[f64; 2]>> {
-    let receiver = Receiver::start(Manner::PROMPT, None).await?;
-    let aws = Aws::start(SECRET).await?;
-    let targets = Target::several(WEBHOOKS);
+    let receiver = Receiver::counting(status(200), None).await;
+    let aws = FakeAws::start().await;
+    let targets = WebhookKey::several(WEBHOOKS);
     for target in &targets {
         aws.put_webhook(target.row(&receiver.url()));
     }
-    let events = given::batches(&targets, BATCH, AT_A_TIME / BATCH)?;
+    let events = batches(&targets, BATCH, AT_A_TIME / BATCH)?;
     let mut sender = Function::start(&bench.sender(&aws)?, Some(bench.cores)).await?;
     let mut memory = Vec::new();
     let mut delivered = 0;

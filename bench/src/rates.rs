@@ -4,12 +4,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use bench::aws::Aws;
-use bench::bare::{Bare, By};
-use bench::function::{Cost, Function};
-use bench::given::{self, NOTHING_FAILED, Target};
-use bench::receiver::{Manner, Receiver};
+use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
+use harness::{Cost, FakeAws, Function, Receiver, after, answer_and_close, status};
 
+use crate::bare::{Bare, By};
 use crate::progress;
 use crate::setup::Bench;
 use crate::table::{Table, range};
@@ -132,9 +130,9 @@ impl Case {
 
     /// Runs the real sender, then both loops.
     async fn measure(self, bench: &Bench, series: &mut Series) -> Result<()> {
-        let manner = Manner { wait: self.wait, keeps_connections: self.kept, ..Manner::PROMPT };
-        let tls = self.tls.then(|| bench.tls.acceptor.clone());
-        let receiver = Receiver::start(manner, tls).await?;
+        let answer = if self.kept { status(200) } else { answer_and_close(200) };
+        let tls = self.tls.then(|| bench.tls.clone());
+        let receiver = Receiver::counting(after(self.wait, answer), tls).await;
         let (cost, posts) = self.sender(bench, &receiver).await?;
         let rate = cost.rate(posts);
         series.rate.push(rate);
@@ -147,14 +145,14 @@ impl Case {
 
     /// The real senders' posts, and what they cost.
     async fn sender(self, bench: &Bench, receiver: &Receiver) -> Result<(Cost, usize)> {
-        let aws = Aws::start(given::SECRET).await?;
-        let targets = Target::several(self.webhooks);
+        let aws = FakeAws::start().await;
+        let targets = WebhookKey::several(self.webhooks);
         for target in &targets {
             aws.put_webhook(target.row(&receiver.url()));
         }
         let program = bench.sender(&aws)?;
         let warm_up = if self.wait.is_zero() { (1000 / self.batch).min(100) } else { 1 };
-        let mut events = given::batches(&targets, self.batch, warm_up + self.batches())?;
+        let mut events = batches(&targets, self.batch, warm_up + self.batches())?;
         let measured = events.split_off(warm_up);
         let mut senders = Vec::new();
         for _ in 0..self.environments {
@@ -179,7 +177,7 @@ impl Case {
         };
         let bare = Bare {
             url: receiver.url(),
-            authority: Some(bench.tls.authority().to_owned()),
+            authority: Some(bench.authority.file().to_owned()),
             in_flight: self.in_flight(),
             posts: (self.batches() * self.in_flight()).max(least),
             warm_up: if self.wait.is_zero() { 1000 } else { self.in_flight() },

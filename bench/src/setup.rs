@@ -3,23 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use bench::aws::Aws;
-use bench::cores::Cores;
-use bench::function::Program;
-use bench::given;
-use bench::tls::Tls;
-use docintell::local::{Steps, build};
+use harness::{Authority, Cores, FakeAws, Program, TlsAcceptor};
 
 use crate::alternatives::Alternative;
 
 /// The bootstraps and the machine.
 pub struct Bench {
-    /// By function.
-    bootstraps: Vec<(String, PathBuf)>,
+    /// Where `api`, `fanout` and `sender` are.
+    bootstraps: PathBuf,
     /// Which processor runs what.
     pub cores: Cores,
     /// The certificate authority that the sender trusts.
-    pub tls: Tls,
+    pub authority: Authority,
+    /// For a server of the name `localhost`.
+    pub tls: TlsAcceptor,
     /// Fewer repetitions.
     pub quick: bool,
     /// The sender in other languages, if it is to be measured.
@@ -30,26 +27,31 @@ impl Bench {
     /// Builds the functions in the profile of this program, or takes those in `folder`.
     pub async fn prepare(folder: Option<&Path>, cores: Cores, quick: bool) -> Result<Self> {
         let bootstraps = if let Some(folder) = folder {
-            ["api", "fanout", "sender"].map(|name| (name.to_owned(), folder.join(name))).into()
+            folder.to_owned()
         } else {
-            let built = build::functions(Steps::Shown).await?.into_iter();
-            built.map(|binary| (binary.name.to_owned(), binary.path)).collect()
+            // Cargo puts them all into one folder.
+            let sender = harness::bootstrap("sender").await;
+            sender.parent().context("a bootstrap has no folder")?.to_owned()
         };
-        let folder = docintell::checkout::local_folder();
-        std::fs::create_dir_all(&folder).context("target/local cannot be made")?;
-        Ok(Self { bootstraps, cores, tls: Tls::new(&folder)?, quick, alternatives: Vec::new() })
+        let authority = Authority::new("benchmark");
+        let tls = authority.server("localhost");
+        Ok(Self { bootstraps, cores, authority, tls, quick, alternatives: Vec::new() })
     }
 
-    /// The path of a function's bootstrap.
-    pub fn bootstrap(&self, function: &str) -> Result<PathBuf> {
-        let found = self.bootstraps.iter().find(|(name, _)| name == function);
-        found.map(|(_, path)| path.clone()).with_context(|| format!("no bootstrap `{function}`"))
+    /// The function `name` with `aws`.
+    pub fn program(&self, name: &str, aws: &FakeAws) -> Result<Program> {
+        let path = self.bootstraps.join(name);
+        let path =
+            path.canonicalize().with_context(|| format!("no bootstrap {}", path.display()))?;
+        Ok(Program::new(path, aws.environment()))
     }
 
-    /// The sender with `aws`, trusting [`Bench::tls`].
-    pub fn sender(&self, aws: &Aws) -> Result<Program> {
-        let authority = self.tls.authority().display().to_string();
-        Ok(given::sender(self.bootstrap("sender")?, &aws.endpoint(), &authority))
+    /// The sender with `aws`, trusting [`Bench::authority`].
+    pub fn sender(&self, aws: &FakeAws) -> Result<Program> {
+        let mut program = self.program("sender", aws)?;
+        let authority = self.authority.file().display().to_string();
+        program.environment.push(("EXTRA_CA_FILE", authority));
+        Ok(program)
     }
 
     /// One of two amounts: for a whole run, or for a quick one.

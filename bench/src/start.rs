@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use bench::aws::Aws;
-use bench::function::Function;
-use bench::given::{self, Message, NOTHING_FAILED, SECRET, Target, changes, requests};
-use bench::receiver::{Manner, Receiver};
+use harness::fixtures::{
+    Message, NOTHING_FAILED, WebhookKey, api_key_row, batch_of, get, job_changes,
+};
+use harness::{FakeAws, Function, Receiver, status};
 
 use crate::functions::success;
 use crate::progress;
@@ -21,21 +21,21 @@ pub async fn measure(bench: &Bench) -> Result<String> {
     let columns =
         ["function", "init ms", "first invocation ms", "RSS after init MiB", "bootstrap MB"];
     let mut table = Table::new(title, &columns);
-    let receiver = Receiver::start(Manner::PROMPT, None).await?;
-    let aws = Aws::start(SECRET).await?;
-    let target = Target::random();
+    let receiver = Receiver::counting(status(200), None).await;
+    let aws = FakeAws::start().await;
+    let target = WebhookKey::random();
     aws.put_webhook(target.row(&receiver.url()));
-    aws.put_api_key(requests::api_key_row(target.tenant));
+    aws.put_api_key(api_key_row(target.tenant));
 
-    let api = requests::api(bench.bootstrap("api")?, &aws.endpoint());
-    let get = requests::get(&format!("/v1/webhooks/{}", target.webhook))?;
-    let got = success(&api, &get).await?;
-    let fanout = changes::fanout(bench.bootstrap("fanout")?, &aws.endpoint());
-    let change = changes::job_changes(&[target.tenant], 1)?;
+    let api = bench.program("api", &aws)?;
+    let request = get(&format!("/v1/webhooks/{}", target.webhook))?;
+    let got = success(&api, &request).await?;
+    let fanout = bench.program("fanout", &aws)?;
+    let change = job_changes(&[target.tenant], 1)?;
     let sender = bench.sender(&aws)?;
-    let message = given::batch(&[Message::new(1, target)]);
+    let message = batch_of(&[Message::new(1, target)]);
     for (name, program, event, expected) in [
-        ("api", api, get, got.as_str()),
+        ("api", api, request, got.as_str()),
         ("fanout", fanout, change, NOTHING_FAILED),
         ("sender", sender, message, NOTHING_FAILED),
     ] {
@@ -70,13 +70,13 @@ pub async fn measure(bench: &Bench) -> Result<String> {
 /// Before the two, one delivery gets everything else ready. Each of the three is to another webhook and on a
 /// new connection, so that each reads a secret and resolves a name.
 async fn first_https(bench: &Bench, processes: usize) -> Result<[Vec<f64>; 3]> {
-    let aws = Aws::start(SECRET).await?;
+    let aws = FakeAws::start().await;
     let (mut receivers, mut events) = (Vec::new(), Vec::new());
-    let tls = [None, None, Some(bench.tls.acceptor.clone())];
-    for ((number, target), tls) in (1..).zip(Target::several(3)).zip(tls) {
-        let receiver = Receiver::start(Manner::PROMPT, tls).await?;
+    let tls = [None, None, Some(bench.tls.clone())];
+    for ((number, target), tls) in (1..).zip(WebhookKey::several(3)).zip(tls) {
+        let receiver = Receiver::counting(status(200), tls).await;
         aws.put_webhook(target.row(&receiver.url()));
-        events.push(given::batch(&[Message::new(number, target)]));
+        events.push(batch_of(&[Message::new(number, target)]));
         receivers.push(receiver);
     }
     let program = bench.sender(&aws)?;

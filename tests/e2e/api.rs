@@ -7,10 +7,10 @@ mod races;
 
 use std::collections::BTreeSet;
 
+use harness::{Receiver, status};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::receiver::Receiver;
 use crate::support::tenant::Tenant;
 
 /// Names that resolve to nothing are accepted, so these need no network.
@@ -150,7 +150,7 @@ async fn delete_answers_nothing_and_what_is_deleted_is_not_found() {
 #[tokio::test]
 async fn a_strangers_webhook_is_not_found_and_not_listed() {
     let (owner, stranger) = (Tenant::new().await, Tenant::new().await);
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start(status(200)).await;
     let hook = owner.subscribe(&receiver).await;
     let path = format!("/v1/webhooks/{}", hook.id);
     for (method, path, body) in [

@@ -1,21 +1,16 @@
 //! What a tenant changes holds at once, also for deliveries that are queued already.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use harness::{Receiver, status};
 use reqwest::Method;
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
 
 use crate::support::job;
-use crate::support::receiver::Receiver;
 use crate::support::tenant::Tenant;
 
 #[tokio::test]
 async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|_| 500.into()).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     tenant.change(&hook, json!({"is_active": false})).await;
@@ -24,7 +19,7 @@ async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
     assert_eq!(row.reason.as_deref(), Some("the webhook is switched off"));
     let seen = receiver.arrivals().len();
     assert_eq!(row.attempts.len(), seen);
-    let witness = Receiver::start().await;
+    let witness = Receiver::start(status(200)).await;
     tenant.subscribe(&witness).await;
     job::upload(tenant.id).await;
     witness.wait_for(1).await;
@@ -34,9 +29,7 @@ async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
 
 #[tokio::test]
 async fn deleting_cancels_what_is_queued() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|_| 500.into()).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     let path = format!("/v1/webhooks/{}", hook.id);
@@ -49,8 +42,8 @@ async fn deleting_cancels_what_is_queued() {
 #[tokio::test]
 async fn a_changed_url_gets_what_is_queued() {
     let tenant = Tenant::new().await;
-    let old = Receiver::answering(|_| 500.into()).await;
-    let new = Receiver::start().await;
+    let old = Receiver::start(status(500)).await;
+    let new = Receiver::start(status(200)).await;
     let hook = tenant.subscribe(&old).await;
     job::upload(tenant.id).await;
     old.wait_for(1).await;
@@ -63,14 +56,7 @@ async fn a_changed_url_gets_what_is_queued() {
 
 #[tokio::test]
 async fn rotating_changes_the_signature_of_the_next_attempt() {
-    let tenant = Tenant::new().await;
-    let is_up = Arc::new(AtomicBool::new(false));
-    let receiver = Receiver::answering({
-        let is_up = Arc::clone(&is_up);
-        move |_| if is_up.load(Ordering::SeqCst) { 200.into() } else { 500.into() }
-    })
-    .await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
@@ -78,7 +64,7 @@ async fn rotating_changes_the_signature_of_the_next_attempt() {
     let new_secret = rotated.body["signing_secret"].as_str().expect("rotate answers a secret");
     // One attempt may have begun before.
     receiver.wait_for(receiver.arrivals().len() + 1).await;
-    is_up.store(true, Ordering::SeqCst);
+    receiver.now(status(200));
 
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     let arrivals = receiver.arrivals();

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use harness::{Receiver, eventually, status};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryStatus;
 use webhooks::timestamp::Timestamp;
 
-use crate::support::eventually;
 use crate::support::job;
-use crate::support::receiver::Receiver;
 use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
@@ -32,9 +31,7 @@ async fn put(tenant: &Tenant, job: &str, status: &str, at: &str, more: Value) {
 
 #[tokio::test]
 async fn each_event_arrives_as_the_guide_shows_it_key_order_included() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
-    tenant.subscribe(&receiver).await;
+    let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let (good, bad) = (job::new_id(), job::new_id());
     let success = json!({"processing_time_seconds": 45.2, "page_count": 12, "ir_version": "v001"});
     let failure = json!({"error_message": "File is corrupted or password protected"});
@@ -52,9 +49,7 @@ async fn each_event_arrives_as_the_guide_shows_it_key_order_included() {
 
 #[tokio::test]
 async fn a_delivery_carries_the_guides_headers_and_both_signatures() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     put(&tenant, &job::new_id(), "completed", "2025-12-03T10:30:47Z", json!({})).await;
 
     let arrival = receiver.wait_for(1).await.remove(0);
@@ -68,14 +63,12 @@ async fn a_delivery_carries_the_guides_headers_and_both_signatures() {
     assert_eq!(arrival.header("X-DocIntell-Delivery"), row.delivery_id.to_string());
     assert_eq!(arrival.header("webhook-id"), row.event_id.to_string());
     assert_eq!(arrival.text(), row.body);
-    assert_eq!(arrival.target, "/webhooks/docintel");
+    assert_eq!(arrival.target(), "/webhooks/docintell");
 }
 
 #[tokio::test]
 async fn a_tampered_body_passes_neither_check() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     job::upload(tenant.id).await;
 
     let mut arrival = receiver.wait_for(1).await.remove(0);
@@ -87,7 +80,7 @@ async fn a_tampered_body_passes_neither_check() {
 #[tokio::test]
 async fn a_webhook_gets_only_the_events_it_subscribed_to() {
     let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start(status(200)).await;
     let hook = tenant.create(json!({"url": receiver.url()})).await;
     let job = job::upload(tenant.id).await;
     job::state(tenant.id, &job, "processing").await;
@@ -106,7 +99,8 @@ async fn a_webhook_gets_only_the_events_it_subscribed_to() {
 #[tokio::test]
 async fn another_tenants_events_never_arrive() {
     let (mine, theirs) = (Tenant::new().await, Tenant::new().await);
-    let (my_receiver, their_receiver) = (Receiver::start().await, Receiver::start().await);
+    let (my_receiver, their_receiver) =
+        (Receiver::start(status(200)).await, Receiver::start(status(200)).await);
     mine.subscribe(&my_receiver).await;
     theirs.subscribe(&their_receiver).await;
     let their_job = job::upload(theirs.id).await;
@@ -121,7 +115,7 @@ async fn another_tenants_events_never_arrive() {
 #[tokio::test]
 async fn a_status_that_nobody_knows_is_told_with_its_job_and_the_job_is_followed_up() {
     let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start(status(200)).await;
     tenant.subscribe(&receiver).await;
     let job = job::new_id();
     for status in ["QUEUED", "queued", "complete", "processing", "Done", "completed"] {
@@ -161,9 +155,7 @@ async fn a_job_without_a_status_or_with_one_that_is_not_text_is_parked() {
 
 #[tokio::test]
 async fn a_job_without_a_time_gives_its_event_with_the_time_of_its_record() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
-    tenant.subscribe(&receiver).await;
+    let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let before = Timestamp::now().unix_seconds();
     job::put(json!({
         "job_id": job::new_id(),

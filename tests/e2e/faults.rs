@@ -1,20 +1,17 @@
 //! What the system cannot make sense of is set aside and blocks nothing; what is secret stays so.
 
+use harness::{Receiver, eventually, status};
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
 use webhooks::timestamp::Timestamp;
 
-use crate::support::eventually;
 use crate::support::job;
-use crate::support::receiver::Receiver;
 use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
 #[tokio::test]
 async fn a_poison_record_among_good_ones_is_parked_with_its_reason() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
-    tenant.subscribe(&receiver).await;
+    let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let poison = job::new_id();
     job::upload(tenant.id).await;
     job::put(json!({
@@ -54,8 +51,8 @@ async fn a_message_that_is_no_delivery_is_parked_with_its_reason() {
 async fn no_log_table_parked_message_or_error_shows_a_secret_or_a_key_and_no_log_a_document() {
     let world = World::get();
     let tenant = Tenant::new().await;
-    let good = Receiver::start().await;
-    let bad = Receiver::answering(|_| 400.into()).await;
+    let good = Receiver::start(status(200)).await;
+    let bad = Receiver::start(status(400)).await;
     let hooks = [tenant.subscribe(&good).await, tenant.subscribe(&bad).await];
     let job = job::new_id();
     let words = format!("unspeakable-{job}");

@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use harness::{Receiver, after, eventually, status};
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
 
-use crate::support::receiver::{Answer, Receiver};
+use crate::support::job;
 use crate::support::tenant::Tenant;
-use crate::support::{eventually, job};
 
 /// Six batches: more than the five that are under way at most where a mapping has no `MaximumConcurrency`,
 /// and few enough to leave the other tests theirs.
@@ -39,9 +39,9 @@ async fn a_flood_and_an_endpoint_that_hangs_do_not_delay_a_third_webhook() {
 
 /// By how much the last delivery of the third webhook came later than the end of a neighbour's.
 async fn longest_delay() -> Option<Duration> {
-    let flooded = Receiver::answering(|_| Answer { after: SLOW, ..200.into() }).await;
-    let hanging = Receiver::answering(|_| Answer { after: 2 * ATTEMPT, ..200.into() }).await;
-    let quiet = Receiver::start().await;
+    let flooded = Receiver::start(after(SLOW, status(200))).await;
+    let hanging = Receiver::start(after(2 * ATTEMPT, status(200))).await;
+    let quiet = Receiver::start(status(200)).await;
     let (crowd, tenant) = (Tenant::new().await, Tenant::new().await);
     let flooded_hook = crowd.subscribe(&flooded).await;
     // Of the same tenant, so that their deliveries of an event come in the same batch.

@@ -2,13 +2,12 @@
 //! change and delete the webhook, and learns from the log what is wrong.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use harness::{Receiver, eventually, status};
 use reqwest::Method;
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
 
-use crate::support::eventually;
 use crate::support::job;
-use crate::support::receiver::Receiver;
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::World;
 
@@ -19,7 +18,7 @@ const REASON: &str = "the URL's host is not a valid host name: each part between
 
 /// A webhook of `tenant` whose URL nobody could register any more.
 async fn old_row(tenant: &Tenant) -> Hook {
-    let hook = tenant.subscribe(&Receiver::start().await).await;
+    let hook = tenant.subscribe(&Receiver::start(status(200)).await).await;
     let world = World::get();
     aws_sdk_dynamodb::Client::new(&world.aws())
         .update_item()
@@ -101,7 +100,7 @@ async fn its_deliveries_are_the_tenants_own_failures_until_its_url_is_changed() 
     let parked = eventually("a dead letter", async || World::get().dead_letters_of(&hook.id).pop());
     assert_eq!(parked.await.attributes["reason"], REASON);
 
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start(status(200)).await;
     tenant.change(&hook, json!({"url": receiver.url()})).await;
     let job = job::upload(tenant.id).await;
     assert!(receiver.wait_for(1).await[0].text().contains(&job));

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use harness::{Receiver, answer, by_number, eventually, status};
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
 
-use crate::support::eventually;
 use crate::support::job;
-use crate::support::receiver::{Answer, Receiver};
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::{Parked, World};
 
@@ -23,10 +22,7 @@ fn offsets(receiver: &Receiver) -> Vec<f64> {
 
 #[tokio::test]
 async fn a_failing_endpoint_is_tried_at_0_1_3_7_and_15_seconds_and_then_parked() {
-    let tenant = Tenant::new().await;
-    let receiver =
-        Receiver::answering(|_| Answer { body: "no database".into(), ..500.into() }).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(answer(500, &[], b"no database")).await;
     job::upload(tenant.id).await;
 
     let row = tenant.delivery(&hook, DeliveryStatus::Failed).await;
@@ -47,9 +43,8 @@ async fn a_failing_endpoint_is_tried_at_0_1_3_7_and_15_seconds_and_then_parked()
 
 #[tokio::test]
 async fn every_attempt_has_the_same_body_event_time_and_ids_and_its_own_fresh_time() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|n| if n < 3 { 503.into() } else { 200.into() }).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) =
+        Tenant::subscribed(by_number(|n| status(if n < 3 { 503 } else { 200 }))).await;
     job::upload(tenant.id).await;
 
     let arrivals = receiver.wait_for(3).await;
@@ -65,9 +60,8 @@ async fn every_attempt_has_the_same_body_event_time_and_ids_and_its_own_fresh_ti
 
 #[tokio::test]
 async fn success_on_the_third_attempt_ends_the_retries() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|n| if n < 3 { 500.into() } else { 200.into() }).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) =
+        Tenant::subscribed(by_number(|n| status(if n < 3 { 500 } else { 200 }))).await;
     job::upload(tenant.id).await;
 
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
@@ -81,9 +75,7 @@ async fn success_on_the_third_attempt_ends_the_retries() {
 
 #[tokio::test]
 async fn a_4xx_is_parked_at_once_with_its_reason() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|_| Answer { body: "gone away".into(), ..410.into() }).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(answer(410, &[], b"gone away")).await;
     job::upload(tenant.id).await;
 
     let parked = dead_letter(&hook).await;
@@ -98,15 +90,13 @@ async fn a_4xx_is_parked_at_once_with_its_reason() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_is_retried() {
-    let tenant = Tenant::new().await;
-    let elsewhere = Receiver::start().await;
+    let elsewhere = Receiver::start(status(200)).await;
     let location = elsewhere.url();
-    let receiver = Receiver::answering(move |n| match n {
-        1 => Answer { location: Some(location.clone()), ..307.into() },
-        _ => 200.into(),
-    })
-    .await;
-    let hook = tenant.subscribe(&receiver).await;
+    let redirect = by_number(move |n| match n {
+        1 => answer(307, &[("Location", &location)], b""),
+        _ => status(200),
+    });
+    let (tenant, _receiver, hook) = Tenant::subscribed(redirect).await;
     job::upload(tenant.id).await;
 
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
@@ -117,7 +107,7 @@ async fn a_redirect_is_not_followed_and_is_retried() {
 #[tokio::test]
 async fn a_webhook_with_retries_off_gets_one_attempt() {
     let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|_| 500.into()).await;
+    let receiver = Receiver::start(status(500)).await;
     let fields =
         json!({"url": receiver.url(), "events": ["document.uploaded"], "retry_enabled": false});
     let hook = tenant.create(fields).await;
@@ -132,7 +122,7 @@ async fn a_webhook_with_retries_off_gets_one_attempt() {
 #[tokio::test]
 async fn max_retries_counts_the_attempts_in_all() {
     let tenant = Tenant::new().await;
-    let receiver = Receiver::answering(|_| 500.into()).await;
+    let receiver = Receiver::start(status(500)).await;
     let fields = json!({"url": receiver.url(), "events": ["document.uploaded"], "max_retries": 2});
     let hook = tenant.create(fields).await;
     job::upload(tenant.id).await;
@@ -144,8 +134,8 @@ async fn max_retries_counts_the_attempts_in_all() {
 #[tokio::test]
 async fn a_failing_webhook_does_not_disturb_the_tenants_other_one() {
     let tenant = Tenant::new().await;
-    let good = Receiver::start().await;
-    let bad = Receiver::answering(|_| 500.into()).await;
+    let good = Receiver::start(status(200)).await;
+    let bad = Receiver::start(status(500)).await;
     let good_hook = tenant.subscribe(&good).await;
     let bad_hook = tenant.subscribe(&bad).await;
     for _ in 0..3 {
@@ -169,10 +159,12 @@ async fn a_failing_webhook_does_not_disturb_the_tenants_other_one() {
 
 #[tokio::test]
 async fn a_dead_letter_that_is_moved_back_is_delivered_and_the_log_says_so() {
-    let tenant = Tenant::new().await;
-    let answers = [410, 500, 200];
-    let receiver = Receiver::answering(move |n| answers[n - 1].into()).await;
-    let hook = tenant.subscribe(&receiver).await;
+    let script = by_number(|n| match n {
+        1 => status(410),
+        2 => status(500),
+        _ => status(200),
+    });
+    let (tenant, receiver, hook) = Tenant::subscribed(script).await;
     job::upload(tenant.id).await;
     let parked = dead_letter(&hook).await;
     tenant.delivery(&hook, DeliveryStatus::Failed).await;

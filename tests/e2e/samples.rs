@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use docintell::keys;
+use harness::{Hosted, Receiver, status};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use webhooks::delivery::DeliveryStatus;
@@ -16,9 +17,7 @@ use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{EventSet, Webhook};
 
-use crate::hosted::runtime_api::Hosted;
 use crate::permissions::template::Template;
-use crate::support::receiver::Receiver;
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::World;
 
@@ -125,7 +124,7 @@ async fn each_sample_event_is_answered_as_its_name_says() {
     let hook = Hook { id: WEBHOOK.to_owned(), secret: String::new() };
     owner.delivery(&hook, DeliveryStatus::Cancelled).await;
 
-    let receiver = Receiver::start().await;
+    let receiver = Receiver::start(status(200)).await;
     owner.subscribe(&receiver).await;
     let fanout = host("fanout").await;
     let batch = sample(include_str!("../../events/stream-batch.json"));

@@ -1,26 +1,5 @@
-//! What the tests of the deployed stack stand on: one stack for all of them, tenants of their own,
-//! and endpoints that answer as told.
+//! What the tests of the deployed stack stand on: one stack for all of them, and tenants of their own.
 
 pub mod job;
-pub mod receiver;
 pub mod tenant;
 pub mod world;
-
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
-
-/// How long a busy machine may take for anything.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// Asks again and again until there is an answer; panics, naming `what`, when there is none for very long.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let give_up_at = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < give_up_at, "waited {PATIENCE:?} in vain for {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
-}

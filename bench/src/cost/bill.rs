@@ -1,6 +1,6 @@
 //! What deliveries cost: amounts times prices. Pure.
 
-use bench::aws::usage::Unit;
+use harness::Unit;
 
 use super::case::Used;
 use super::prices::{self, Price};
@@ -81,8 +81,7 @@ pub fn float(count: u64) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use bench::aws::Stored;
-    use bench::aws::usage::{Operation, Usage};
+    use harness::{Operation, Stored, Usage};
 
     use super::*;
     use crate::cost::environment::Compute;

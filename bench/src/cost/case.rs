@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use bench::aws::usage::{Operation, Usage};
-use bench::aws::{Aws, Stored};
-use bench::given::{self, DELIVERIES, Message, NOTHING_FAILED, SECRET, Target, changes};
-use bench::receiver::{Failing, Manner, Receiver};
 use futures_util::future::try_join_all;
+use harness::fixtures::{
+    DELIVERIES, Message, NOTHING_FAILED, WebhookKey, batch_of, numbered_job_changes,
+};
+use harness::{Failing, FakeAws, Operation, Receiver, Stored, Usage, after, status};
 use serde_json::Value;
 use webhooks::id::TenantId;
 
@@ -85,20 +85,23 @@ pub const ALL: [Case; 5] = [
 impl Case {
     /// Makes so many deliveries.
     pub async fn run(self, bench: &Bench, deliveries: usize) -> Result<Used> {
-        let aws = Aws::start(SECRET).await?;
+        let aws = FakeAws::start().await;
         aws.charge();
         aws.answer_after(AWS_LATENCY);
-        aws.keep_messages();
-        let manner = Manner { wait: self.wait, failing: self.failing, ..Manner::PROMPT };
-        let receiver = Receiver::start(manner, Some(bench.tls.acceptor.clone())).await?;
-        let targets: Vec<Target> = (0..self.tenants).map(|_| Target::random()).collect();
+        aws.record();
+        let script = match self.failing {
+            Some(failing) => failing.after(self.wait),
+            None => after(self.wait, status(200)).into(),
+        };
+        let receiver = Receiver::counting(script, Some(bench.tls.clone())).await;
+        let targets: Vec<WebhookKey> = (0..self.tenants).map(|_| WebhookKey::random()).collect();
         for target in &targets {
             aws.put_webhook(target.row(&receiver.url()));
         }
         let tenants: Vec<TenantId> = targets.iter().map(|target| target.tenant).collect();
 
         let fanout = self.fan_out(bench, &aws, &tenants, deliveries).await?;
-        let queued = aws.take_messages().into_iter().filter(|sent| sent.queue == DELIVERIES);
+        let queued = aws.take_queued(DELIVERIES).into_iter();
         let messages: Vec<Message> =
             (1..).zip(queued).map(|(number, sent)| Message::queued(number, sent.body)).collect();
         ensure!(
@@ -125,15 +128,15 @@ impl Case {
     async fn fan_out(
         self,
         bench: &Bench,
-        aws: &Aws,
+        aws: &FakeAws,
         tenants: &[TenantId],
         events: usize,
     ) -> Result<Compute> {
-        let program = changes::fanout(bench.bootstrap("fanout")?, &aws.endpoint());
+        let program = bench.program("fanout", aws)?;
         let mut fanout = Environment::start(&program, bench.cores).await?;
         for first in (0..events).step_by(self.records) {
             let numbers = first..events.min(first + self.records);
-            let batch = changes::numbered_job_changes(tenants, numbers)?;
+            let batch = numbered_job_changes(tenants, numbers)?;
             let answer = fanout.invoke(batch).await?;
             ensure!(answer == NOTHING_FAILED.as_bytes(), "fanout answered {answer:?}");
         }
@@ -144,7 +147,7 @@ impl Case {
     async fn deliver(
         self,
         bench: &Bench,
-        aws: &Aws,
+        aws: &FakeAws,
         mut waiting: Vec<Message>,
         usage: &mut Usage,
     ) -> Result<Compute> {
@@ -163,7 +166,7 @@ impl Case {
                 failed.extend(again);
                 *usage += polled;
             }
-            let copies = aws.take_messages().iter().filter(|sent| sent.queue == DELIVERIES).count();
+            let copies = aws.take_queued(DELIVERIES).len();
             ensure!(copies == 0, "the sender queued {copies} copies, which nobody would receive");
             // The queue moves the others to the dead-letter queue, which costs nothing.
             failed.retain(|message| message.receives < last);
@@ -190,7 +193,7 @@ async fn hand_over<'a>(
     for batch in batches {
         // Ten messages are far below the 64 KB that count as one request.
         polled.add(Operation::ReceiveMessage, 0, 0, 1);
-        let answer = environment.invoke(given::batch(batch)).await?;
+        let answer = environment.invoke(batch_of(batch)).await?;
         let answer: Value = serde_json::from_slice(&answer)?;
         let failures = answer["batchItemFailures"].as_array().map_or(&[][..], Vec::as_slice);
         let fails = |message: &&Message| {

@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use bench::cores::Cores;
-use bench::function::{Function, Program};
+use harness::{Cores, Function, Program};
 use hyper::body::Bytes;
 
 use crate::template;

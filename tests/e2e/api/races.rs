@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use futures_util::future::join_all;
+use harness::status;
 use reqwest::Method;
 use serde_json::json;
 use webhooks::delivery::DeliveryStatus;
 
 use super::URL;
 use crate::support::job;
-use crate::support::receiver::Receiver;
 use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
@@ -93,9 +93,7 @@ async fn concurrent_updates_of_different_fields_all_hold() {
 
 #[tokio::test]
 async fn of_concurrent_rotations_one_that_was_answered_signs_and_the_losers_show_no_secret() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
-    let hook = tenant.subscribe(&receiver).await;
+    let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
     let answers = join_all((0..6).map(|_| tenant.request(Method::POST, &path, None))).await;
     assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)));

@@ -1,15 +1,13 @@
 //! The three real functions around an account of any size, on an AWS that counts what it is asked.
 
-use bench::aws::Aws;
-use bench::aws::usage::Usage;
-use bench::function::{Function, Invocation, Program};
-use bench::given::{self, DELIVERIES, Message, NOTHING_FAILED, SECRET, Target, changes, requests};
-use bench::receiver::{Failing, Manner, Receiver};
+use harness::fixtures::{
+    DELIVERIES, Message, NOTHING_FAILED, WebhookKey, api_key_row, batch_of, job_changes,
+    numbered_job_changes,
+};
+use harness::{FakeAws, Function, Invocation, Program, Receiver, Usage, bootstrap, place, status};
 use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 use webhooks::id::TenantId;
-
-use super::runtime_api::{PLACES, bootstrap};
 
 /// Messages in a batch of the queue.
 const BATCH: usize = 10;
@@ -55,14 +53,14 @@ impl Task {
 
 #[derive(Debug)]
 pub struct Account {
-    aws: Aws,
+    aws: FakeAws,
     works: Receiver,
     fails: Receiver,
     api: Function,
     fanout: Function,
     sender: Function,
     /// Every webhook; tasks are about the first.
-    webhooks: Vec<Target>,
+    webhooks: Vec<WebhookKey>,
     /// Messages so far.
     messages: u64,
     _place: SemaphorePermit<'static>,
@@ -71,19 +69,17 @@ pub struct Account {
 impl Account {
     /// So many tenants with a webhook and an API key each, but for the first, which has so many webhooks.
     pub async fn with(webhooks: usize, tenants: usize) -> Self {
-        let place = PLACES.acquire().await.expect("it is never closed");
-        let aws = Aws::start(SECRET).await.expect("a port is free");
+        let place = place().await;
+        let aws = FakeAws::start().await;
         aws.charge();
-        aws.keep_messages();
-        let receiver = async |manner| Receiver::start(manner, None).await.expect("a port is free");
-        let works = receiver(Manner::PROMPT).await;
-        let always = Failing { one_in: 1, attempts: u32::MAX };
-        let fails = receiver(Manner { failing: Some(always), ..Manner::PROMPT }).await;
-        let mut targets = Target::several(webhooks);
-        aws.put_api_key(requests::api_key_row(targets[0].tenant));
+        aws.record();
+        let works = Receiver::counting(status(200), None).await;
+        let fails = Receiver::counting(status(502), None).await;
+        let mut targets = WebhookKey::several(webhooks);
+        aws.put_api_key(api_key_row(targets[0].tenant));
         for number in 1..tenants {
-            let target = Target::of(TenantId::random());
-            let mut row = requests::api_key_row(target.tenant);
+            let target = WebhookKey::of(TenantId::random());
+            let mut row = api_key_row(target.tenant);
             row["key_hash"]["S"] = Value::from(format!("{number:064x}"));
             aws.put_api_key(row);
             targets.push(target);
@@ -91,11 +87,12 @@ impl Account {
         for target in &targets {
             aws.put_webhook(target.row(&works.url()));
         }
-        let path = async |name| bootstrap(name).await.to_owned();
-        let endpoint = aws.endpoint();
-        let api = start(&requests::api(path("api").await, &endpoint)).await;
-        let fanout = start(&changes::fanout(path("fanout").await, &endpoint)).await;
-        let sender = start(&given::sender(path("sender").await, &endpoint, "")).await;
+        let start = async |name| {
+            let program = Program::new(bootstrap(name).await, aws.environment());
+            Function::start(&program, None).await.expect("the bootstrap asks for an event")
+        };
+        let (api, fanout) = (start("api").await, start("fanout").await);
+        let sender = start("sender").await;
         Self {
             aws,
             works,
@@ -122,18 +119,18 @@ impl Account {
         self.deliver_to(&vec![target; deliveries.saturating_sub(logged)]).await;
     }
 
-    async fn deliver_to(&mut self, targets: &[Target]) {
+    async fn deliver_to(&mut self, targets: &[WebhookKey]) {
         let messages: Vec<Message> = targets.iter().map(|target| self.message(*target)).collect();
         self.deliver(&messages).await;
     }
 
-    fn message(&mut self, target: Target) -> Message {
+    fn message(&mut self, target: WebhookKey) -> Message {
         self.messages += 1;
         Message::new(self.messages, target)
     }
 
     async fn deliver(&mut self, messages: &[Message]) {
-        let events = messages.chunks(BATCH).map(given::batch);
+        let events = messages.chunks(BATCH).map(batch_of);
         self.sender.run(events, NOTHING_FAILED).await.expect("every delivery succeeds");
     }
 
@@ -143,10 +140,10 @@ impl Account {
         drop(self.aws.take_usage());
         let tenant = [self.webhooks[0].tenant];
         let numbers = (0..events).step_by(RECORDS).map(|first| first..events.min(first + RECORDS));
-        let batches = numbers.map(|numbers| changes::numbered_job_changes(&tenant, numbers));
+        let batches = numbers.map(|numbers| numbered_job_changes(&tenant, numbers));
         let batches: Vec<_> = batches.map(|batch| batch.expect("there is a tenant")).collect();
         self.fanout.run(batches, NOTHING_FAILED).await.expect("every event is queued");
-        let queued = self.aws.take_messages().into_iter().filter(|sent| sent.queue == DELIVERIES);
+        let queued = self.aws.take_queued(DELIVERIES).into_iter();
         let messages: Vec<Message> =
             (1..).zip(queued).map(|(number, sent)| Message::queued(number, sent.body)).collect();
         self.deliver(&messages).await;
@@ -172,7 +169,7 @@ impl Account {
                 assert_eq!(read["statusCode"], status, "{name}: {answer:?}");
             }
             Task::JobChange => {
-                let changes = changes::job_changes(&[target.tenant], 1).expect("there is a tenant");
+                let changes = job_changes(&[target.tenant], 1).expect("there is a tenant");
                 self.fanout.run([changes], NOTHING_FAILED).await.expect("it is queued");
             }
             Task::Delivery => self.deliver_to(&[target]).await,
@@ -181,7 +178,7 @@ impl Account {
                 let message = self.message(target);
                 let failed =
                     format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"{}"}}]}}"#, message.id);
-                let event = given::batch(&[message]);
+                let event = batch_of(&[message]);
                 self.sender.run([event], &failed).await.expect("the attempt fails");
                 self.aws.put_webhook(target.row(&self.works.url()));
             }
@@ -200,8 +197,4 @@ impl Account {
         }
         event.to_string()
     }
-}
-
-async fn start(program: &Program) -> Function {
-    Function::start(program, None).await.expect("the bootstrap asks for an event")
 }

@@ -4,14 +4,9 @@ mod changes;
 mod limits;
 mod unreadable;
 
-use base16ct::lower::encode_string as hex;
+use harness::fixtures::{TENANT, api_key_row, webhook};
+use harness::{FakeAws, Hosted, Reply, assert_lacks, item};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-
-use super::attributes::item;
-use super::fake_aws::{FakeAws, Reply};
-use super::fixtures::{TENANT, webhook};
-use super::runtime_api::Hosted;
 
 const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
 const KEY_ID: &str = "550e8400-e29b-41d4-a716-446655440009";
@@ -22,26 +17,17 @@ async fn api() -> (FakeAws, Hosted) {
 }
 
 async fn api_logging(level: &str) -> (FakeAws, Hosted) {
-    let aws = FakeAws::with_rows([]).await;
-    aws.on("GetItem", |input, _| {
-        let record = key_record();
-        let is_known = input["Key"]["key_hash"] == record["key_hash"];
-        Some(Reply::Body(if is_known { json!({"Item": record}) } else { json!({}) }))
-    });
-    aws.always("CreateSecret", Reply::Body(json!({"VersionId": "v1"})));
-    aws.always("DeleteSecret", Reply::Body(json!({})));
-    aws.always("PutSecretValue", Reply::Body(json!({"VersionId": "v2"})));
-    aws.always("TransactWriteItems", Reply::Body(json!({})));
-    let mut environment = aws.environment();
-    environment.extend(
-        [
+    let aws = FakeAws::with_webhooks([]).await;
+    aws.put_api_key(key_record());
+    let api = Hosted::start(
+        "api",
+        &aws.environment_with(&[
             ("ALLOW_HTTP_ENDPOINTS", "false"),
             ("ALLOWED_NETWORKS", ""),
             ("AWS_LAMBDA_LOG_LEVEL", level),
-        ]
-        .map(|(name, value)| (name, value.to_owned())),
-    );
-    let api = Hosted::start("api", &environment).await;
+        ]),
+    )
+    .await;
     (aws, api)
 }
 
@@ -57,16 +43,7 @@ fn sample(text: &str) -> Value {
 
 /// The row of [`KEY`].
 fn key_record() -> Value {
-    item(&json!({
-        "key_hash": hex(&Sha256::digest(KEY)),
-        "tenant_id": TENANT,
-        "key_id": KEY_ID,
-        "name": "sample",
-        "key_suffix": "-abc",
-        "environment": "test",
-        "status": "active",
-        "created_at": "2025-12-01T00:00:00Z",
-    }))
+    api_key_row(TENANT.parse().expect("it is a UUID"))
 }
 
 /// The function's answer, its body as JSON, or null if it has none.
@@ -183,6 +160,6 @@ async fn not_even_the_debug_log_shows_a_key_or_a_secret() {
     assert!(stored.contains(&secret));
     let log = api.finish().await;
     assert!(log.contains("DEBUG"), "it is a debug log");
-    super::output::assert_lacks(&log, &secret);
-    super::output::assert_lacks(&log, KEY);
+    assert_lacks(&log, &secret);
+    assert_lacks(&log, KEY);
 }

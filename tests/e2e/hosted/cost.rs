@@ -3,7 +3,7 @@
 //! The rule: requests are counted and nothing is timed, so that the figures are the same on every machine.
 //! Lambda's pollers add a receive and a delete for each batch.
 
-use bench::aws::usage::Operation;
+use harness::Operation;
 
 use super::account::Account;
 

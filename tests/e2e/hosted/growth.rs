@@ -6,7 +6,7 @@
 //!
 //! `cargo test -p tests --test e2e growth -- --nocapture` prints the tables of docs/PERFORMANCE.md.
 
-use bench::aws::usage::{Unit, Usage};
+use harness::{Unit, Usage};
 
 use super::account::{Account, TASKS, Task};
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use harness::fixtures::{DELIVERIES, FAULTS, TENANT, batch, job_change, job_change_with, webhook};
+use harness::{Arrival, FakeAws, Hosted, Receiver, status};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -10,10 +12,6 @@ use serde_json::{Value, json};
 use webhooks::id::EventId;
 use webhooks::timestamp::Timestamp;
 
-use super::fake_aws::{DELIVERIES, FAULTS, FakeAws};
-use super::fixtures::{batch, failures, job_change, job_change_with, webhook};
-use super::receiver::{Arrival, Receiver, status};
-use super::runtime_api::Hosted;
 use super::sender::sender;
 
 /// Both functions, one account, and the endpoint of its webhook.
@@ -35,12 +33,10 @@ impl Pipeline {
 
     /// The texts that these records put on the queue, unless one of them is reported or parked.
     async fn queue(&self, records: &[Value]) -> Result<Vec<String>, TestCaseError> {
-        let before = self.aws.queued(DELIVERIES).len();
-        let answer = self.fanout.invoke(json!({"Records": records})).await.expect("an answer");
-        prop_assert_eq!(failures(&answer), [""; 0]);
+        prop_assert_eq!(self.fanout.report(json!({"Records": records})).await, [""; 0]);
         let parked = self.aws.queued(FAULTS);
         prop_assert!(parked.is_empty(), "{:?}", parked[0]);
-        Ok(self.aws.queued(DELIVERIES).split_off(before).into_iter().map(|it| it.body).collect())
+        Ok(self.aws.take_queued(DELIVERIES).into_iter().map(|it| it.body).collect())
     }
 
     /// What arrives when the sender receives these texts for the `count`th time.
@@ -127,7 +123,7 @@ impl Words {
         let mut data = json!({
             "job_id": self.job_id,
             "document_id": self.document_id,
-            "tenant_id": super::fixtures::TENANT,
+            "tenant_id": TENANT,
             "status": status,
         });
         match (&self.error_message, &self.ir_version) {

@@ -1,28 +1,18 @@
 //! What a queue refuses stops nothing else, and is never sent again as it is.
 
+use harness::fixtures::{
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, batch, delivery_id, job_change_with, message,
+    sequence_number, text,
+};
+use harness::{FakeAws, Hosted, Queued, Receiver, Reply, sent_but, status};
 use serde_json::{Value, json};
 
-use super::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Queued, Reply, sent_but};
-use super::fixtures::{
-    BODY, batch, delivery_id, failures, job_change, job_change_with, message, rows,
-    sequence_number, text, webhook,
-};
-use super::receiver::{Receiver, status};
-use super::runtime_api::Hosted;
-use super::sender::sender;
-
-const URL: &str = "https://example.com/webhooks/docintell";
-
-/// Fanout, and an account with one webhook.
-async fn fanout() -> (FakeAws, Hosted) {
-    let aws = FakeAws::with_rows(rows([&webhook(URL)])).await;
-    let fanout = Hosted::start("fanout", &aws.environment()).await;
-    (aws, fanout)
-}
+use super::fanout::{self, ten};
+use super::sender::one_webhook;
 
 /// Ten uploads with one record among them that makes no sense.
 fn poisoned() -> Value {
-    let mut records: Vec<_> = (0..10).map(|number| job_change(number, "queued")).collect();
+    let mut records = ten();
     records.insert(5, job_change_with(10, "queued", json!({"tenant_id": "acme"})));
     json!({"Records": records})
 }
@@ -37,7 +27,7 @@ async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
                   the queue refused the record itself";
     let whole = Reply::Refused("InvalidMessageContents");
     for refused_whole in [None, Some(whole)] {
-        let (aws, fanout) = fanout().await;
+        let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
             let is_refused = |body: &str| body.contains("\"record\"");
             let is_fault = is_refused(input["Entries"][0]["MessageBody"].as_str()?);
@@ -45,8 +35,7 @@ async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
             let one_by_one = || Reply::Body(sent_but(input, true, is_refused));
             is_fault.then(|| reply.unwrap_or_else(one_by_one))
         });
-        let answer = fanout.invoke(poisoned()).await.expect("the batch as a whole succeeds");
-        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(fanout.report(poisoned()).await, [""; 0]);
         assert_eq!(aws.queued(DELIVERIES).len(), 10);
         let faults = aws.queued(FAULTS);
         let placeholder = json!({
@@ -64,15 +53,14 @@ async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
 #[tokio::test]
 async fn a_placeholder_that_is_refused_or_cannot_be_sent_is_reported() {
     for (refuses_placeholder, sends) in [(true, 2), (false, 4)] {
-        let (aws, fanout) = fanout().await;
+        let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
             let is_fault = input["QueueUrl"] == FAULTS;
             let is_placeholder = !input.to_string().contains("\\\"record\\\"");
             let is_refusal = refuses_placeholder || !is_placeholder;
             is_fault.then(|| Reply::Body(sent_but(input, is_refusal, |_| true)))
         });
-        let answer = fanout.invoke(poisoned()).await.expect("the batch as a whole succeeds");
-        assert_eq!(failures(&answer), [sequence_number(10)]);
+        assert_eq!(fanout.report(poisoned()).await, [sequence_number(10)]);
         let calls = aws.calls_of("SendMessageBatch");
         let to_faults = calls.iter().filter(|call| call.input["QueueUrl"] == FAULTS).count();
         assert_eq!((aws.queued(DELIVERIES).len(), to_faults), (10, sends));
@@ -86,15 +74,13 @@ async fn a_batch_that_is_refused_for_one_entrys_content_costs_that_entry_alone()
         "InvalidMessageContents",
         "InvalidParameterValue",
     ] {
-        let (aws, fanout) = fanout().await;
+        let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
             let is_wrong =
                 input["QueueUrl"] == DELIVERIES && input.to_string().contains("000000000005");
             is_wrong.then_some(Reply::Refused(code))
         });
-        let records: Vec<_> = (0..10).map(|number| job_change(number, "queued")).collect();
-        let answer = fanout.invoke(json!({"Records": records})).await.expect("an answer");
-        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(fanout.report(json!({"Records": ten()})).await, [""; 0]);
         let queued = aws.queued(DELIVERIES);
         assert_eq!((queued.len(), aws.queued(FAULTS).len()), (9, 1), "{code}");
         assert!(body(&aws.queued(FAULTS)[0])["record"].to_string().contains("000000000005"));
@@ -105,9 +91,7 @@ async fn a_batch_that_is_refused_for_one_entrys_content_costs_that_entry_alone()
 
 /// A sender whose webhook's endpoint answers so, the message to deliver, and its account.
 async fn delivery(code: u16) -> (FakeAws, Hosted, Receiver, String) {
-    let receiver = Receiver::start(status(code)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(code)).await;
     let message = text(&message(&hook, 1));
     (aws, sender, receiver, message)
 }
@@ -132,8 +116,7 @@ async fn a_dead_letter_or_a_copy_that_is_refused_is_parked_and_not_posted_again(
         if url == DELIVERIES {
             aws.always("BatchGetItem", Reply::Broken);
         }
-        let answer = sender.invoke(batch([(message.as_str(), 1)])).await.expect("an answer");
-        assert_eq!(failures(&answer), [""; 0]);
+        assert_eq!(sender.report(batch([(message.as_str(), 1)])).await, [""; 0]);
         let fault = body(&aws.queued(FAULTS)[0]);
         let record = fault["record"].as_str().expect("it is text");
         assert!(record.contains(BODY) && record.contains(&delivery_id(1)), "{record}");
@@ -148,8 +131,7 @@ async fn a_dead_letter_or_a_copy_that_is_refused_is_parked_and_not_posted_again(
 async fn in_place_of_a_message_that_cannot_be_parked_its_id_is() {
     let (aws, sender, _receiver, _message) = delivery(200).await;
     refuse(&aws, FAULTS, |text| text.contains("\"record\""));
-    let answer = sender.invoke(batch([("no delivery", 1)])).await.expect("an answer");
-    assert_eq!(failures(&answer), [""; 0]);
+    assert_eq!(sender.report(batch([("no delivery", 1)])).await, [""; 0]);
     let fault = &aws.queued(FAULTS)[0];
     let body = body(fault);
     assert_eq!(json!(fault.attributes), body);
@@ -158,6 +140,5 @@ async fn in_place_of_a_message_that_cannot_be_parked_its_id_is() {
     assert!(reason.starts_with("not a delivery message"), "{reason}");
 
     aws.break_queue("SendMessage", FAULTS);
-    let answer = sender.invoke(batch([("no delivery", 1)])).await.expect("an answer");
-    assert_eq!(failures(&answer), ["m0"]);
+    assert_eq!(sender.report(batch([("no delivery", 1)])).await, ["m0"]);
 }

@@ -10,46 +10,50 @@ mod tls;
 
 use std::time::Duration;
 
-use serde_json::Value;
+use harness::fixtures::{batch, first_receives, text, webhook_with};
+use harness::{FakeAws, Hosted, Queued, Receiver, Script};
+use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
 
-use super::fake_aws::{FakeAws, Queued};
-use super::fixtures::{SECRET, SECRET_VERSION, failures, first_receives, rows};
-use super::runtime_api::Hosted;
-
 /// A sender that may post to this machine over http, with an account that has these webhooks.
-pub(super) async fn sender(webhooks: &[Value]) -> (FakeAws, Hosted) {
+pub(super) async fn sender<'a>(webhooks: impl IntoIterator<Item = &'a Value>) -> (FakeAws, Hosted) {
     sender_with(webhooks, &[]).await
 }
 
 /// The same with other values for some variables of its environment.
-async fn sender_with(
-    webhooks: &[Value],
+async fn sender_with<'a>(
+    webhooks: impl IntoIterator<Item = &'a Value>,
     environment: &[(&'static str, &str)],
 ) -> (FakeAws, Hosted) {
-    let aws = FakeAws::with_rows(rows(webhooks)).await;
-    aws.keep_secret(SECRET_VERSION, SECRET);
-    let mut all = aws.environment();
-    let open = [
-        ("ALLOW_HTTP_ENDPOINTS", "true"),
-        ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
-        ("EXTRA_CA_FILE", ""),
-    ];
-    let own = open.iter().chain(environment);
-    all.extend(own.map(|&(name, value)| (name, value.to_owned())));
-    let sender = Hosted::start("sender", &all).await;
+    let aws = FakeAws::with_webhooks(webhooks).await;
+    let sender = Hosted::start("sender", &aws.environment_with(environment)).await;
     (aws, sender)
 }
 
-/// The ids that the sender reports for a batch.
-async fn report(sender: &Hosted, batch: Value) -> Vec<String> {
-    let answer = sender.invoke(batch).await.expect("the batch as a whole succeeds");
-    failures(&answer).into_iter().map(str::to_owned).collect()
+/// An endpoint that does what `script` says, its webhook, and a sender that knows it.
+pub(super) async fn one_webhook(script: impl Into<Script>) -> (Receiver, Value, FakeAws, Hosted) {
+    one_webhook_with(script, json!({})).await
+}
+
+/// The same with other values in some fields of the webhook's row.
+async fn one_webhook_with(
+    script: impl Into<Script>,
+    fields: Value,
+) -> (Receiver, Value, FakeAws, Hosted) {
+    let receiver = Receiver::start(script).await;
+    let hook = webhook_with(&receiver.url(), fields);
+    let (aws, sender) = sender([&hook]).await;
+    (receiver, hook, aws, sender)
 }
 
 /// The ids that the sender reports for these messages, each received for the first time.
 async fn deliver(sender: &Hosted, messages: &[Value]) -> Vec<String> {
-    report(sender, first_receives(messages)).await
+    sender.report(first_receives(messages)).await
+}
+
+/// The ids that the sender reports for this message, received for the `count`th time.
+async fn redeliver(sender: &Hosted, message: &Value, count: u32) -> Vec<String> {
+    sender.report(batch([(text(message).as_str(), count)])).await
 }
 
 /// The delivery message that a queue has taken.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use docintell::http::loopback_client;
 use docintell::keys;
+use harness::{Receiver, Script, eventually};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -13,8 +14,6 @@ use webhooks::id::TenantId;
 use webhooks::secret::KeyEnvironment;
 use webhooks::store::deliveries::{self, DeliveryRow};
 
-use super::eventually;
-use super::receiver::Receiver;
 use super::world::World;
 
 /// A tenant that no other test knows.
@@ -51,6 +50,13 @@ impl Tenant {
     /// A new tenant.
     pub async fn new() -> Self {
         Self::with_id(TenantId::random()).await
+    }
+
+    /// A new tenant, an endpoint that does what `script` says, and its webhook for every event.
+    pub async fn subscribed(script: impl Into<Script>) -> (Self, Receiver, Hook) {
+        let (tenant, receiver) = (Self::new().await, Receiver::start(script).await);
+        let hook = tenant.subscribe(&receiver).await;
+        (tenant, receiver, hook)
     }
 
     /// A tenant of that id, with a new key.

@@ -1,9 +1,9 @@
 //! Answers and log lines of requests that change something.
 
+use harness::fixtures::TENANT;
 use serde_json::{Value, json};
 
 use super::{CREATE, DELETE, KEY_ID, ROTATE, UPDATE, answer, api, lines, sample, update_but};
-use crate::hosted::fixtures::TENANT;
 
 /// The sample, with an endpoint whose name no resolver knows.
 fn change(text: &str) -> Value {

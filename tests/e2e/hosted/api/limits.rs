@@ -1,12 +1,11 @@
 //! Requests above a limit: which AWS calls they make, and which they do not.
 
+use harness::fixtures::{TENANT, webhook};
+use harness::{Reply, item};
 use serde_json::{Value, json};
 
 use super::{CREATE, DELETE, GET, KEY_ID, ROTATE, UPDATE};
 use super::{answer, api, create, key_record, sample, update_but};
-use crate::hosted::attributes::item;
-use crate::hosted::fake_aws::Reply;
-use crate::hosted::fixtures::{TENANT, webhook};
 
 /// Whether an `UpdateItem` is for a partition key that starts with `prefix`.
 fn counts(input: &Value, prefix: &str) -> bool {

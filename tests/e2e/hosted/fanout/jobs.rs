@@ -1,10 +1,9 @@
 //! Jobs that are not written as they should be: what becomes of their events, and what the log says.
 
+use harness::fixtures::{DELIVERIES, FAULTS, TENANT, job_change, job_change_with};
 use serde_json::{Value, json};
 
 use super::{dispatch, documents, one_webhook, read};
-use crate::hosted::fake_aws::{DELIVERIES, FAULTS};
-use crate::hosted::fixtures::{TENANT, failures, job_change, job_change_with};
 
 /// The lines of a log that have the level WARN or ERROR.
 fn complaints(log: &str) -> Vec<Value> {
@@ -26,7 +25,7 @@ async fn a_job_without_a_readable_time_gives_its_event_with_the_records_and_a_li
     ] {
         let (aws, fanout) = one_webhook().await;
         let records = [job_change_with(0, "queued", json!({"updated_at": updated_at}))];
-        assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+        assert_eq!(dispatch(&fanout, &records).await, [""; 0]);
         let message = read(&aws.queued(DELIVERIES)[0]);
         assert_eq!(message.occurred_at.to_string(), "2025-12-03T10:30:47Z");
         assert!(message.body.get().contains(r#""timestamp":"2025-12-03T10:30:47Z""#));
@@ -55,7 +54,7 @@ async fn an_attribute_of_another_type_is_left_out_and_told() {
         job_change_with(1, "failed", json!({"error_message": 7})),
         job_change_with(2, "completed", absent),
     ];
-    assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+    assert_eq!(dispatch(&fanout, &records).await, [""; 0]);
     let bodies: Vec<_> = aws.queued(DELIVERIES).iter().map(|it| read(it).body).collect();
     assert!(bodies[0].get().ends_with(r#""status":"completed","processing_time_seconds":45.2}}"#));
     assert!(bodies[1].get().contains(r#""error_message":"Document processing failed""#));
@@ -78,7 +77,7 @@ async fn a_status_that_nobody_knows_is_told_with_its_job_and_is_no_event() {
     let records = ["QUEUED", "queued", "complete", "processing"];
     let records: Vec<_> =
         records.iter().enumerate().map(|(number, status)| job_change(number, status)).collect();
-    assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+    assert_eq!(dispatch(&fanout, &records).await, [""; 0]);
     assert_eq!(documents(&aws.queued(DELIVERIES)), [1]);
     assert_eq!(aws.queued(FAULTS).len(), 0);
     let told: Vec<_> = complaints(&fanout.finish().await)
@@ -97,7 +96,7 @@ async fn the_line_of_a_parked_record_names_its_job_and_tenant_where_they_can_be_
         job_change_with(1, "queued", json!({"document_id": null, "job_id": 7, "tenant_id": null})),
         json!({"eventID": "1", "dynamodb": {"SequenceNumber": "10"}}),
     ];
-    assert_eq!(failures(&dispatch(&fanout, &records).await), [""; 0]);
+    assert_eq!(dispatch(&fanout, &records).await, [""; 0]);
     let told: Vec<_> = complaints(&fanout.finish().await)
         .iter()
         .filter(|line| line["message"] == "a record is parked in PipelineFaults")

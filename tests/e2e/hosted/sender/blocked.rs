@@ -2,17 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use harness::fixtures::{
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, SECRET, TENANT, batch, delivery_id, id_of, message,
+    rows, text, webhook, webhook_with,
+};
+use harness::{FakeAws, Receiver, Reply, assert_contains, status};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use webhooks::timestamp::Timestamp;
 
-use super::{deliver, delivery, report, sender, visibilities};
-use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Reply};
-use crate::hosted::fixtures::{
-    BODY, TENANT, batch, delivery_id, id_of, message, text, webhook, webhook_with,
-};
-use crate::hosted::output::assert_contains;
-use crate::hosted::receiver::{Receiver, status};
+use super::{deliver, delivery, one_webhook, one_webhook_with, redeliver, sender, visibilities};
 
 /// A fault, and the word by which the log knows it.
 struct Fault {
@@ -60,9 +59,7 @@ async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_at
     let mut tests = JoinSet::new();
     for fault in faults() {
         tests.spawn(async move {
-            let receiver = Receiver::start(status(200)).await;
-            let hook = webhook_with(&receiver.url(), fault.row);
-            let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+            let (receiver, hook, aws, sender) = one_webhook_with(status(200), fault.row).await;
             (fault.happens)(&aws);
             let mut message = message(&hook, 1);
             message["attempts_before"] = json!(5);
@@ -89,9 +86,7 @@ async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_at
 
 #[tokio::test]
 async fn a_secret_that_hangs_holds_up_a_whole_batch_no_longer_than_one_call() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("GetSecretValue", Reply::Late);
     let messages: Vec<_> = (0..10).map(|number| message(&hook, number)).collect();
     let begun = Instant::now();
@@ -103,9 +98,7 @@ async fn a_secret_that_hangs_holds_up_a_whole_batch_no_longer_than_one_call() {
 
 #[tokio::test]
 async fn a_copy_that_cannot_be_sent_leaves_the_message_hidden_for_a_minute_and_reported() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("BatchGetItem", Reply::Broken);
     aws.always("SendMessage", Reply::Broken);
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
@@ -115,13 +108,10 @@ async fn a_copy_that_cannot_be_sent_leaves_the_message_hidden_for_a_minute_and_r
 
 #[tokio::test]
 async fn a_copy_that_cannot_be_sent_at_the_last_receive_goes_to_the_operator_not_to_the_tenant() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("BatchGetItem", Reply::Broken);
     aws.break_queue("SendMessage", DELIVERIES);
-    let text = text(&message(&hook, 1));
-    assert_eq!(report(&sender, batch([(text.as_str(), 5)])).await, [""; 0]);
+    assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
     let fault = &aws.queued(FAULTS)[0];
     assert!(fault.attributes["reason"].starts_with("a copy cannot be queued"), "{fault:?}");
     assert_eq!((aws.queued(DEAD_LETTERS).len(), receiver.connections()), (0, 0));
@@ -130,9 +120,7 @@ async fn a_copy_that_cannot_be_sent_at_the_last_receive_goes_to_the_operator_not
 #[tokio::test]
 async fn a_delivery_that_is_held_up_for_12_hours_is_set_aside_for_the_operator() {
     let hour = 3_600_000;
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("GetSecretValue", Reply::Broken);
     let blocked_for = |number, hours: u64| {
         let since = Timestamp::from_unix_millis(Timestamp::now().unix_millis() - hours * hour);
@@ -158,13 +146,11 @@ async fn a_delivery_that_is_held_up_for_12_hours_is_set_aside_for_the_operator()
 
 #[tokio::test]
 async fn an_attempt_forgets_that_the_delivery_was_held_up() {
-    let receiver = Receiver::start(status(500)).await;
-    let hook = webhook_with(&receiver.url(), json!({"max_retries": 10}));
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) =
+        one_webhook_with(status(500), json!({"max_retries": 10})).await;
     let mut message = message(&hook, 1);
     message["blocked_since"] = json!("2025-12-03T10:30:47Z");
-    let text = text(&message);
-    assert_eq!(report(&sender, batch([(text.as_str(), 5)])).await, [""; 0]);
+    assert_eq!(redeliver(&sender, &message, 5).await, [""; 0]);
     let copy = delivery(&aws.queued(DELIVERIES)[0]);
     assert_eq!((copy.attempts_before, copy.blocked_since), (5, None));
 }
@@ -179,7 +165,7 @@ async fn a_secret_that_cannot_be_read_holds_up_only_its_own_webhook() {
     assert_eq!(aws.queued(DELIVERIES).len(), 1);
     assert_eq!(receiver.arrivals()[0].header("X-DocIntell-Delivery"), delivery_id(2));
 
-    aws.keep_secret("unknown", crate::hosted::fixtures::SECRET);
+    aws.keep_secret("unknown", SECRET);
     assert_eq!(deliver(&sender, &[message(&bad, 1)]).await, [""; 0]);
     assert_eq!(receiver.arrivals().len(), 2, "a failed read is not remembered");
 }
@@ -189,7 +175,7 @@ async fn keys_that_dynamodb_leaves_unprocessed_are_read_again() {
     let receiver = Receiver::start(status(200)).await;
     let hooks = [webhook(&receiver.url()), webhook(&receiver.url())];
     let (aws, sender) = sender(&hooks).await;
-    let answered = crate::hosted::fixtures::rows(&hooks[..1]);
+    let answered = rows(&hooks[..1]);
     let second = id_of(&hooks[1]).to_owned();
     aws.on("BatchGetItem", move |input, before| {
         let keys = input["RequestItems"]["WebhookConfigs"]["Keys"].as_array().into_iter().flatten();

@@ -1,20 +1,17 @@
 //! Which endpoints are called at all. The prize is the Lambda Runtime API: it must never hear of us.
 
+use harness::fixtures::{DEAD_LETTERS, message, webhook};
+use harness::{FakeAws, Hosted, Receiver, answer, assert_contains, assert_lacks, end, status};
 use serde_json::{Value, json};
 
 use super::{deliver, sender, sender_with, visibilities};
-use crate::hosted::fake_aws::{DEAD_LETTERS, FakeAws};
-use crate::hosted::fixtures::{message, rows, webhook};
-use crate::hosted::output::{assert_contains, assert_lacks, end};
-use crate::hosted::receiver::{Receiver, answer, status};
-use crate::hosted::runtime_api::Hosted;
 
 const REFUSED: &str = "the endpoint's address is not allowed";
 
 /// Delivers to each of these URLs; asserts that each was refused for good at its only attempt.
 async fn assert_refused(aws: &FakeAws, sender: &Hosted, urls: &[String], reason: &str) {
     let hooks: Vec<_> = urls.iter().map(|url| webhook(url)).collect();
-    aws.replace_rows(rows(&hooks));
+    aws.replace_webhooks(&hooks);
     let messages: Vec<_> = hooks.iter().zip(1..).map(|(hook, at)| message(hook, at)).collect();
     for batch in messages.chunks(10) {
         assert_eq!(deliver(sender, batch).await, [""; 0], "none is retried");
@@ -67,7 +64,7 @@ async fn the_runtime_api_is_not_called_however_its_address_is_written_and_whatev
         // Whether this name has an address at all depends on the machine.
         let dotted = format!("http://localhost.:{}/", sender.address().port());
         let hook = webhook(&dotted);
-        aws.replace_rows(rows([&hook]));
+        aws.replace_webhooks([&hook]);
         deliver(&sender, &[message(&hook, 99)]).await;
         assert_ne!(aws.logged().last().expect("it is logged")["status"], "delivered");
         sender.assert_nobody_else_called();
@@ -83,7 +80,7 @@ async fn a_redirect_to_the_runtime_api_is_not_followed() {
         let headers = [("Location", location.as_str()), ("Refresh", refresh.as_str())];
         let receiver = Receiver::start(answer(code, &headers, b"")).await;
         let hook = webhook(&receiver.url());
-        aws.replace_rows(rows([&hook]));
+        aws.replace_webhooks([&hook]);
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
         assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
         sender.assert_nobody_else_called();
@@ -94,9 +91,7 @@ async fn a_redirect_to_the_runtime_api_is_not_followed() {
 async fn aws_is_not_called_by_a_webhook_however_its_endpoint_is_written_and_whatever_is_allowed() {
     for networks in ["127.0.0.0/8,::1/128", "0.0.0.0/0,::/0"] {
         let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
-        let environment = aws.environment();
-        let (_, endpoint) =
-            environment.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL").expect("it is set");
+        let endpoint = aws.endpoint();
         let (_, port) = endpoint.rsplit_once(':').expect("it has a port");
         let urls = spellings(port.parse().expect("it is a number"));
         assert_refused(&aws, &sender, &urls, REFUSED).await;
@@ -129,7 +124,7 @@ async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&receiver.url());
     let environment = [("AWS_XRAY_DAEMON_ADDRESS", "tcp:user:password@daemon")];
-    let (_aws, sender) = sender_with(std::slice::from_ref(&hook), &environment).await;
+    let (_aws, sender) = sender_with([&hook], &environment).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     let log = sender.finish().await;
     let [line] = log.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {}", end(&log)) };
@@ -144,12 +139,9 @@ async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_
 #[tokio::test]
 async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
     for function in ["api", "sender"] {
-        let aws = FakeAws::with_rows([]).await;
-        let mut environment = aws.environment();
-        environment.extend(
-            [("ALLOW_HTTP_ENDPOINTS", "false"), ("AWS_LAMBDA_RUNTIME_API", "localhost:9001")]
-                .map(|(name, value)| (name, value.to_owned())),
-        );
+        let aws = FakeAws::with_webhooks([]).await;
+        let unreadable = [("AWS_LAMBDA_RUNTIME_API", "localhost:9001")];
+        let environment = aws.environment_with(&unreadable);
         let log = Hosted::start(function, &environment).await.ended().await;
         let sentence =
             "environment variable AWS_LAMBDA_RUNTIME_API is wrong: invalid socket address";
@@ -216,7 +208,7 @@ async fn by_default_only_https_on_its_own_port_or_an_unprivileged_one_is_called(
 async fn a_name_inside_an_allowed_network_is_called() {
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&format!("http://localhost:{}/", receiver.address().port()));
-    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_aws, sender) = sender([&hook]).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     assert_eq!(receiver.arrivals().len(), 1);
 }
@@ -228,7 +220,7 @@ async fn a_proxy_that_the_environment_names_is_not_used() {
     let environment = [("HTTP_PROXY", url.as_str()), ("http_proxy", &url), ("ALL_PROXY", &url)];
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&receiver.url());
-    let (_aws, sender) = sender_with(std::slice::from_ref(&hook), &environment).await;
+    let (_aws, sender) = sender_with([&hook], &environment).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     assert_eq!((proxy.connections(), receiver.arrivals().len()), (0, 1));
 }
@@ -237,10 +229,10 @@ async fn a_proxy_that_the_environment_names_is_not_used() {
 async fn a_url_that_changes_between_two_attempts_is_judged_again() {
     let receiver = Receiver::start(status(500)).await;
     let mut hook: Value = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (aws, sender) = sender([&hook]).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     hook["url"] = json!(format!("http://{}/", sender.address()));
-    aws.replace_rows(rows([&hook]));
+    aws.replace_webhooks([&hook]);
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     assert_eq!(aws.queued(DEAD_LETTERS)[0].attributes["reason"], REFUSED);
     sender.assert_nobody_else_called();

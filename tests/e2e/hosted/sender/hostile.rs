@@ -2,15 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use bench::tls::{Authority, NOW};
+use harness::fixtures::{DEAD_LETTERS, delivery_id, message, webhook};
+use harness::{Act, Authority, Receiver, after, answer, status};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::tls::authority_file;
-use super::{deliver, ms, sender, sender_with, visibilities};
-use crate::hosted::fake_aws::DEAD_LETTERS;
-use crate::hosted::fixtures::{delivery_id, message, rows, webhook};
-use crate::hosted::receiver::{Act, Receiver, after, answer, status};
+use super::{deliver, ms, one_webhook, sender, sender_with, visibilities};
 
 const TIMEOUT: &str = "no answer within 10 s";
 const PROTOCOL: &str = "the answer is not valid HTTP";
@@ -40,12 +37,12 @@ fn slow(way: &'static str, script: Vec<Act>, error: impl Into<Option<&'static st
 
 /// These bytes.
 fn send(text: &str) -> Act {
-    Act::Send(text.as_bytes().to_vec())
+    Act::Send(text.to_owned().into())
 }
 
 /// These bytes again and again, so many milliseconds apart.
 fn repeat(text: &str, pause: u64) -> Act {
-    Act::Repeat(text.as_bytes().to_vec(), ms(pause))
+    Act::Repeat(text.to_owned().into(), ms(pause))
 }
 
 /// A head that announces a body.
@@ -171,9 +168,9 @@ async fn mistreat(cases: Vec<Case>, rounds: usize) {
     let hooks: Vec<Value> = receivers.iter().map(|receiver| webhook(&receiver.url())).collect();
     let good = Receiver::start(status(200)).await;
     let first = webhook(&good.url());
-    let (aws, sender) = sender(std::slice::from_ref(&first)).await;
+    let (aws, sender) = sender([&first]).await;
     deliver(&sender, &[message(&first, 0)]).await;
-    aws.replace_rows(rows(&hooks));
+    aws.replace_webhooks(&hooks);
     let before = sender.memory_kib("VmRSS");
 
     for round in 1..=rounds {
@@ -216,9 +213,8 @@ async fn a_hostile_answer_costs_one_attempt_at_most_and_no_memory_the_second_tim
 #[tokio::test]
 async fn a_compressed_answer_is_not_expanded() {
     let zip = [("Content-Encoding", "gzip")];
-    let receiver = Receiver::start(answer(500, &zip, b"\x1f\x8b\x08\0\0\0\0\0\x02\xff")).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) =
+        one_webhook(answer(500, &zip, b"\x1f\x8b\x08\0\0\0\0\0\x02\xff")).await;
     deliver(&sender, &[message(&hook, 1)]).await;
     let kept = aws.logged()[0]["attempts"][0]["response_body"].clone();
     assert_eq!(kept, "␟\u{fffd}␈␀␀␀␀␀␂\u{fffd}");
@@ -243,10 +239,8 @@ fn bodies() -> Vec<(&'static str, Vec<Act>)> {
 
 #[tokio::test]
 async fn a_status_line_decides_whatever_becomes_of_the_body_behind_it() {
-    let authority = Authority::new("bodies").expect("it can be made");
-    let file = authority_file("bodies");
-    authority.write(&file).expect("it can be written");
-    let trusted = [("EXTRA_CA_FILE", file.to_str().expect("it is ASCII"))];
+    let authority = Authority::new("bodies");
+    let trusted = [("EXTRA_CA_FILE", authority.file().to_str().expect("it is ASCII"))];
     let (aws, sender) = sender_with(&[], &trusted).await;
     let mut number = 0;
     for (code, status, reported, dead) in [
@@ -257,12 +251,11 @@ async fn a_status_line_decides_whatever_becomes_of_the_body_behind_it() {
         let mut receivers = Vec::new();
         for (header, body) in bodies() {
             let head = send(&format!("HTTP/1.1 {code} Told\r\n{header}\r\n\r\n"));
-            let config = authority.server("127.0.0.1", NOW).expect("the authority can sign");
-            receivers.push(Receiver::start_tls([vec![head], body].concat(), config).await);
+            let script = [vec![head], body].concat();
+            receivers.push(Receiver::start_tls(script, authority.server("127.0.0.1")).await);
         }
-        let url = |receiver: &Receiver| format!("https://{}/hook", receiver.address());
-        let hooks: Vec<_> = receivers.iter().map(|receiver| webhook(&url(receiver))).collect();
-        aws.replace_rows(rows(&hooks));
+        let hooks: Vec<_> = receivers.iter().map(|receiver| webhook(&receiver.url())).collect();
+        aws.replace_webhooks(&hooks);
         let parked = aws.queued(DEAD_LETTERS).len();
         let numbers = number + 1..;
         let messages: Vec<_> =
@@ -299,7 +292,7 @@ async fn a_listener_that_never_answers_a_tls_hello_costs_five_seconds() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     let hook = webhook(&format!("https://{address}/"));
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (aws, sender) = sender([&hook]).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
     assert_eq!(aws.logged()[0]["attempts"][0]["error"], "no connection within 5 s");

@@ -1,14 +1,14 @@
 //! The delivery log: it describes what happened, and its own trouble never makes anything happen.
 
+use harness::fixtures::{
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, TENANT, delivery_id, id_of, message,
+};
+use harness::{FakeAws, Reply, answer, assert_contains_times, assert_lacks, status};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use webhooks::timestamp::Timestamp;
 
-use super::{deliver, report, sender, visibilities};
-use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, FakeAws, Reply};
-use crate::hosted::fixtures::{BODY, TENANT, batch, delivery_id, id_of, message, text, webhook};
-use crate::hosted::output::{assert_contains_times, assert_lacks};
-use crate::hosted::receiver::{Receiver, answer, status};
+use super::{deliver, one_webhook, redeliver, visibilities};
 
 const COMPLAINT: &str = "cannot write the delivery log";
 
@@ -31,9 +31,7 @@ async fn a_success_that_cannot_be_logged_is_acknowledged_and_not_posted_again() 
     let mut tests = JoinSet::new();
     for trouble in troubles() {
         tests.spawn(async move {
-            let receiver = Receiver::start(status(200)).await;
-            let hook = webhook(&receiver.url());
-            let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+            let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
             trouble(&aws);
             let messages = [message(&hook, 1), message(&hook, 2)];
             assert_eq!(deliver(&sender, &messages).await, [""; 0]);
@@ -49,9 +47,7 @@ async fn a_success_that_cannot_be_logged_is_acknowledged_and_not_posted_again() 
 
 #[tokio::test]
 async fn a_failure_that_cannot_be_logged_is_retried_as_any_other() {
-    let receiver = Receiver::start(status(500)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(500)).await;
     aws.always("UpdateItem", Reply::Broken);
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
@@ -62,9 +58,7 @@ async fn a_failure_that_cannot_be_logged_is_retried_as_any_other() {
 
 #[tokio::test]
 async fn rows_that_dynamodb_leaves_unprocessed_are_written_again_and_no_others() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.on("BatchWriteItem", |input, before| {
         let left = json!({"Deliveries": [input["RequestItems"]["Deliveries"][1]]});
         (before == 0).then(|| Reply::Body(json!({"UnprocessedItems": left})))
@@ -76,9 +70,7 @@ async fn rows_that_dynamodb_leaves_unprocessed_are_written_again_and_no_others()
 
 #[tokio::test]
 async fn a_row_that_has_the_attempt_already_is_left_alone_without_a_complaint() {
-    let receiver = Receiver::start(status(500)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     aws.always("UpdateItem", Reply::Refused("ConditionalCheckFailedException"));
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     assert_eq!(aws.calls_of("UpdateItem").len(), 1);
@@ -88,9 +80,7 @@ async fn a_row_that_has_the_attempt_already_is_left_alone_without_a_complaint() 
 
 #[tokio::test]
 async fn a_success_at_once_is_one_row_whole_and_small() {
-    let receiver = Receiver::start(answer(202, &[], b"thank you")).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(answer(202, &[], b"thank you")).await;
     let days_from_now = || Timestamp::now().unix_seconds() + 30 * 86_400;
     let earliest = days_from_now();
     deliver(&sender, &[message(&hook, 1)]).await;
@@ -123,11 +113,8 @@ async fn a_success_at_once_is_one_row_whole_and_small() {
 
 #[tokio::test]
 async fn a_success_at_a_later_attempt_is_added_to_its_row() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
-    let text = text(&message(&hook, 1));
-    assert_eq!(report(&sender, batch([(text.as_str(), 3)])).await, [""; 0]);
+    let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
+    assert_eq!(redeliver(&sender, &message(&hook, 1), 3).await, [""; 0]);
     let row = &aws.logged()[0];
     assert_eq!((&row["status"], &row["attempts"][0]["number"]), (&json!("delivered"), &json!(3)));
     assert_eq!((aws.calls_of("UpdateItem").len(), aws.calls_of("BatchWriteItem").len()), (1, 0));
@@ -135,9 +122,8 @@ async fn a_success_at_a_later_attempt_is_added_to_its_row() {
 
 #[tokio::test]
 async fn of_a_failed_attempts_answer_500_characters_are_kept() {
-    let receiver = Receiver::start(answer(500, &[], "é".repeat(600).as_bytes())).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) =
+        one_webhook(answer(500, &[], "é".repeat(600).as_bytes())).await;
     deliver(&sender, &[message(&hook, 1)]).await;
     assert_eq!(aws.logged()[0]["attempts"][0]["response_body"], "é".repeat(500));
 }
@@ -151,9 +137,7 @@ fn list_clause(aws: &FakeAws, number: usize) -> String {
 
 #[tokio::test]
 async fn an_attempt_that_finds_fifty_takes_the_last_ones_place() {
-    let receiver = Receiver::start(status(500)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     aws.on("UpdateItem", |_, before| {
         let attempts = json!({"L": vec![json!({"M": {}}); 50]});
         (before == 0).then(|| Reply::ConditionFailed(json!({"attempts": attempts})))
@@ -169,9 +153,7 @@ async fn an_attempt_that_finds_fifty_takes_the_last_ones_place() {
 
 #[tokio::test]
 async fn a_row_that_takes_no_attempt_still_takes_the_status() {
-    let receiver = Receiver::start(status(404)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(status(404)).await;
     // What DynamoDB says of an item of more than 400 KB.
     aws.on("UpdateItem", |_, before| {
         (before == 0).then_some(Reply::Refused("ValidationException"))

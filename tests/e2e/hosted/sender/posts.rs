@@ -3,38 +3,28 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::http::HeaderMap;
+use harness::fixtures::{
+    BODY, DEAD_LETTERS, DELIVERIES, FAULTS, SECRET, batch, delivery_id, id_of, message, text,
+    webhook, webhook_with,
+};
+use harness::{
+    ACCOUNT, Act, Arrival, FakeAws, REQUEST_ID_PREFIX, Receiver, Reply, answer, assert_contains,
+    assert_lacks, status,
+};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
-use webhooks::secret::SigningSecret;
-use webhooks::signature;
 
-use super::{deliver, report, sender};
-use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, FAULTS, Reply};
-use crate::hosted::fixtures::{
-    BODY, SECRET, batch, delivery_id, id_of, message, rows, text, webhook, webhook_with,
-};
-use crate::hosted::output::{assert_contains, assert_lacks};
-use crate::hosted::receiver::{Act, Arrival, Receiver, answer, status};
-use crate::hosted::runtime_api::{ACCOUNT, REQUEST_ID_PREFIX};
+use super::{deliver, one_webhook, sender};
 
+/// By the guide's signature and by Standard Webhooks'.
 fn is_signed_with(arrival: &Arrival, secret: &str) -> bool {
-    let headers: HeaderMap = arrival
-        .headers
-        .iter()
-        .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")))
-        .collect();
-    let standard = standardwebhooks::Webhook::new(secret).expect("the secret has its form");
-    let guide = SigningSecret::parse(secret).expect("the secret has its form");
-    signature::guide_matches(&guide, &arrival.body, arrival.header("X-DocIntell-Signature"))
-        && standard.verify(&arrival.body, &headers).is_ok()
+    arrival.is_signed_with(secret) && arrival.passes_standard_webhooks(secret)
 }
 
 #[tokio::test]
 async fn a_delivery_has_exactly_these_headers_and_the_bytes_that_were_queued() {
-    let receiver = Receiver::start(answer(200, &[("Set-Cookie", "a=b")], b"{}")).await;
-    let hook = webhook(&receiver.url());
-    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, _aws, sender) =
+        one_webhook(answer(200, &[("Set-Cookie", "a=b")], b"{}")).await;
     let now = || SystemTime::UNIX_EPOCH.elapsed().expect("it is later").as_secs();
     let before = now();
     for number in 1..=2 {
@@ -43,8 +33,8 @@ async fn a_delivery_has_exactly_these_headers_and_the_bytes_that_were_queued() {
     let meanwhile = before..=now();
     let arrivals = receiver.arrivals();
     for (arrival, number) in arrivals.iter().zip(1..) {
-        let mut headers = arrival.headers.clone();
-        headers.sort();
+        let mut headers: Vec<_> = arrival.headers().collect();
+        headers.sort_unstable();
         let sent_at: u64 = arrival.header("webhook-timestamp").parse().expect("it is a number");
         assert!(meanwhile.contains(&sent_at), "{sent_at} is not in {meanwhile:?}");
         assert!(is_signed_with(arrival, SECRET));
@@ -61,15 +51,14 @@ async fn a_delivery_has_exactly_these_headers_and_the_bytes_that_were_queued() {
             ("x-docintell-event", "document.processing.completed"),
             ("x-docintell-signature", arrival.header("x-docintell-signature")),
             ("x-docintell-timestamp", "1764757847"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        ];
         assert_eq!(headers, expected);
-        assert_eq!(arrival.request_line, "POST /webhooks/docintell HTTP/1.1");
+        assert_eq!(arrival.request_line(), "POST /webhooks/docintell HTTP/1.1");
         assert_eq!(arrival.body, BODY.as_bytes());
     }
     assert_eq!(arrivals.len(), 2);
     for arrival in arrivals {
-        let head = format!("{} {:?}", arrival.request_line, arrival.headers);
+        let head = String::from_utf8_lossy(&arrival.head);
         assert_lacks(&head, ACCOUNT);
         assert_lacks(&head, REQUEST_ID_PREFIX);
     }
@@ -81,9 +70,8 @@ async fn a_batch_of_ten_that_succeeds_costs_one_read_one_write_and_each_secret_o
     let hooks = [webhook(&receiver.url()), webhook(&receiver.url())];
     let (aws, sender) = sender(&hooks).await;
     let messages: Vec<_> = (0..10).map(|number| message(&hooks[number % 2], number)).collect();
-    let operations = |aws: &crate::hosted::fake_aws::FakeAws| {
-        aws.calls().into_iter().map(|call| call.operation).collect::<Vec<_>>()
-    };
+    let operations =
+        |aws: &FakeAws| aws.calls().into_iter().map(|call| call.operation).collect::<Vec<_>>();
     assert_eq!(deliver(&sender, &messages).await, [""; 0]);
     let first = ["BatchGetItem", "GetSecretValue", "GetSecretValue", "BatchWriteItem"];
     assert_eq!(operations(&aws), first);
@@ -103,9 +91,7 @@ async fn a_batch_of_ten_that_succeeds_costs_one_read_one_write_and_each_secret_o
 async fn ten_posts_are_in_flight_together() {
     let all_ten = Arc::new(Barrier::new(10));
     let script = [vec![Act::Meet(all_ten)], status(200)].concat();
-    let receiver = Receiver::start(script).await;
-    let hook = webhook(&receiver.url());
-    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, _aws, sender) = one_webhook(script).await;
     let messages: Vec<_> = (0..10).map(|number| message(&hook, number)).collect();
     assert_eq!(deliver(&sender, &messages).await, [""; 0]);
     assert_eq!(receiver.arrivals().len(), 10);
@@ -114,13 +100,11 @@ async fn ten_posts_are_in_flight_together() {
 #[tokio::test]
 async fn a_new_secret_version_signs_the_next_delivery() {
     const NEW: &str = "whsec_YW5vdGhlciB0aGlydHkgYnl0ZXMgZm9yIGEgdGVz";
-    let receiver = Receiver::start(status(200)).await;
-    let mut hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, mut hook, aws, sender) = one_webhook(status(200)).await;
     deliver(&sender, &[message(&hook, 1)]).await;
     hook["secret_version"] = json!("next");
     aws.keep_secret("next", NEW);
-    aws.replace_rows(rows([&hook]));
+    aws.replace_webhooks([&hook]);
     deliver(&sender, &[message(&hook, 2)]).await;
     let arrivals = receiver.arrivals();
     assert!(is_signed_with(&arrivals[0], SECRET) && !is_signed_with(&arrivals[0], NEW));
@@ -139,7 +123,7 @@ async fn a_webhook_that_is_switched_off_or_gone_cancels_what_is_queued() {
     let receiver = Receiver::start(status(200)).await;
     let off = webhook_with(&receiver.url(), json!({"is_active": false}));
     let gone = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&off)).await;
+    let (aws, sender) = sender([&off]).await;
     assert_eq!(deliver(&sender, &[message(&off, 1), message(&gone, 2)]).await, [""; 0]);
     let mut logged: Vec<_> = aws.logged();
     logged.sort_by_key(|row| row["delivery_id"].to_string());
@@ -151,9 +135,7 @@ async fn a_webhook_that_is_switched_off_or_gone_cancels_what_is_queued() {
 
 #[tokio::test]
 async fn another_tenants_message_does_not_reach_a_webhook() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, _aws, sender) = one_webhook(status(200)).await;
     let mut foreign = message(&hook, 1);
     foreign["tenant_id"] = json!("770e8400-e29b-41d4-a716-000000000009");
     assert_eq!(deliver(&sender, &[foreign.clone()]).await, [""; 0]);
@@ -165,9 +147,7 @@ async fn another_tenants_message_does_not_reach_a_webhook() {
 
 #[tokio::test]
 async fn a_delivery_that_is_in_a_batch_twice_is_logged_without_a_key_twice() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
     let twice = [message(&hook, 1), message(&hook, 1), message(&hook, 2)];
     assert_eq!(deliver(&sender, &twice).await, [""; 0]);
     let writes = aws.calls_of("BatchWriteItem");
@@ -177,14 +157,12 @@ async fn a_delivery_that_is_in_a_batch_twice_is_logged_without_a_key_twice() {
 
 #[tokio::test]
 async fn a_message_that_cannot_be_read_is_parked_with_its_text_and_costs_nobody_else() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     let newer = text(&message(&hook, 1)).replace(r#""v":1"#, r#""v":2"#);
     let unreadable = ["", "no JSON", "{}", newer.as_str()];
     let good = text(&message(&hook, 2));
     let all = unreadable.iter().copied().chain([good.as_str()]).map(|text| (text, 1));
-    assert_eq!(report(&sender, batch(all)).await, [""; 0]);
+    assert_eq!(sender.report(batch(all)).await, [""; 0]);
     let parked = aws.queued(FAULTS);
     let bodies: Vec<Value> =
         parked.iter().map(|it| serde_json::from_str(&it.body).expect("a fault is JSON")).collect();
@@ -206,15 +184,13 @@ async fn a_payload_that_is_no_batch_fails_as_a_whole() {
     let error = sender.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
     let message = error["errorMessage"].as_str().expect("an error has a message");
     assert!(message.contains("missing field `Records`"), "{message}");
-    assert_eq!(report(&sender, json!({"Records": []})).await, [""; 0]);
+    assert_eq!(sender.report(json!({"Records": []})).await, [""; 0]);
     assert_eq!(aws.calls().len(), 0);
 }
 
 #[tokio::test]
 async fn a_kept_connection_that_breaks_after_the_request_costs_an_attempt_and_no_second_post() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     deliver(&sender, &[message(&hook, 1)]).await;
     receiver.now(vec![Act::HangUp]);
     assert_eq!(deliver(&sender, &[message(&hook, 2)]).await, ["m0"]);
@@ -224,9 +200,7 @@ async fn a_kept_connection_that_breaks_after_the_request_costs_an_attempt_and_no
 
 #[tokio::test]
 async fn a_connection_is_dropped_before_servers_close_it_for_being_idle() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (_aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, _aws, sender) = one_webhook(status(200)).await;
     deliver(&sender, &[message(&hook, 1)]).await;
     // Node and Apache close a connection that was idle for five seconds.
     tokio::time::sleep(super::ms(4500)).await;
@@ -237,9 +211,7 @@ async fn a_connection_is_dropped_before_servers_close_it_for_being_idle() {
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
     let script = [status(200), vec![Act::HangUp]].concat();
-    let receiver = Receiver::start(script).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(script).await;
     for number in 1..=3 {
         assert_eq!(deliver(&sender, &[message(&hook, number)]).await, [""; 0]);
     }
@@ -285,9 +257,7 @@ async fn no_secret_and_no_payload_is_in_the_log_or_on_a_queue_whatever_happens()
 
 #[tokio::test]
 async fn a_read_and_a_log_write_that_fail_at_first_are_tried_again_and_nobody_notices() {
-    let receiver = Receiver::start(status(200)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     for operation in ["BatchGetItem", "BatchWriteItem"] {
         aws.on(operation, |_, before| match before {
             0 => Some(Reply::Broken),

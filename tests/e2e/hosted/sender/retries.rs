@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
+use harness::fixtures::{
+    BODY, DEAD_LETTERS, DELIVERIES, TENANT, batch, delivery_id, id_of, message, text, webhook,
+    webhook_with,
+};
+use harness::{Act, ClosedPort, Receiver, Reply, answer, status};
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::time::sleep;
 
-use super::{deliver, delivery, ms, report, sender, visibilities};
-use crate::hosted::fake_aws::{DEAD_LETTERS, DELIVERIES, Reply};
-use crate::hosted::fixtures::{
-    BODY, TENANT, batch, delivery_id, id_of, message, text, webhook, webhook_with,
+use super::{
+    deliver, delivery, ms, one_webhook, one_webhook_with, redeliver, sender, visibilities,
 };
-use crate::hosted::receiver::{Act, ClosedPort, Receiver, answer, status};
 
 #[tokio::test]
 async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_reported() {
-    let receiver = Receiver::start(status(500)).await;
-    let hook = webhook(&receiver.url());
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+    let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     let texts: Vec<_> = (1..=5).map(|number| text(&message(&hook, number))).collect();
-    let reported = report(&sender, batch(texts.iter().map(String::as_str).zip(1..))).await;
+    let reported = sender.report(batch(texts.iter().map(String::as_str).zip(1..))).await;
     assert_eq!(reported, ["m0", "m1", "m2", "m3", "m4"]);
     let expected =
         [("handle-0", 1), ("handle-1", 2), ("handle-2", 4), ("handle-3", 8), ("handle-4", 0)];
@@ -35,11 +35,9 @@ async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_re
 
 #[tokio::test]
 async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
-    let receiver = Receiver::start(status(503)).await;
-    let hook = webhook_with(&receiver.url(), json!({"max_retries": 7}));
-    let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
-    let fifth = text(&message(&hook, 1));
-    assert_eq!(report(&sender, batch([(fifth.as_str(), 5)])).await, [""; 0]);
+    let (_receiver, hook, aws, sender) =
+        one_webhook_with(status(503), json!({"max_retries": 7})).await;
+    assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
     let copy = &aws.queued(DELIVERIES)[0];
     let carried = delivery(copy);
     assert_eq!((copy.delay, copy.group.as_deref()), (Some(16), Some(TENANT)));
@@ -47,9 +45,9 @@ async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
     assert_eq!((carried.delivery_id.to_string(), carried.body.get()), (delivery_id(1), BODY));
 
     let sixth = copy.body.as_str();
-    assert_eq!(report(&sender, batch([(sixth, 1)])).await, ["m0"]);
+    assert_eq!(sender.report(batch([(sixth, 1)])).await, ["m0"]);
     assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 32)]);
-    assert_eq!(report(&sender, batch([(sixth, 2)])).await, [""; 0]);
+    assert_eq!(sender.report(batch([(sixth, 2)])).await, [""; 0]);
     assert_eq!(aws.queued(DEAD_LETTERS)[0].attributes["attempts"], "7");
 }
 
@@ -63,9 +61,8 @@ async fn the_last_attempt_of_a_webhook_with_fewer_is_parked_with_the_reason() {
         (json!({"max_retries": 3}), 3),
     ] {
         let hook = webhook_with(&receiver.url(), policy);
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
-        let text = text(&message(&hook, 1));
-        assert_eq!(report(&sender, batch([(text.as_str(), receive)])).await, [""; 0]);
+        let (aws, sender) = sender([&hook]).await;
+        assert_eq!(redeliver(&sender, &message(&hook, 1), receive).await, [""; 0]);
         let parked = &aws.queued(DEAD_LETTERS)[0];
         let (delivery_id, attempts) = (delivery_id(1), receive.to_string());
         let expected = [
@@ -89,9 +86,7 @@ async fn the_last_attempt_of_a_webhook_with_fewer_is_parked_with_the_reason() {
 #[tokio::test]
 async fn a_client_error_is_parked_at_once() {
     for code in [400, 401, 404, 410, 422, 429, 499] {
-        let receiver = Receiver::start(status(code)).await;
-        let hook = webhook(&receiver.url());
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (receiver, hook, aws, sender) = one_webhook(status(code)).await;
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
         let attributes = &aws.queued(DEAD_LETTERS)[0].attributes;
         assert_eq!(attributes["reason"], format!("the endpoint answered {code}"));
@@ -112,9 +107,8 @@ async fn a_redirect_is_not_followed_and_is_retried() {
     let elsewhere = Receiver::start(status(200)).await;
     let location = elsewhere.url();
     for code in [300, 301, 302, 303, 304, 307, 308] {
-        let receiver = Receiver::start(answer(code, &[("Location", &location)], b"")).await;
-        let hook = webhook(&receiver.url());
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (_receiver, hook, aws, sender) =
+            one_webhook(answer(code, &[("Location", &location)], b"")).await;
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"], "{code}");
         assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
         assert_eq!(aws.logged()[0]["attempts"][0]["status_code"], code);
@@ -131,7 +125,7 @@ async fn an_endpoint_that_cannot_be_reached_is_retried_and_the_log_says_why() {
         ("http://nowhere.invalid/".to_owned(), "the host name cannot be resolved"),
     ] {
         let hook = webhook(&url);
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (aws, sender) = sender([&hook]).await;
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
         assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
         assert_eq!(aws.logged()[0]["attempts"][0]["error"], error);
@@ -178,7 +172,7 @@ async fn a_message_that_cannot_be_moved_on_is_hidden_for_a_minute_and_reported()
     let receiver = Receiver::start(status(400)).await;
     let hook = webhook(&receiver.url());
     for (operation, hidden) in [("SendMessage", 1), ("ChangeMessageVisibility", 3)] {
-        let (aws, sender) = sender(std::slice::from_ref(&hook)).await;
+        let (aws, sender) = sender([&hook]).await;
         aws.always("SendMessage", Reply::Broken);
         aws.always(operation, Reply::Broken);
         assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);

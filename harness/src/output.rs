@@ -27,6 +27,7 @@ pub fn assert_lacks(text: &str, word: &str) {
 }
 
 /// The last lines.
+#[must_use]
 pub fn end(text: &str) -> String {
     let count = text.lines().count();
     shown(text.lines().skip(count.saturating_sub(LINES)))

@@ -1,12 +1,14 @@
-//! What AWS refuses, and with which error; the emulator takes most of it.
+//! What AWS refuses, and with which error. The emulator takes most of it. Pure.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::entries;
+use super::queue::entries;
+use super::usage::Operation;
+use super::{expression, size};
 
 /// Bytes of a message and of all messages of a batch together.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -14,8 +16,18 @@ const MAX_ENTRIES: usize = 10;
 const MAX_ATTRIBUTES: usize = 10;
 const MAX_DELAY_SECONDS: u64 = 900;
 
+/// Why AWS refuses a request as a whole: the error's type.
+pub(super) fn of(operation: Operation, input: &Value) -> Option<&'static str> {
+    match operation {
+        Operation::UpdateItem => overlaps(input).then_some("ValidationException"),
+        Operation::SendMessage => of_message(input),
+        Operation::SendMessageBatch => of_batch(input),
+        _ => None,
+    }
+}
+
 /// Why SQS refuses a message: the error's code.
-pub fn of_message(message: &Value) -> Option<&'static str> {
+pub(super) fn of_message(message: &Value) -> Option<&'static str> {
     let body = message["MessageBody"].as_str().unwrap_or_default();
     let group = message["MessageGroupId"].as_str();
     let delay = message["DelaySeconds"].as_u64().unwrap_or_default();
@@ -27,7 +39,7 @@ pub fn of_message(message: &Value) -> Option<&'static str> {
             "InvalidParameterValue",
         ),
         (attributes(message).count() > MAX_ATTRIBUTES, "InvalidParameterValue"),
-        (size(message) > MAX_BYTES, "InvalidParameterValue"),
+        (size::of_message(message) > MAX_BYTES, "InvalidParameterValue"),
         (group.is_some_and(|group| !is_group(group)), "InvalidParameterValue"),
         (delay > MAX_DELAY_SECONDS, "InvalidParameterValue"),
     ];
@@ -35,7 +47,7 @@ pub fn of_message(message: &Value) -> Option<&'static str> {
 }
 
 /// Why SQS refuses a batch as a whole: the error's code.
-pub fn of_batch(input: &Value) -> Option<&'static str> {
+fn of_batch(input: &Value) -> Option<&'static str> {
     let entries = entries(input);
     let ids: BTreeSet<_> = entries.iter().map(|entry| entry["Id"].as_str()).collect();
     let rules = [
@@ -43,7 +55,7 @@ pub fn of_batch(input: &Value) -> Option<&'static str> {
         (entries.len() > MAX_ENTRIES, "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"),
         (ids.len() < entries.len(), "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
         (
-            entries.iter().map(size).sum::<usize>() > MAX_BYTES,
+            entries.iter().map(size::of_message).sum::<usize>() > MAX_BYTES,
             "AWS.SimpleQueueService.BatchRequestTooLong",
         ),
     ];
@@ -75,56 +87,19 @@ fn is_group(group: &str) -> bool {
     (1..=128).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// What counts against the limits: the body, and the attributes' names, types and values.
-fn size(message: &Value) -> usize {
-    let text = |value: &Value| value.as_str().map_or(0, str::len);
-    let attributes = attributes(message)
-        .map(|(name, value)| name.len() + text(&value["DataType"]) + text(&value["StringValue"]));
-    text(&message["MessageBody"]) + attributes.sum::<usize>()
-}
-
 /// Whether `UpdateItem` touches a path twice, or one path within another.
-pub fn overlaps(input: &Value) -> bool {
-    let expression = input["UpdateExpression"].as_str().unwrap_or_default();
-    let paths = updated_paths(expression, &input["ExpressionAttributeNames"]);
-    paths.iter().enumerate().any(|(at, path)| {
-        paths[at + 1..].iter().any(|other| path.starts_with(other) || other.starts_with(path))
+fn overlaps(input: &Value) -> bool {
+    let writes = expression::writes(input);
+    writes.iter().enumerate().any(|(at, write)| {
+        let mut others = writes[at + 1..].iter().map(|other| &other.path);
+        others.any(|it| it.starts_with(&write.path) || write.path.starts_with(it))
     })
-}
-
-/// Each path that an update expression writes to, in its parts: `#a.b[0]` is `["name of #a", "b", "[0]"]`.
-fn updated_paths(expression: &str, names: &Value) -> Vec<Vec<String>> {
-    let mut paths = Vec::new();
-    let mut depth = 0_usize;
-    // A path comes after a section's name, and after each comma outside of functions' arguments.
-    let mut is_due = false;
-    let spaced = ["(", ")", ",", "="]
-        .iter()
-        .fold(expression.to_owned(), |text, mark| text.replace(mark, &format!(" {mark} ")));
-    for word in spaced.split_whitespace() {
-        match word.to_ascii_uppercase().as_str() {
-            "(" => depth += 1,
-            ")" => depth = depth.saturating_sub(1),
-            "," | "SET" | "REMOVE" | "ADD" | "DELETE" if depth == 0 => is_due = true,
-            _ if is_due => {
-                is_due = false;
-                paths.push(parts(word, names));
-            }
-            _ => {}
-        }
-    }
-    paths
-}
-
-fn parts(path: &str, names: &Value) -> Vec<String> {
-    path.replace('[', ".[")
-        .split('.')
-        .map(|part| names[part].as_str().unwrap_or(part).to_owned())
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn with(field: &str, value: Value) -> Value {

@@ -1,38 +1,37 @@
-//! A process that is measured: its processor time and memory as Linux counts them, and what it writes.
+//! A process that is tested or measured: what it writes, and its processor time and memory as Linux counts
+//! them.
 //!
 //! The rule: it is killed when it is dropped.
 
 use std::fs;
-use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::cores::Cores;
+use crate::{lock, output};
 
-/// Of what a process has written, the last so many bytes are kept, to be shown when it fails.
-const KEPT_OUTPUT: usize = 4096;
+/// How long a process may take to end on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running process.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     pid: u32,
-    output: Arc<Output>,
-}
-
-#[derive(Debug, Default)]
-struct Output {
-    bytes: AtomicU64,
-    end: Mutex<Vec<u8>>,
+    /// Standard output and standard error, as they came.
+    written: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
-    /// Starts it, on the processor that is for it where processors are told apart.
+    /// Starts it, on the measured processor if there are `cores`.
     pub fn start(mut command: Command, cores: Option<Cores>) -> Result<Self> {
         command
             .stdin(Stdio::null())
@@ -46,14 +45,11 @@ impl Process {
         };
         let mut child = child.with_context(|| format!("{program} cannot be started"))?;
         let pid = child.id().context("it has ended already")?;
-        let output = Arc::new(Output::default());
-        if let Some(stdout) = child.stdout.take() {
-            read(stdout, Arc::clone(&output));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            read(stderr, Arc::clone(&output));
-        }
-        Ok(Self { child, pid, output })
+        let written = Arc::new(Mutex::default());
+        let stdout = child.stdout.take().map(|pipe| read(pipe, Arc::clone(&written)));
+        let stderr = child.stderr.take().map(|pipe| read(pipe, Arc::clone(&written)));
+        let readers = stdout.into_iter().chain(stderr).collect();
+        Ok(Self { child, pid, written, readers })
     }
 
     /// Its id.
@@ -74,43 +70,56 @@ impl Process {
 
     /// Memory that it has in RAM, in MiB.
     pub fn resident_mib(&self) -> Result<f64> {
-        self.memory_mib("VmRSS:")
+        Ok(f64::from(self.memory_kib("VmRSS")?) / 1024.0)
     }
 
     /// The most memory that it has had in RAM, in MiB.
     pub fn peak_mib(&self) -> Result<f64> {
-        self.memory_mib("VmHWM:")
+        Ok(f64::from(self.memory_kib("VmHWM")?) / 1024.0)
     }
 
-    fn memory_mib(&self, name: &str) -> Result<f64> {
+    /// A figure of `/proc/<pid>/status`, in KiB.
+    pub(crate) fn memory_kib(&self, figure: &str) -> Result<u32> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))
             .context("the process has ended, or this is not Linux")?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let line = status.lines().find_map(|line| line.strip_prefix(figure));
         let kib: String = line.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
-        let kib: f64 = kib.parse().context("/proc does not say how much memory it has")?;
-        Ok(kib / 1024.0)
+        kib.parse().context("/proc does not say how much memory it has")
     }
 
     /// Bytes that it has written to standard output and standard error: what would be its log.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
-        self.output.bytes.load(Ordering::Relaxed)
+        lock(&self.written).len() as u64
+    }
+
+    /// All that it has written.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.written)).into_owned()
     }
 
     /// The end of what it has written.
     #[must_use]
     pub fn last_words(&self) -> String {
-        String::from_utf8_lossy(&self.output.end()).trim().to_owned()
+        output::end(&self.log())
     }
 
-    /// Waits until it ends by itself; all that it has written, as far as it was kept.
-    pub async fn ended(&mut self) -> Result<String> {
-        let status = self.child.wait().await.context("the process was lost")?;
-        // Its output is read by tasks of this thread, which have not had their turn.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let words = self.last_words();
-        ensure!(status.success(), "the process failed ({status}): {words}");
-        Ok(words)
+    /// Kills it.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.start_kill().context("the process cannot be killed")
+    }
+
+    /// Waits until it has ended and all that it has written is read.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let status = timeout(PATIENCE, self.child.wait())
+            .await
+            .with_context(|| format!("it does not end: {}", self.last_words()))?
+            .context("the process was lost")?;
+        for reader in self.readers.drain(..) {
+            reader.await.context("its output cannot be read")?;
+        }
+        Ok(status)
     }
 }
 
@@ -124,7 +133,11 @@ pub fn interrupt_nobody(pid: u32) -> Result<()> {
         .output()
         .context("cannot start `chrt`, which comes with util-linux")?;
     let words = String::from_utf8_lossy(&chrt.stderr);
-    ensure!(chrt.status.success(), "cannot choose how a process is scheduled: {}", words.trim());
+    anyhow::ensure!(
+        chrt.status.success(),
+        "cannot choose how a process is scheduled: {}",
+        words.trim()
+    );
     Ok(())
 }
 
@@ -140,22 +153,15 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(times.sum()))
 }
 
-impl Output {
-    fn end(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Reads a pipe to its end, so that the process never waits for its reader.
-fn read(mut pipe: impl AsyncRead + Unpin + Send + 'static, output: Arc<Output>) {
+fn read(
+    mut pipe: impl AsyncRead + Unpin + Send + 'static,
+    written: Arc<Mutex<Vec<u8>>>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut buffer = vec![0; KEPT_OUTPUT];
+        let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-            output.bytes.fetch_add(read as u64, Ordering::Relaxed);
-            let mut end = output.end();
-            end.extend_from_slice(&buffer[..read]);
-            let surplus = end.len().saturating_sub(KEPT_OUTPUT);
-            end.drain(..surplus);
+            lock(&written).extend_from_slice(&buffer[..read]);
         }
-    });
+    })
 }

@@ -3,25 +3,45 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-/// An operation that one of our functions, or AWS in its name, calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "they are AWS's own names")]
-pub enum Operation {
-    GetItem,
-    Query,
-    BatchGetItem,
-    BatchWriteItem,
-    UpdateItem,
-    TransactWriteItems,
-    SendMessage,
-    SendMessageBatch,
-    ReceiveMessage,
-    ChangeMessageVisibility,
-    DeleteMessageBatch,
-    GetSecretValue,
-    CreateSecret,
-    PutSecretValue,
-    DeleteSecret,
+/// Defines [`Operation`], each spelled once.
+macro_rules! operations {
+    ($($name:ident)*) => {
+        /// An operation that one of our functions, or AWS in its name, calls.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "they are AWS's own names")]
+        pub enum Operation {
+            $($name,)*
+        }
+
+        impl Operation {
+            /// The operation of that name, if it is one that the functions need.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($name) => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    GetItem
+    Query
+    BatchGetItem
+    BatchWriteItem
+    UpdateItem
+    TransactWriteItems
+    SendMessage
+    SendMessageBatch
+    ReceiveMessage
+    ChangeMessageVisibility
+    DeleteMessageBatch
+    GetSecretValue
+    CreateSecret
+    PutSecretValue
+    DeleteSecret
 }
 
 /// What AWS counts an operation in.
@@ -37,32 +57,7 @@ pub enum Unit {
     Secret,
 }
 
-/// All of them, by their names in a request.
-const OPERATIONS: [(&str, Operation); 15] = [
-    ("GetItem", Operation::GetItem),
-    ("Query", Operation::Query),
-    ("BatchGetItem", Operation::BatchGetItem),
-    ("BatchWriteItem", Operation::BatchWriteItem),
-    ("UpdateItem", Operation::UpdateItem),
-    ("TransactWriteItems", Operation::TransactWriteItems),
-    ("SendMessage", Operation::SendMessage),
-    ("SendMessageBatch", Operation::SendMessageBatch),
-    ("ReceiveMessage", Operation::ReceiveMessage),
-    ("ChangeMessageVisibility", Operation::ChangeMessageVisibility),
-    ("DeleteMessageBatch", Operation::DeleteMessageBatch),
-    ("GetSecretValue", Operation::GetSecretValue),
-    ("CreateSecret", Operation::CreateSecret),
-    ("PutSecretValue", Operation::PutSecretValue),
-    ("DeleteSecret", Operation::DeleteSecret),
-];
-
 impl Operation {
-    /// The operation of that name, if it is one that the functions need.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        OPERATIONS.iter().find(|(it, _)| *it == name).map(|&(_, operation)| operation)
-    }
-
     /// What it is counted in.
     #[must_use]
     pub fn unit(self) -> Unit {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// DynamoDB's form of a plain value.
-pub fn attribute(value: &Value) -> Value {
+fn attribute(value: &Value) -> Value {
     match value {
         Value::Null => json!({"NULL": true}),
         Value::Bool(it) => json!({"BOOL": it}),
@@ -15,13 +15,14 @@ pub fn attribute(value: &Value) -> Value {
 }
 
 /// DynamoDB's form of an object's fields: an item, or an image.
+#[must_use]
 pub fn item(object: &Value) -> Value {
     let fields = object.as_object().into_iter().flatten();
     fields.map(|(name, value)| (name.clone(), attribute(value))).collect::<Map<_, _>>().into()
 }
 
 /// The plain form of one of DynamoDB's values.
-pub fn plain(value: &Value) -> Value {
+pub(crate) fn plain(value: &Value) -> Value {
     let Some((kind, inner)) = value.as_object().and_then(|it| it.iter().next()) else {
         return Value::Null;
     };

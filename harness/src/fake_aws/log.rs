@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
+use super::expression::{self, Write};
 use super::size;
 
 /// The delivery log.
 #[derive(Debug, Default)]
-pub struct DeliveryLog {
+pub(super) struct DeliveryLog {
     stored: Stored,
     /// Of deliveries that have not ended, by id, the bytes of each attribute's value.
     open: HashMap<String, Row>,
@@ -30,12 +31,12 @@ type Row = BTreeMap<String, usize>;
 
 impl DeliveryLog {
     /// What the log holds.
-    pub fn stored(&self) -> Stored {
+    pub(super) fn stored(&self) -> Stored {
         self.stored
     }
 
     /// Puts a row whole; the write units.
-    pub fn put(&mut self, item: &Value) -> u64 {
+    pub(super) fn put(&mut self, item: &Value) -> u64 {
         let bytes = size::of_item(item);
         self.stored.rows += 1;
         self.stored.bytes += bytes as u64;
@@ -43,7 +44,7 @@ impl DeliveryLog {
     }
 
     /// Carries out an `UpdateItem`; the write units: of the row before or after, whichever is larger.
-    pub fn update(&mut self, input: &Value) -> u64 {
+    pub(super) fn update(&mut self, input: &Value) -> u64 {
         let key = &input["Key"];
         let delivery = key["delivery_id"]["S"].as_str().unwrap_or_default();
         let before = self.open.remove(delivery);
@@ -69,55 +70,35 @@ fn bytes(row: &Row) -> usize {
     row.iter().map(|(name, bytes)| name.len() + bytes).sum()
 }
 
-/// The row after the `SET` and `REMOVE` of an update.
+/// The row after an update.
 fn updated(mut row: Row, input: &Value) -> Row {
-    let expression = input["UpdateExpression"].as_str().unwrap_or_default();
-    let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((expression, ""));
-    let name = |text: &str| {
-        let alias = input["ExpressionAttributeNames"][text].as_str();
-        alias.unwrap_or(text).to_owned()
-    };
     let old = row.clone();
-    for assignment in parts(set.trim_start_matches("SET ")) {
-        let Some((attribute, operand)) = assignment.split_once('=') else { continue };
-        let bytes = of_operand(operand.trim(), &old, &input["ExpressionAttributeValues"]);
-        row.insert(name(attribute.trim()), bytes);
-    }
-    for attribute in parts(remove) {
-        row.remove(&name(attribute));
+    for Write { path, operand } in expression::writes(input) {
+        let attribute = path.concat();
+        if operand.is_empty() {
+            row.remove(&attribute);
+        } else {
+            row.insert(attribute, of_operand(&operand, &old, &input["ExpressionAttributeValues"]));
+        }
     }
     row
 }
 
 /// Bytes of what an assignment's right side stands for.
 fn of_operand(operand: &str, row: &Row, values: &Value) -> usize {
-    let arguments = |function: &str| -> Option<[&str; 2]> {
-        parts(operand.strip_prefix(function)?.strip_suffix(')')?).try_into().ok()
-    };
-    if let Some([attribute, default]) = arguments("if_not_exists(") {
+    // The first argument may itself be a function, the second is a value.
+    let arguments =
+        |function: &str| operand.strip_prefix(function)?.strip_suffix(')')?.rsplit_once(',');
+    if let Some((attribute, default)) = arguments("if_not_exists(") {
         let existing = row.get(attribute).copied();
         return existing.unwrap_or_else(|| of_operand(default, row, values));
     }
-    if let Some([first, second]) = arguments("list_append(") {
+    if let Some((first, second)) = arguments("list_append(") {
         // Two lists become one, which says once that it is a list.
         let both = of_operand(first, row, values) + of_operand(second, row, values);
         return both - size::of_value(&serde_json::json!({"L": []}));
     }
     size::of_value(&values[operand])
-}
-
-/// What commas outside of parentheses separate.
-fn parts(list: &str) -> Vec<&str> {
-    let mut depth = 0_u32;
-    let parts = list.split(|character| {
-        match character {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ => {}
-        }
-        character == ',' && depth == 0
-    });
-    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ const WRITE_UNIT: usize = 1024;
 const QUEUE_UNIT: usize = 64 * 1024;
 
 /// Bytes of an item, or of its key: names and values.
-pub fn of_item(item: &Value) -> usize {
+pub(super) fn of_item(item: &Value) -> usize {
     let attributes = item.as_object().into_iter().flatten();
     attributes.map(|(name, value)| name.len() + of_value(value)).sum()
 }
 
 /// Bytes of one value in DynamoDB's form, such as `{"S": "text"}`.
-pub fn of_value(value: &Value) -> usize {
+pub(super) fn of_value(value: &Value) -> usize {
     let Some((kind, inner)) = value.as_object().and_then(|it| it.iter().next()) else { return 0 };
     match (kind.as_str(), inner) {
         ("S", Value::String(text)) => text.len(),
@@ -33,28 +33,30 @@ pub fn of_value(value: &Value) -> usize {
 }
 
 /// Units of one strongly consistent read of so many bytes; a read that finds nothing costs one too.
-pub fn read_units(bytes: usize) -> u64 {
+pub(super) fn read_units(bytes: usize) -> u64 {
     bytes.div_ceil(READ_UNIT).max(1) as u64
 }
 
 /// Units of one write of an item of so many bytes.
-pub fn write_units(bytes: usize) -> u64 {
+pub(super) fn write_units(bytes: usize) -> u64 {
     bytes.div_ceil(WRITE_UNIT).max(1) as u64
 }
 
 /// Requests that sending counts as: the bodies and attributes of all its messages together.
-pub fn queue_units(input: &Value) -> u64 {
+pub(super) fn queue_units(input: &Value) -> u64 {
     let entries = input["Entries"].as_array().map_or(std::slice::from_ref(input), Vec::as_slice);
     let bytes: usize = entries.iter().map(of_message).sum();
     queue_units_of(bytes)
 }
 
 /// Requests that so many bytes of messages count as, whoever hands them over.
+#[must_use]
 pub fn queue_units_of(bytes: usize) -> u64 {
     bytes.div_ceil(QUEUE_UNIT).max(1) as u64
 }
 
-fn of_message(message: &Value) -> usize {
+/// What counts of a message: its body, and its attributes' names, types and values.
+pub(super) fn of_message(message: &Value) -> usize {
     let attributes = message["MessageAttributes"].as_object().into_iter().flatten();
     let attributes = attributes.map(|(name, value)| {
         let text = |field: &str| value[field].as_str().map_or(0, str::len);

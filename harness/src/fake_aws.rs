@@ -1,0 +1,289 @@
+//! A fake AWS: DynamoDB, SQS and Secrets Manager over their JSON protocols, as far as the functions call
+//! them.
+//!
+//! The rule: it answers as AWS does from the rows and secrets it holds ([`account`]), until a test orders
+//! another answer for an operation. It counts every request. After [`FakeAws::record`] it also keeps each one
+//! and refuses what AWS refuses ([`refusals`]). A measured run leaves that out: its answers must cost next to
+//! nothing.
+
+mod account;
+mod expression;
+pub(crate) mod log;
+pub(crate) mod queue;
+mod refusals;
+pub(crate) mod size;
+pub(crate) mod usage;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use crate::attributes::{item, plain};
+use crate::fixtures::{DEAD_LETTERS, DELIVERIES, FAULTS};
+use crate::function::Environment;
+use crate::lock;
+use crate::server::{Answer, Server, answer};
+use account::Account;
+use log::Stored;
+use queue::Queued;
+use usage::{Operation, Usage};
+
+/// The endpoint of every AWS service that the functions use.
+#[derive(Debug)]
+pub struct FakeAws {
+    server: Server,
+    account: Arc<Mutex<Account>>,
+}
+
+/// One request as it came; the SDK's own retries are requests too.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Such as `SendMessageBatch`; empty where the request names none.
+    pub operation: String,
+    /// Its body.
+    pub input: Value,
+}
+
+/// An answer that a test orders.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// A success with this body.
+    Body(Value),
+    /// HTTP 500.
+    Broken,
+    /// HTTP 400 with this error type.
+    Refused(&'static str),
+    /// HTTP 400, since a condition did not hold for this row.
+    ConditionFailed(Value),
+    /// An answer that is too late for anyone.
+    Late,
+}
+
+impl FakeAws {
+    /// An account that holds nothing but the fixtures' secret, and only counts its requests.
+    pub async fn start() -> Self {
+        let account = Arc::new(Mutex::new(Account::default()));
+        let shared = Arc::clone(&account);
+        let server = Server::http(move |request| {
+            // The lock is free again before anything waits.
+            let (answer, latency) = serve(&mut lock(&shared), &request);
+            async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+                answer
+            }
+        })
+        .await;
+        Self { server, account }
+    }
+
+    /// An account with these webhooks, rows in plain JSON, that records.
+    pub async fn with_webhooks<'a>(webhooks: impl IntoIterator<Item = &'a Value>) -> Self {
+        let aws = Self::start().await;
+        aws.record();
+        aws.replace_webhooks(webhooks);
+        aws
+    }
+
+    /// From now on keeps every request and every queued message, and refuses what AWS refuses.
+    pub fn record(&self) {
+        self.account().records = true;
+    }
+
+    /// From now on counts the delivery log's size and the units of its writes. It has to read each row for
+    /// that, while the measured function waits.
+    pub fn charge(&self) {
+        self.account().charges = true;
+    }
+
+    /// From now on delays every answer.
+    pub fn answer_after(&self, latency: Duration) {
+        self.account().latency = latency;
+    }
+
+    /// From now on answers `operation` by `rule`. It takes the request's body and the number of requests of
+    /// this operation before it; on `None` the usual answer is given.
+    pub fn on(
+        &self,
+        operation: &'static str,
+        rule: impl Fn(&Value, usize) -> Option<Reply> + Send + 'static,
+    ) {
+        let operation = Operation::named(operation).expect("the functions call it");
+        self.account().rules.insert(operation, Box::new(rule));
+    }
+
+    /// From now on answers every request of `operation` by `reply`.
+    pub fn always(&self, operation: &'static str, reply: Reply) {
+        self.on(operation, move |_, _| Some(reply.clone()));
+    }
+
+    /// From now on answers `operation` on this queue with HTTP 500.
+    pub fn break_queue(&self, operation: &'static str, url: &'static str) {
+        self.on(operation, move |input, _| (input["QueueUrl"] == url).then_some(Reply::Broken));
+    }
+
+    /// Puts a webhook's row, in DynamoDB's own form.
+    pub fn put_webhook(&self, row: Value) {
+        self.account().put_webhook(row);
+    }
+
+    /// Puts these webhooks, rows in plain JSON, in place of all.
+    pub fn replace_webhooks<'a>(&self, webhooks: impl IntoIterator<Item = &'a Value>) {
+        let mut account = self.account();
+        account.webhooks.clear();
+        webhooks.into_iter().for_each(|row| account.put_webhook(item(row)));
+    }
+
+    /// Puts an API key's row, in DynamoDB's own form.
+    pub fn put_api_key(&self, row: Value) {
+        let hash = row["key_hash"]["S"].as_str().unwrap_or_default().to_owned();
+        self.account().keys.insert(hash, row);
+    }
+
+    /// Puts a signing secret under its version.
+    pub fn keep_secret(&self, version: &str, secret: &str) {
+        self.account().secrets.insert(version.to_owned(), secret.to_owned());
+    }
+
+    /// Every recorded request.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.account().calls.clone()
+    }
+
+    /// The recorded requests of one operation.
+    #[must_use]
+    pub fn calls_of(&self, operation: &str) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| call.operation == operation).collect()
+    }
+
+    /// The recorded messages on one queue.
+    #[must_use]
+    pub fn queued(&self, url: &str) -> Vec<Queued> {
+        let account = self.account();
+        account.queued.iter().filter(|(at, _)| at == url).map(|(_, it)| it.clone()).collect()
+    }
+
+    /// Takes the recorded messages off one queue.
+    #[must_use]
+    pub fn take_queued(&self, url: &str) -> Vec<Queued> {
+        let mut account = self.account();
+        account.queued.extract_if(.., |(at, _)| at == url).map(|(_, it)| it).collect()
+    }
+
+    /// What the delivery log was told, one entry for each row of a batch and for each update:
+    /// `webhook_config_id`, `delivery_id`, `status`, `attempts`, `reason`.
+    #[must_use]
+    pub fn logged(&self) -> Vec<Value> {
+        self.calls().iter().flat_map(log_entries).collect()
+    }
+
+    /// The size of the delivery log, counted since [`FakeAws::charge`].
+    #[must_use]
+    pub fn stored_deliveries(&self) -> Stored {
+        self.account().log.stored()
+    }
+
+    /// What was requested since this was last called.
+    #[must_use]
+    pub fn take_usage(&self) -> Usage {
+        std::mem::take(&mut self.account().usage)
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// The environment of every function: the way to this account, and the template's variables, with
+    /// endpoints on this machine allowed.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        [
+            ("AWS_ENDPOINT_URL", self.endpoint().as_str()),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+            ("AWS_SECRET_ACCESS_KEY", "aws-secret-access-key-of-the-test"),
+            ("AWS_SESSION_TOKEN", "aws-session-token-of-the-test"),
+            ("WEBHOOKS_TABLE", "WebhookConfigs"),
+            ("DELIVERIES_TABLE", "Deliveries"),
+            ("API_KEYS_TABLE", "ApiKeys"),
+            ("DELIVERY_QUEUE_URL", DELIVERIES),
+            ("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS),
+            ("PIPELINE_FAULTS_QUEUE_URL", FAULTS),
+            ("SECRETS_PREFIX", "docintell-webhooks"),
+            ("DELIVERY_LOG_DAYS", "30"),
+            ("MAX_WEBHOOKS_PER_TENANT", "50"),
+            ("CHANGES_PER_MINUTE", "60"),
+            ("ALLOW_HTTP_ENDPOINTS", "true"),
+            ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+            ("EXTRA_CA_FILE", ""),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+    }
+
+    /// The same with other values for some variables.
+    #[must_use]
+    pub fn environment_with(&self, own: &[(&'static str, &str)]) -> Environment {
+        let mut environment = self.environment();
+        environment.extend(own.iter().map(|&(name, value)| (name, value.to_owned())));
+        environment
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        lock(&self.account)
+    }
+}
+
+/// The answer, and its delay.
+fn serve(account: &mut Account, request: &Request<Bytes>) -> (Answer, Duration) {
+    let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
+    let name = target.and_then(|target| target.split_once('.')).map_or("", |(_, name)| name);
+    let (reply, units) = account.reply(name, request.body());
+    let error = |kind: &str| json!({"__type": kind, "message": "told to"}).to_string();
+    let mut latency = account.latency;
+    let (status, body) = match reply {
+        Reply::Body(body) => (StatusCode::OK, body.to_string()),
+        Reply::Broken => (StatusCode::INTERNAL_SERVER_ERROR, error("InternalFailure")),
+        Reply::Refused(kind) => (StatusCode::BAD_REQUEST, error(kind)),
+        Reply::ConditionFailed(row) => {
+            let kind = "ConditionalCheckFailedException";
+            let error = json!({"__type": kind, "message": "told to", "Item": row});
+            (StatusCode::BAD_REQUEST, error.to_string())
+        }
+        Reply::Late => {
+            latency = Duration::from_secs(30);
+            (StatusCode::GATEWAY_TIMEOUT, "{}".to_owned())
+        }
+    };
+    if let Some(operation) = Operation::named(name) {
+        account.usage.add(operation, request.body().len(), body.len(), units);
+    }
+    (answer(status, body), latency)
+}
+
+fn log_entries(call: &Call) -> Vec<Value> {
+    match call.operation.as_str() {
+        "BatchWriteItem" => {
+            let puts = call.input["RequestItems"]["Deliveries"].as_array().into_iter().flatten();
+            puts.map(|put| plain(&json!({"M": put["PutRequest"]["Item"]}))).collect()
+        }
+        "UpdateItem" => {
+            let set = plain(&json!({"M": call.input["ExpressionAttributeValues"]}));
+            vec![json!({
+                "webhook_config_id": plain(&call.input["Key"]["webhook_config_id"]),
+                "delivery_id": plain(&call.input["Key"]["delivery_id"]),
+                "status": set[":status"],
+                "attempts": set[":attempts"],
+                "reason": set[":reason"],
+            })]
+        }
+        _ => Vec::new(),
+    }
+}

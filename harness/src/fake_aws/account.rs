@@ -1,0 +1,209 @@
+//! What an account holds, and what it answers and charges from that.
+//!
+//! The rule: writes change no row that can be read. Only the size of the delivery log is kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::log::DeliveryLog;
+use super::queue::{self, Queued, entries, sent_but};
+use super::usage::{Operation, Usage};
+use super::{Call, Reply, refusals, size};
+use crate::fixtures::{SECRET, SECRET_VERSION};
+
+/// By the request's body and the number of requests of the operation before it.
+type Rule = Box<dyn Fn(&Value, usize) -> Option<Reply> + Send>;
+
+/// What the account holds, and what was requested.
+pub(super) struct Account {
+    /// `WebhookConfigs`: by tenant, the rows in DynamoDB's own form by webhook.
+    pub webhooks: HashMap<String, BTreeMap<String, Value>>,
+    /// `ApiKeys`, by hash.
+    pub keys: HashMap<String, Value>,
+    /// By version.
+    pub secrets: HashMap<String, String>,
+    pub log: DeliveryLog,
+    pub rules: HashMap<Operation, Rule>,
+    /// Delay of each answer.
+    pub latency: Duration,
+    /// Whether rows of the delivery log are read and charged for.
+    pub charges: bool,
+    /// Whether calls and messages are kept, and what AWS refuses is refused.
+    pub records: bool,
+    pub calls: Vec<Call>,
+    /// Each message with its queue's URL.
+    pub queued: Vec<(String, Queued)>,
+    pub usage: Usage,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            webhooks: HashMap::new(),
+            keys: HashMap::new(),
+            secrets: HashMap::from([(SECRET_VERSION.to_owned(), SECRET.to_owned())]),
+            log: DeliveryLog::default(),
+            rules: HashMap::new(),
+            latency: Duration::ZERO,
+            charges: false,
+            records: false,
+            calls: Vec::new(),
+            queued: Vec::new(),
+            usage: Usage::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account").field("usage", &self.usage).finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    pub(super) fn put_webhook(&mut self, row: Value) {
+        let id = |name: &str| row[name]["S"].as_str().unwrap_or_default().to_owned();
+        let (tenant, webhook) = (id("tenant_id"), id("webhook_config_id"));
+        self.webhooks.entry(tenant).or_default().insert(webhook, row);
+    }
+
+    /// The answer to a request, and the units that AWS charges for it.
+    pub(super) fn reply(&mut self, name: &str, body: &[u8]) -> (Reply, u64) {
+        let operation = Operation::named(name);
+        if operation == Some(Operation::BatchWriteItem) && !self.charges && !self.records {
+            // A measured function waits for this answer, and nobody looks at the rows.
+            return (Reply::Body(json!({"UnprocessedItems": {}})), 0);
+        }
+        let input: Value = serde_json::from_slice(body).unwrap_or_default();
+        let (reply, units) = match operation {
+            Some(operation) => self.ordered_or_usual(operation, &input),
+            None => (Reply::Refused("UnknownOperationException"), 0),
+        };
+        if self.records {
+            self.queue(&input, &reply);
+            self.calls.push(Call { operation: name.to_owned(), input });
+        }
+        (reply, units)
+    }
+
+    fn ordered_or_usual(&mut self, operation: Operation, input: &Value) -> (Reply, u64) {
+        if let Some(rule) = self.rules.get(&operation) {
+            let before = usize::try_from(self.usage.of(operation).calls).unwrap_or(usize::MAX);
+            if let Some(reply) = rule(input, before) {
+                return (reply, 0);
+            }
+        }
+        if self.records
+            && let Some(code) = refusals::of(operation, input)
+        {
+            return (Reply::Refused(code), 0);
+        }
+        match self.usual(operation, input) {
+            Some((answer, units)) => (Reply::Body(answer), units),
+            None => (Reply::Refused("ResourceNotFoundException"), 1),
+        }
+    }
+
+    /// What AWS answers, and the units that it charges; `None` if the resource does not exist.
+    fn usual(&mut self, operation: Operation, input: &Value) -> Option<(Value, u64)> {
+        Some(match operation {
+            Operation::GetItem => {
+                let key = &input["Key"];
+                let row = match key["key_hash"]["S"].as_str() {
+                    Some(hash) => self.keys.get(hash),
+                    None => self.webhook(key),
+                };
+                let units = size::read_units(row.map_or(0, size::of_item));
+                (row.map_or_else(|| json!({}), |row| json!({"Item": row})), units)
+            }
+            Operation::Query => {
+                let tenant = input["ExpressionAttributeValues"][":tenant"]["S"].as_str();
+                let rows = tenant.and_then(|tenant| self.webhooks.get(tenant));
+                let rows: Vec<&Value> = rows.into_iter().flat_map(BTreeMap::values).collect();
+                let bytes = rows.iter().map(|row| size::of_item(row)).sum();
+                (json!({"Items": rows, "Count": rows.len()}), size::read_units(bytes))
+            }
+            Operation::BatchGetItem => self.batch_get(input),
+            Operation::BatchWriteItem => {
+                let tables = input["RequestItems"].as_object().into_iter().flatten();
+                let puts = tables.flat_map(|(_, puts)| puts.as_array().into_iter().flatten());
+                let units = puts.map(|put| self.log.put(&put["PutRequest"]["Item"])).sum();
+                (json!({"UnprocessedItems": {}}), units)
+            }
+            Operation::UpdateItem => self.update(input),
+            Operation::TransactWriteItems => {
+                let writes = input["TransactItems"].as_array().into_iter().flatten();
+                // A transaction prepares and commits: two writes of each item.
+                let units =
+                    writes.map(|write| 2 * size::write_units(size::of_item(&write["Put"]["Item"])));
+                (json!({}), units.sum())
+            }
+            Operation::SendMessageBatch if self.records => {
+                (sent_but(input, false, |_| false), size::queue_units(input))
+            }
+            Operation::SendMessageBatch => {
+                let sent =
+                    |it: &Value| json!({"Id": it["Id"], "MessageId": "m", "MD5OfMessageBody": ""});
+                let sent: Vec<Value> = entries(input).iter().map(sent).collect();
+                (json!({"Successful": sent, "Failed": []}), size::queue_units(input))
+            }
+            Operation::SendMessage => {
+                (json!({"MessageId": "m", "MD5OfMessageBody": ""}), size::queue_units(input))
+            }
+            Operation::ChangeMessageVisibility
+            | Operation::ReceiveMessage
+            | Operation::DeleteMessageBatch => (json!({}), 1),
+            Operation::GetSecretValue => {
+                let version = input["VersionId"].as_str().unwrap_or_default();
+                let stored = json!({"current": self.secrets.get(version)?}).to_string();
+                (json!({"SecretString": stored, "VersionId": version}), 1)
+            }
+            Operation::CreateSecret | Operation::PutSecretValue | Operation::DeleteSecret => {
+                (json!({"VersionId": "3f1f6f6e-0000-4000-8000-000000000002"}), 1)
+            }
+        })
+    }
+
+    fn webhook(&self, key: &Value) -> Option<&Value> {
+        let tenant = self.webhooks.get(key["tenant_id"]["S"].as_str()?)?;
+        tenant.get(key["webhook_config_id"]["S"].as_str()?)
+    }
+
+    fn batch_get(&self, input: &Value) -> (Value, u64) {
+        let mut units = 0;
+        let mut responses = serde_json::Map::new();
+        for (table, request) in input["RequestItems"].as_object().into_iter().flatten() {
+            let keys = request["Keys"].as_array().into_iter().flatten();
+            let rows: Vec<&Value> = keys
+                .filter_map(|key| {
+                    let row = self.webhook(key);
+                    units += size::read_units(row.map_or(0, size::of_item));
+                    row
+                })
+                .collect();
+            responses.insert(table.clone(), json!(rows));
+        }
+        (json!({"Responses": responses, "UnprocessedKeys": {}}), units)
+    }
+
+    /// An update of a webhook is answered with its row as it was.
+    fn update(&mut self, input: &Value) -> (Value, u64) {
+        let key = &input["Key"];
+        if key["delivery_id"].is_object() {
+            let units = if self.charges { self.log.update(input) } else { 0 };
+            return (json!({}), units);
+        }
+        let row = self.webhook(key);
+        let said = size::of_item(key) + size::of_item(&input["ExpressionAttributeValues"]);
+        let units = size::write_units(row.map_or(0, size::of_item).max(said));
+        (row.map_or_else(|| json!({}), |row| json!({"Attributes": row})), units)
+    }
+
+    /// Puts on its queue what the answer says is there.
+    fn queue(&mut self, input: &Value, reply: &Reply) {
+        let (Some(url), Reply::Body(answer)) = (input["QueueUrl"].as_str(), reply) else { return };
+        self.queued.extend(queue::taken(input, answer).map(|message| (url.to_owned(), message)));
+    }
+}

@@ -1,0 +1,78 @@
+//! What tests and the benchmark put around the real functions: an AWS, a Lambda Runtime API, and endpoints.
+//!
+//! ```no_run
+//! use harness::fixtures::{BODY, first_receives, message, webhook};
+//! use harness::{FakeAws, Hosted, Receiver, Reply, status};
+//!
+//! # async fn example() {
+//! // An endpoint that answers 500, and an account that knows its webhook.
+//! let receiver = Receiver::start(status(500)).await;
+//! let hook = webhook(&receiver.url());
+//! let aws = FakeAws::with_webhooks([&hook]).await;
+//! aws.always("UpdateItem", Reply::Broken);
+//!
+//! // The real sender gets a batch of one message.
+//! let sender = Hosted::start("sender", &aws.environment()).await;
+//! let answer = sender.invoke(first_receives(&[message(&hook, 1)])).await.unwrap();
+//! assert_eq!(answer["batchItemFailures"][0]["itemIdentifier"], "m0");
+//! assert_eq!(receiver.arrivals()[0].body, BODY);
+//! assert_eq!(aws.calls_of("ChangeMessageVisibility").len(), 1);
+//! # }
+//! ```
+//!
+//! | what | for tests | under measurement |
+//! |---|---|---|
+//! | a function's process and its Runtime API | [`Hosted`]: JSON in and out, its log | [`Function`]: events back to back, times |
+//! | AWS | [`FakeAws::with_webhooks`]: keeps each call, refuses what AWS refuses, fails to order | [`FakeAws::start`]: counts |
+//! | an endpoint | [`Receiver::start`]: keeps each request | [`Receiver::counting`]: counts |
+//!
+//! The two of a row are one implementation. Under measurement it leaves out what costs time on the processor
+//! that the measured function waits for. [`fixtures`] are the rows, messages and events in AWS's own form,
+//! [`Authority`] signs certificates for endpoints over TLS.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a test or a measurement ends where its harness fails"
+)]
+
+mod attributes;
+mod cores;
+mod eventually;
+mod fake_aws;
+mod function;
+mod hosted;
+mod output;
+mod process;
+mod receiver;
+mod runtime_api;
+mod server;
+mod tls;
+
+pub mod fixtures;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use attributes::item;
+pub use cores::Cores;
+pub use eventually::eventually;
+pub use fake_aws::log::Stored;
+pub use fake_aws::queue::{Queued, sent_but};
+pub use fake_aws::size::queue_units_of;
+pub use fake_aws::usage::{Operation, Requests, Unit, Usage};
+pub use fake_aws::{Call, FakeAws, Reply};
+pub use function::{Cost, Environment, Function, Program};
+pub use hosted::{Hosted, bootstrap, place};
+pub use output::{assert_contains, assert_contains_times, assert_lacks, end};
+pub use process::{Process, cpu_time, interrupt_nobody};
+pub use receiver::{
+    Act, Arrival, ClosedPort, Failing, Receiver, Script, after, answer, answer_and_close,
+    by_number, status,
+};
+pub use runtime_api::{ACCOUNT, Invocation, REQUEST_ID_PREFIX};
+pub use tls::{Authority, NOW};
+pub use tokio_rustls::TlsAcceptor;
+
+/// A panic elsewhere is that one's to report.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,203 @@
+//! The Lambda Runtime API, for one bootstrap: it hands out events one at a time and takes their answers.
+//!
+//! The rule: waiting events are handed out back to back, and an answer belongs to the event whose request id
+//! it names.
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::USER_AGENT;
+use hyper::{Request, Response, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::lock;
+use crate::server::{Answer, Server, answer};
+
+/// The account in the ARN that a bootstrap is told.
+pub const ACCOUNT: &str = "123456789012";
+/// How every request id begins.
+pub const REQUEST_ID_PREFIX: &str = "8476a536-e9f4-11e8-9739";
+
+/// How long a bootstrap may take to ask for an event on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How many calls by others than the bootstrap's runtime are kept.
+const MAX_STRANGERS: usize = 10;
+
+const INVOCATIONS: &str = "/2018-06-01/runtime/invocation/";
+
+/// A Runtime API that is up.
+#[derive(Debug)]
+pub(crate) struct RuntimeApi {
+    server: Server,
+    queue: mpsc::UnboundedSender<Event>,
+    state: Arc<State>,
+}
+
+/// An invocation that has ended.
+#[derive(Debug)]
+pub struct Invocation {
+    /// From handing out the event to receiving the answer.
+    pub took: Duration,
+    /// What the function answered; `Err` is the error that it reported.
+    pub answer: Result<Bytes, Bytes>,
+}
+
+/// An invocation that is waiting or under way.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    time_limit: Duration,
+    handed_out: oneshot::Receiver<()>,
+    ended: oneshot::Receiver<Invocation>,
+}
+
+#[derive(Debug)]
+struct Event {
+    payload: Bytes,
+    time_limit: Duration,
+    handed_out: oneshot::Sender<()>,
+    ended: oneshot::Sender<Invocation>,
+}
+
+#[derive(Debug)]
+struct State {
+    arn: String,
+    events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
+    /// Told when the bootstrap first asks for an event.
+    ready: Mutex<Option<oneshot::Sender<Instant>>>,
+    running: Mutex<Option<Running>>,
+    number: AtomicU64,
+    strangers: Mutex<Vec<String>>,
+}
+
+/// The event that was handed out last.
+#[derive(Debug)]
+struct Running {
+    id: String,
+    since: Instant,
+    ended: oneshot::Sender<Invocation>,
+}
+
+impl RuntimeApi {
+    /// An API for `function`; the receiver is told when that first asks for an event.
+    pub(crate) async fn start(function: &str) -> (Self, oneshot::Receiver<Instant>) {
+        let (queue, events) = mpsc::unbounded_channel();
+        let (ready, is_ready) = oneshot::channel();
+        let state = Arc::new(State {
+            arn: format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{function}"),
+            events: events.into(),
+            ready: Some(ready).into(),
+            running: Mutex::default(),
+            number: AtomicU64::new(0),
+            strangers: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        let server = Server::http(move |request| Arc::clone(&shared).answer(request)).await;
+        (Self { server, queue, state }, is_ready)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Queues an event. Its time limit begins when the bootstrap takes it.
+    pub(crate) fn invoke(&self, payload: Bytes, time_limit: Duration) -> Pending {
+        let ((handed_out, is_handed_out), (ended, has_ended)) =
+            (oneshot::channel(), oneshot::channel());
+        let event = Event { payload, time_limit, handed_out, ended };
+        self.queue.send(event).expect("the receiver is in the same struct");
+        Pending { time_limit, handed_out: is_handed_out, ended: has_ended }
+    }
+
+    /// Asserts that nothing but the bootstrap's own runtime has ever connected to it.
+    pub(crate) fn assert_nobody_else_called(&self) {
+        let strangers = lock(&self.state.strangers);
+        assert!(strangers.is_empty(), "the Runtime API was called: {strangers:?}");
+        assert_eq!(self.server.connections(), 1, "the runtime keeps to one connection");
+    }
+}
+
+impl Pending {
+    /// Waits for the answer; an error says what did not happen in time.
+    pub(crate) async fn ended(self) -> Result<Invocation, String> {
+        timeout(PATIENCE, self.handed_out)
+            .await
+            .map_err(|_elapsed| "the bootstrap asks for no event".to_owned())?
+            .map_err(|_lost| "the Runtime API has ended".to_owned())?;
+        let in_vain = || format!("no answer within {:?}", self.time_limit);
+        timeout(self.time_limit, self.ended).await.ok().and_then(Result::ok).ok_or_else(in_vain)
+    }
+}
+
+impl State {
+    async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Answer {
+        let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+        if !agent.is_some_and(|agent| agent.starts_with("aws-lambda-rust/")) {
+            self.note_stranger(&request);
+        }
+        let path = request.uri().path();
+        let Some(rest) = path.strip_prefix(INVOCATIONS) else {
+            return answer(StatusCode::NOT_FOUND, "");
+        };
+        if rest == "next" {
+            return self.next().await;
+        }
+        let status = match rest.split_once('/') {
+            Some((id, "response")) => self.end(id, Ok(request.body().clone())),
+            Some((id, "error")) => self.end(id, Err(request.body().clone())),
+            _ => StatusCode::NOT_FOUND,
+        };
+        answer(status, "")
+    }
+
+    fn note_stranger(&self, request: &Request<Bytes>) {
+        let mut strangers = lock(&self.strangers);
+        if strangers.len() < MAX_STRANGERS {
+            strangers.push(format!("{} {}", request.method(), request.uri()));
+        }
+    }
+
+    /// The next event, once there is one.
+    async fn next(&self) -> Answer {
+        if let Some(ready) = lock(&self.ready).take() {
+            // Nobody may wait for it.
+            ready.send(Instant::now()).ok();
+        }
+        let Some(event) = self.events.lock().await.recv().await else {
+            return answer(StatusCode::GONE, "");
+        };
+        let id = format!("{REQUEST_ID_PREFIX}-{:012}", self.number.fetch_add(1, Ordering::Relaxed));
+        let deadline =
+            (SystemTime::now() + event.time_limit).duration_since(SystemTime::UNIX_EPOCH);
+        let answer = Response::builder()
+            .header("content-type", "application/json")
+            .header("lambda-runtime-aws-request-id", &id)
+            .header(
+                "lambda-runtime-deadline-ms",
+                deadline.unwrap_or_default().as_millis().to_string(),
+            )
+            .header("lambda-runtime-invoked-function-arn", &self.arn)
+            .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0")
+            .body(Full::new(event.payload))
+            .expect("every header is ASCII");
+        // Whoever invoked may have given up.
+        event.handed_out.send(()).ok();
+        let running = Running { id, since: Instant::now(), ended: event.ended };
+        *lock(&self.running) = Some(running);
+        answer
+    }
+
+    fn end(&self, id: &str, answer: Result<Bytes, Bytes>) -> StatusCode {
+        let Some(running) = lock(&self.running).take_if(|it| it.id == id) else {
+            return StatusCode::NOT_FOUND;
+        };
+        let invocation = Invocation { took: running.since.elapsed(), answer };
+        running.ended.send(invocation).map_or(StatusCode::GONE, |()| StatusCode::ACCEPTED)
+    }
+}

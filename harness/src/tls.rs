@@ -1,0 +1,97 @@
+//! Certificate authorities, for endpoints that are called over TLS.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+use webhooks::id::WebhookId;
+
+/// First and last year of a certificate: valid from the first day of the one until the first day of the other.
+pub type Years = (i32, i32);
+
+/// A certificate that is valid today.
+pub const NOW: Years = (2020, 2100);
+
+/// An authority, trusted by whoever is given its file.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+impl Authority {
+    /// A new authority of that name with a new key.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mut params = parameters(&[]);
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, key()).expect("it can sign for itself");
+        // Unique, as several processes and tests have authorities.
+        let file = std::env::temp_dir().join(format!("authority-{}.pem", WebhookId::random()));
+        std::fs::write(&file, issuer.pem()).expect("the temporary folder can be written");
+        Self { issuer, file }
+    }
+
+    /// Its certificate in PEM; removed when this is dropped.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// A server whose certificate is for `name`, an address or a host.
+    #[must_use]
+    pub fn server(&self, name: &str) -> TlsAcceptor {
+        self.server_of(&[name], NOW)
+    }
+
+    /// A server whose certificate is for all of `names`, in those years.
+    #[must_use]
+    pub fn server_of(&self, names: &[&str], years: Years) -> TlsAcceptor {
+        let key = key();
+        let mut params = parameters(names);
+        params.not_before = date_time_ymd(years.0, 1, 1);
+        params.not_after = date_time_ymd(years.1, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).expect("the authority can sign");
+        acceptor(certificate.der(), &key)
+    }
+
+    /// A server that shows the authority's own certificate, as one that `openssl req -x509` has made does.
+    #[must_use]
+    pub fn self_signed(&self) -> TlsAcceptor {
+        acceptor(self.issuer.der(), self.issuer.key())
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        // Left behind, it is one small temporary file.
+        std::fs::remove_file(&self.file).ok();
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("there are random bytes")
+}
+
+fn parameters(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    CertificateParams::new(names).expect("names are ASCII")
+}
+
+fn acceptor(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = rustls::crypto::ring::default_provider().into();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has their ciphers")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .expect("the key is the certificate's");
+    TlsAcceptor::from(Arc::new(config))
+}
