@@ -16,6 +16,7 @@
 //! | after the last receive a message goes to the dead-letter queue | <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html> |
 
 mod queue;
+mod random;
 mod simulation;
 
 use std::fmt::Display;

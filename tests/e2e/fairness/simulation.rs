@@ -13,6 +13,7 @@ use sender::step::{Receive, Step, after_attempt};
 use webhooks::retry::RetryPolicy;
 
 use super::queue::{Grouping, Message, Queue, Time};
+use super::random::Random;
 
 /// Invocations at a time that Lambda begins with and goes back to.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
@@ -248,35 +249,6 @@ fn delay_after_failure(receives: u32) -> Option<Duration> {
     }
 }
 
-/// Random numbers that are the same in every run, by <https://prng.di.unimi.it/splitmix64.c>.
-struct Random(u64);
-
-impl Random {
-    fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A time from the shortest to just below the longest, each as likely as any other.
-    fn between(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
-        shortest + longest.saturating_sub(shortest).mul_f64(self.fraction())
-    }
-
-    /// The wait for the next of events that come independently of each other, one every `mean`.
-    fn wait(&mut self, mean: Duration) -> Duration {
-        mean.mul_f64(-(1.0 - self.fraction()).ln())
-    }
-
-    /// From 0 to just below 1.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds")]
-    fn fraction(&mut self) -> f64 {
-        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 mod tests {
     use std::collections::BTreeSet;
 
@@ -382,22 +354,5 @@ mod tests {
         let [first, second, strangers] = [0, 1, 2].map(|webhook| events_of(&outcome, webhook));
         assert_eq!(first, second);
         assert_ne!(first, strangers);
-    }
-
-    #[test]
-    fn the_first_random_numbers_are_those_of_the_reference() {
-        let mut random = Random(1_234_567);
-        let first = [(); 3].map(|()| random.number());
-        assert_eq!(
-            first,
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
-        );
-    }
-
-    #[test]
-    fn waits_are_as_long_as_their_mean_on_average() {
-        let mut random = Random(1);
-        let waited: Duration = (0..10_000).map(|_| random.wait(Duration::from_secs(2))).sum();
-        assert!((19_500..20_500).contains(&waited.as_secs()), "{waited:?}");
     }
 }
