@@ -3,102 +3,95 @@
 //!
 //! The rule: a language that is not there costs its row and nothing else.
 
-pub mod install;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
+use docintell::local::python;
+use docintell::steps::Steps;
+use docintell::{checkout, child};
 use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
 use harness::{FakeAws, Function, Program, Receiver, status};
 
-use crate::bench::Bench;
 use crate::progress;
-use crate::spread::Spread;
-use crate::table::{Cell, Table};
-use install::Installed;
+use crate::setup::Bench;
+use crate::table::{Table, range};
 
 /// Messages in a batch.
 const BATCH: usize = 10;
+/// Processes of each sender that are measured.
+const PROCESSES: usize = 3;
+/// What Node's sender is made of.
+const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", "sender.mjs"];
 
-/// What is looked at, each beside ours.
-const COLUMNS: [&str; 9] = [
-    "sender",
-    "init ms",
-    "times ours",
-    "deliveries/s",
-    "times ours",
-    "CPU µs each",
-    "times ours",
-    "RSS MiB",
-    "times ours",
-];
-
-/// The sender in another language.
-#[derive(Debug)]
+/// The sender in another language, or why it cannot be measured.
 pub struct Alternative {
     language: &'static str,
-    /// Or why it cannot be measured.
     installed: Result<Installed>,
-    /// What is in [`COLUMNS`], of each round.
-    figures: Vec<[f64; 4]>,
 }
 
-/// Makes ready what there is; before anything is measured, since packages may have to be fetched.
+/// A program that runs a script.
+struct Installed {
+    /// The language and its version.
+    name: String,
+    /// The program's whole path, since what is measured is not told where programs are.
+    program: PathBuf,
+    /// The sender.
+    script: PathBuf,
+}
+
+/// Installs what there is; before anything is measured, since packages may have to be fetched.
 pub async fn install() -> Vec<Alternative> {
-    let installed = [("Node", install::node().await), ("Python", install::python().await)];
-    installed
-        .into_iter()
-        .map(|(language, installed)| Alternative { language, installed, figures: Vec::new() })
-        .collect()
+    vec![
+        Alternative { language: "Node", installed: node().await },
+        Alternative { language: "Python", installed: python().await },
+    ]
 }
 
-/// Measures ours and every other sender in turn, several times.
-pub async fn tables(bench: &Bench, alternatives: &mut [Alternative]) -> Result<Vec<Table>> {
-    let rounds = 3;
-    let mut ours = Vec::new();
-    for round in 1..=rounds {
-        let say = |name: &str| {
-            progress::say(format_args!("alternatives, round {round} of {rounds}: {name}"));
+/// Measures ours and every other sender, one process after the other.
+pub async fn measure(bench: &Bench) -> Result<String> {
+    let title = "How does the same sender do in Node and in Python?";
+    let columns = ["sender", "init ms", "deliveries/s", "CPU µs each", "RSS MiB"];
+    let mut table = Table::new(title, &columns);
+    table.row("ours, in Rust", figures(bench, None).await?);
+    for Alternative { language, installed } in &bench.alternatives {
+        let measured = match installed {
+            Ok(installed) => figures(bench, Some(installed)).await.map(|it| (&installed.name, it)),
+            Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
-        say("ours");
-        ours.push(figures(bench, None).await?);
-        for alternative in alternatives.iter_mut() {
-            say(alternative.language);
-            alternative.measure(bench).await;
-        }
-    }
-    let mut table = Table::new("The same sender in other languages", &COLUMNS);
-    table.row(cells("ours", &ours, &ours));
-    for Alternative { language, installed, figures } in alternatives {
-        match installed {
-            Ok(installed) => table.row(cells(&installed.name, figures, &ours)),
-            Err(why) => {
+        match measured {
+            Ok((name, figures)) => table.row(name, figures),
+            Err(error) => {
                 // A program's whole complaint would be a page.
-                let why = format!("{why:#}").split_whitespace().collect::<Vec<_>>().join(" ");
-                let why: String = why.chars().take(300).collect();
-                table.note(format!("{language} was not measured: {why}"));
-                table.row(cells(language, &[], &ours));
+                let error = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+                let error: String = error.chars().take(300).collect();
+                table.note(format!("{language} was not measured: {error}"));
             }
         }
     }
     table.note(format!(
-        "Median (lowest–highest) of {rounds} processes each; batches of {BATCH} to one webhook, whose endpoint \
-         answers at once. The other senders are bench/reference; what they leave out is said there."
+        "Median (lowest–highest) of {PROCESSES} processes; batches of {BATCH} to one webhook, whose endpoint answers \
+         at once. The other senders are in bench/reference, which says what they leave out."
     ));
-    Ok(vec![table])
+    Ok(table.to_string())
 }
 
-impl Alternative {
-    /// One round, unless one has failed before.
-    async fn measure(&mut self, bench: &Bench) {
-        let Ok(installed) = &self.installed else { return };
-        match figures(bench, Some(installed)).await {
-            Ok(figures) => self.figures.push(figures),
-            Err(error) => self.installed = Err(error),
+/// Init, deliveries a second, processor time of each, and RSS, of several processes.
+async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[String; 4]> {
+    let mut figures = [const { Vec::new() }; 4];
+    for process in 1..=PROCESSES {
+        let name = other.map_or("ours", |it| &it.name);
+        progress::step(format_args!("alternatives: {name}, process {process} of {PROCESSES}"));
+        for (figures, figure) in figures.iter_mut().zip(one_process(bench, other).await?) {
+            figures.push(figure);
         }
     }
+    let [init, rate, cpu, resident] = figures;
+    Ok([range(init, 1), range(rate, 0), range(cpu, 1), range(resident, 1)])
 }
 
-/// Init in ms, deliveries a second, processor time of each in µs, and RSS in MiB, of one process.
-async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4]> {
+async fn one_process(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4]> {
     let receiver = Receiver::counting(status(200), None).await;
     let aws = FakeAws::start().await;
     let target = WebhookKey::random();
@@ -107,8 +100,8 @@ async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4]> {
     if let Some(Installed { program: path, script, .. }) = other {
         program = Program { path: path.clone(), arguments: vec![script.clone()], ..program };
     }
-    let mut sender = Function::start(&program, bench.cores).await?;
-    // What is compiled while it runs needs some time for that.
+    let mut sender = Function::start(&program, Some(bench.cores)).await?;
+    // A language that compiles while it runs needs some time for that.
     let (warm_up, measured) = (bench.or_quick(200, 100), bench.or_quick(400, 200));
     let mut events = batches(&[target], BATCH, warm_up + measured)?;
     let last = events.split_off(warm_up);
@@ -120,17 +113,64 @@ async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4]> {
     Ok([init, cost.rate(count), cost.cpu_micros(count), sender.process.resident_mib()?])
 }
 
-/// A row: each figure, and how many times ours it is.
-fn cells(name: &str, figures: &[[f64; 4]], ours: &[[f64; 4]]) -> Vec<Cell> {
-    let mut cells = vec![Cell::text(name)];
-    for (at, decimals) in [1, 0, 1, 1].into_iter().enumerate() {
-        let of = |figures: &[[f64; 4]]| figures.iter().map(|it| it[at]).collect::<Vec<_>>();
-        let ratio = Spread::of(of(figures)).zip(Spread::of(of(ours)));
-        cells.push(Cell::extremes(of(figures), decimals));
-        cells.push(ratio.map_or_else(
-            || Cell::text("–"),
-            |(it, ours)| Cell::number(it.median / ours.median, 2),
-        ));
+/// The sender in Node: one file with its packages, as one makes it for Lambda.
+async fn node() -> Result<Installed> {
+    let program = output_of(Command::new("node").args(["--print", "process.execPath"]))?;
+    let version = output_of(Command::new(&program).arg("--version"))?;
+    let folder = checkout::root().join("target/bench/node");
+    let script = folder.join("bundle.cjs");
+    let is_same = |name| same(&source(name), &folder.join(name));
+    if !script.exists() || !NODE_FILES.into_iter().all(is_same) {
+        bundle(&folder, &script).await?;
     }
-    cells
+    Ok(Installed { name: format!("Node {version}"), program: program.into(), script })
+}
+
+/// The sender in Python, and the Python that has boto3.
+async fn python() -> Result<Installed> {
+    let program = python::ensure(Steps::Shown).await?;
+    let name = output_of(Command::new(&program).arg("--version"))?;
+    Ok(Installed { name, program, script: source("sender.py") })
+}
+
+async fn bundle(folder: &Path, bundled: &Path) -> Result<()> {
+    let step = Steps::Shown.begin("installing what Node's sender needs");
+    fs::create_dir_all(folder)?;
+    // An interrupted installation leaves no bundle, so the next run begins again.
+    if bundled.exists() {
+        fs::remove_file(bundled)?;
+    }
+    for name in NODE_FILES {
+        fs::copy(source(name), folder.join(name))?;
+    }
+    for arguments in [
+        ["ci", "--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund"].as_slice(),
+        ["run", "build"].as_slice(),
+    ] {
+        let mut npm = Command::new("npm");
+        // Warnings would come before the reason of a failure.
+        npm.arg("--loglevel=error").args(arguments).current_dir(folder).stdin(Stdio::null());
+        child::run(&step, &mut npm).await?;
+    }
+    step.done("Node's sender bundled");
+    Ok(())
+}
+
+fn source(name: &str) -> PathBuf {
+    checkout::root().join("bench/reference").join(name)
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// What a program prints.
+fn output_of(command: &mut Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{program} cannot be started"))?;
+    ensure!(output.status.success(), "{program} failed ({})", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

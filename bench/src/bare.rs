@@ -1,5 +1,5 @@
 //! The bare loop that the sender is measured against: the same posts by the same HTTP library and nothing
-//! else. No event, no webhook, no signature, no log. With one thing more or less than that, it shows what that costs.
+//! else. It reads no event and no webhook, writes no log, and signs or guards only if it is told to.
 //!
 //! The rule: what it sends has the size of a delivery, and it runs as a process of its own, pinned like
 //! the sender, so that both are measured alike.
@@ -12,15 +12,9 @@ use clap::{Args, ValueEnum};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use harness::fixtures::{GUIDES_BODY, SECRET};
 use harness::{Cores, Cost, Process, cpu_time, interrupt_nobody};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
-use hyper_util::client::legacy::Client as PooledClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use sender::guard;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -79,8 +73,6 @@ pub enum By {
     Signed,
     /// Through the sender's reqwest, whose guard judges each URL and every address.
     Guarded,
-    /// Through hyper-util's pooled client, on which reqwest is built; no TLS.
-    Pooled,
 }
 
 /// What the loop's process tells the benchmark, in nanoseconds.
@@ -123,7 +115,6 @@ impl Bare {
                 By::Reqwest => self.reqwest(&url).await,
                 By::Signed => self.signed(&url).await,
                 By::Guarded => self.guarded(&url).await,
-                By::Pooled => self.pooled(&url).await,
             }
         })?;
         println!("{}", serde_json::to_string(&told)?);
@@ -154,22 +145,6 @@ impl Bare {
         let post = async || {
             policy.check_url(url)?;
             send(client.post(url.as_url().clone())).await
-        };
-        self.measure(post).await
-    }
-
-    async fn pooled(&self, url: &EndpointUrl) -> Result<Told> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        let client = PooledClient::builder(TokioExecutor::new()).build(tcp);
-        let body = Full::new(Bytes::from_static(GUIDES_BODY.as_bytes()));
-        let mut request = Request::post(url.as_str()).body(body)?;
-        *request.headers_mut() = headers();
-        let post = async || {
-            let response = client.request(request.clone()).await?;
-            check(response.status())?;
-            response.into_body().collect().await?;
-            Ok(())
         };
         self.measure(post).await
     }

@@ -1,141 +1,63 @@
 //! What deliveries cost on AWS: every request is counted, with the real fanout and the real sender, and
-//! priced from one table.
+//! multiplied by list prices.
 //!
-//! [`case`] makes the deliveries and plays the queue and its pollers, [`environment`] is what Lambda bills.
-//! [`prices`] is the price list, [`bill`] multiplies, [`month`] compares, and [`budget`] says how many requests
-//! there may be.
+//! [`case`] makes the deliveries and plays the queue and its pollers, [`environment`] is what Lambda bills,
+//! [`prices`] is the price list, [`bill`] multiplies, and [`month`] says what a month comes to.
 
-pub mod bill;
-pub mod budget;
-pub mod case;
-pub mod environment;
-pub mod month;
-pub mod prices;
+mod bill;
+mod case;
+mod environment;
+mod month;
+mod prices;
 
-use std::collections::BTreeSet;
+use anyhow::Result;
 
-use anyhow::{Context as _, Result};
-use harness::fixtures::GUIDES_BODY;
-use harness::{Operation, Unit};
-
-use crate::bench::Bench;
-use crate::table::{Cell, Table};
+use crate::progress;
+use crate::setup::Bench;
+use crate::table::{Table, number};
 use bill::{KEEPING, MAKING};
-use budget::Budget;
-use case::{Case, Used};
+use case::Used;
 
 /// Counts and prices every case.
-pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
+pub async fn measure(bench: &Bench) -> Result<String> {
     let deliveries = bench.or_quick(1000, 200);
-    let mut counted: Vec<(Case, Used)> = Vec::new();
+    let mut counted = Vec::new();
     for case in case::ALL {
-        crate::progress::say(format_args!("cost: {deliveries} deliveries, {}", case.name));
-        let used = case.run(bench, deliveries).await?;
-        if case.failing.is_none() {
-            Budget::of(case, deliveries).check(&used.aws).with_context(|| case.name.to_owned())?;
-        }
-        counted.push((case, used));
+        progress::step(format_args!("cost: {deliveries} deliveries, {}", case.name));
+        counted.push(case.run(bench, deliveries).await?);
     }
-    let [.., (_, alone)] = counted.as_slice() else { unreachable!("there are cases") };
-    let (_, happy) = &counted[0];
-    Ok(vec![
-        dollars(&counted, deliveries),
-        requests(&counted),
-        month::side_by_side(happy, alone),
-        month::idle(),
-        price_list(),
-    ])
+    let [full, .., single] = counted.as_slice() else { unreachable!("there are several cases") };
+    Ok(format!("{}\n{}", million(&counted, deliveries), month::table(full, single)))
 }
 
-fn columns(first: &'static str, counted: &[(Case, Used)]) -> Vec<&'static str> {
-    std::iter::once(first).chain(counted.iter().map(|(case, _)| case.name)).collect()
-}
-
-fn row(table: &mut Table, name: &str, counted: &[(Case, Used)], cell: impl Fn(&Used) -> Cell) {
-    let cells = counted.iter().map(|(_, used)| cell(used));
-    table.row(std::iter::once(Cell::text(name)).chain(cells));
-}
-
-fn dollars(counted: &[(Case, Used)], deliveries: usize) -> Table {
-    let title = "A million deliveries, in dollars";
-    let mut table = Table::new(title, &columns("paid for", counted));
-    for line in &MAKING {
-        row(&mut table, line.name, counted, |used| Cell::number(line.per_million(used), 3));
+fn million(counted: &[Used], deliveries: usize) -> Table {
+    let cases = case::ALL.map(|case| case.name);
+    let columns = [&["paid for", "list price"], cases.as_slice()].concat();
+    let mut table = Table::new("What do a million deliveries cost, in dollars?", &columns);
+    let cells = |price: String, figure: &dyn Fn(&Used) -> f64| {
+        let figures = counted.iter().map(|used| number(figure(used), 3));
+        std::iter::once(price).chain(figures).collect::<Vec<_>>()
+    };
+    for line in MAKING {
+        table.row(line.name, cells(line.price.to_string(), &|used| line.per_million(used)));
     }
-    row(&mut table, "total", counted, |used| Cell::number(bill::per_million(&MAKING, used), 3));
-    for line in &KEEPING {
-        let name = format!("the log for 30 days: {}", line.name);
-        row(&mut table, &name, counted, |used| Cell::number(line.per_million(used), 3));
+    table.row("total", cells(String::new(), &|used| bill::per_million(&MAKING, used)));
+    for line in KEEPING {
+        table.row(line.name, cells(line.price.to_string(), &|used| line.per_million(used)));
     }
+    let requests = |used: &Used| bill::float(used.aws.total().calls) / bill::float(used.deliveries);
+    table.row("requests to AWS for each delivery", cells(String::new(), &requests));
     table.note(format!(
         "From {deliveries} deliveries in each case by the real functions, starting from nothing; list prices of \
-         us-east-1, no free tier. The endpoint takes 50 ms unless said otherwise; batches of {} of the queue \
-         and {} of the stream, all full; bodies of {} bytes.",
+         us-east-1 in November 2026, no free tier. Unless the column says otherwise, the endpoint takes 50 ms and \
+         batches are full: {} messages of the queue, {} records of the stream. Lambda time: waiting is billed as it \
+         passes, with {} ms for each call to AWS (assumed); processor time is measured and stretched to the part \
+         of a processor that {} MB get. Lambda's pollers are taken to make one receive and one delete for each \
+         batch. Each environment reads each secret once; slow endpoints and batches of one have ten environments.",
         case::HAPPY.batch,
         case::HAPPY.records,
-        GUIDES_BODY.len(),
-    ));
-    table.note(format!(
-        "Lambda time: waiting is waited for, 5 ms for each call to AWS (assumed); processor time is measured here \
-         and stretched to what {} MB get of a processor, {0} of 1,769.",
+        case::AWS_LATENCY.as_millis(),
         environment::memory_mb(),
     ));
-    table.note(format!(
-        "What Lambda's pollers ask of the queue is by rule: one receive and one delete for each batch. Reading the \
-         stream and moving what failed for good to the dead-letter queue cost nothing. Data out: the posts as HTTP \
-         writes them and {} bytes each around that. Each environment reads each secret once; \
-         slow endpoints and batches of one were given to ten environments.",
-        bill::AROUND_A_POST,
-    ));
-    table
-}
-
-fn requests(counted: &[(Case, Used)]) -> Table {
-    let title = "Requests to AWS for each delivery";
-    let mut table = Table::new(title, &columns("request", counted));
-    let operations: BTreeSet<Operation> = counted
-        .iter()
-        .flat_map(|(_, used)| used.aws.iter().map(|(operation, _)| operation))
-        .collect();
-    let each = |count: u64, used: &Used| per(count, used.deliveries);
-    for operation in operations {
-        row(&mut table, &format!("{operation:?}"), counted, |used| {
-            Cell::number(each(used.aws.of(operation).calls, used), 3)
-        });
-    }
-    row(&mut table, "all", counted, |used| Cell::number(each(used.aws.total().calls, used), 3));
-    for (name, unit) in [("write units", Unit::Write), ("read units", Unit::Read)] {
-        row(&mut table, name, counted, |used| Cell::number(each(used.aws.units(unit), used), 3));
-    }
-    row(&mut table, "posts", counted, |used| Cell::number(each(used.posts, used), 3));
-    row(&mut table, "billed ms of an invocation of the sender", counted, |used| {
-        let millis = used.sender.billed.as_secs_f64() * 1e3;
-        Cell::number(millis / per(used.sender.invocations, 1), 1)
-    });
-    row(&mut table, "bytes written to logs", counted, |used| {
-        Cell::number(each(used.fanout.log_bytes + used.sender.log_bytes, used), 1)
-    });
-    row(&mut table, "bytes of a row in the log", counted, |used| {
-        Cell::number(each(used.stored.bytes, used), 0)
-    });
-    table
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
-fn per(count: u64, deliveries: usize) -> f64 {
-    count as f64 / deliveries as f64
-}
-
-fn price_list() -> Table {
-    let mut table =
-        Table::new("The prices, us-east-1", &["what", "dollars", "for each", "where AWS says it"]);
-    for price in prices::ALL {
-        table.row([
-            Cell::text(price.what),
-            Cell::text(price.dollars.to_string()),
-            Cell::text(price.unit),
-            Cell::text(price.page),
-        ]);
-    }
     table
 }

@@ -9,18 +9,20 @@ use harness::{Cost, FakeAws, Function, Operation, Program};
 use hyper::body::Bytes;
 use serde_json::Value;
 
-use crate::bench::Bench;
 use crate::progress;
-use crate::table::{Cell, Table};
+use crate::setup::Bench;
+use crate::table::{Table, range};
 
 /// Records in a batch of job changes.
 const RECORDS: usize = 100;
 /// Messages in one request to the queue.
 const MESSAGES: usize = 10;
+/// Processes of each function that are measured.
+const PROCESSES: usize = 3;
 
 /// What a function is given again and again.
 struct Work {
-    name: String,
+    name: &'static str,
     aws: FakeAws,
     program: Program,
     event: Bytes,
@@ -33,36 +35,29 @@ struct Work {
 }
 
 /// Measures both functions.
-pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
-    let columns = ["function", "counted", "per second", "CPU µs each"];
-    let mut table = Table::new("The api function and fanout on one processor", &columns);
-    let rounds = 3;
+pub async fn measure(bench: &Bench) -> Result<String> {
+    let title = "How much do the api function and fanout do on one processor?";
+    let mut table = Table::new(title, &["work", "per second", "CPU µs each"]);
     for work in [
-        api(bench, 1).await?,
-        api(bench, 20).await?,
-        fanout(bench, 1).await?,
-        fanout(bench, 10).await?,
+        api(bench, "requests for one webhook", 1).await?,
+        api(bench, "requests for a list of 20 webhooks", 20).await?,
+        fanout(bench, "deliveries queued by fanout, one webhook", 1).await?,
+        fanout(bench, "deliveries queued by fanout, ten webhooks", 10).await?,
     ] {
+        progress::step(format_args!("functions: {}", work.name));
         let (mut rates, mut cpu) = (Vec::new(), Vec::new());
-        for round in 1..=rounds {
-            progress::say(format_args!("functions, round {round} of {rounds}: {}", work.name));
-            let (rate, cpu_micros) = work.measure(bench).await?;
-            rates.push(rate);
-            cpu.push(cpu_micros);
+        for _ in 0..PROCESSES {
+            let (cost, count) = work.measure(bench).await?;
+            rates.push(cost.rate(count));
+            cpu.push(cost.cpu_micros(count));
         }
-        let counted = if work.deliveries == 0 { "requests" } else { "deliveries queued" };
-        table.row([
-            Cell::text(work.name),
-            Cell::text(counted),
-            Cell::extremes(rates, 0),
-            Cell::extremes(cpu, 1),
-        ]);
+        table.row(work.name, [range(rates, 0), range(cpu, 1)]);
     }
     table.note(format!(
-        "Median (lowest–highest) of {rounds} processes, each given the next event when the last is answered. \
-         Fanout's job changes are of a tenant with one webhook, and of one with ten."
+        "Median (lowest–highest) of {PROCESSES} processes, each given the next event when the last is answered; \
+         fanout gets {RECORDS} job changes of one tenant at a time."
     ));
-    Ok(vec![table])
+    Ok(table.to_string())
 }
 
 /// What a new api function answers to `event`; an error if that is not a success.
@@ -76,12 +71,12 @@ pub async fn success(api: &Program, event: &Bytes) -> Result<String> {
 }
 
 /// Requests of a tenant with so many webhooks: for the only one, or for a list of them.
-async fn api(bench: &Bench, webhooks: usize) -> Result<Work> {
+async fn api(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Work> {
     let (aws, targets) = account(webhooks).await?;
     aws.put_api_key(api_key_row(targets[0].tenant));
-    let (name, path) = match targets.as_slice() {
-        [only] => ("api: one webhook".to_owned(), format!("/v1/webhooks/{}", only.webhook)),
-        many => (format!("api: list of {} webhooks", many.len()), "/v1/webhooks".to_owned()),
+    let path = match targets.as_slice() {
+        [only] => format!("/v1/webhooks/{}", only.webhook),
+        _ => "/v1/webhooks".to_owned(),
     };
     let program = bench.program("api", &aws)?;
     let event = get(&path)?;
@@ -90,11 +85,11 @@ async fn api(bench: &Bench, webhooks: usize) -> Result<Work> {
 }
 
 /// Job changes of a tenant with so many webhooks.
-async fn fanout(bench: &Bench, webhooks: usize) -> Result<Work> {
+async fn fanout(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Work> {
     let (aws, targets) = account(webhooks).await?;
     let deliveries = RECORDS * webhooks;
     Ok(Work {
-        name: format!("fanout: {RECORDS} job changes × {webhooks}"),
+        name,
         program: bench.program("fanout", &aws)?,
         aws,
         event: job_changes(&[targets[0].tenant], RECORDS)?,
@@ -104,26 +99,24 @@ async fn fanout(bench: &Bench, webhooks: usize) -> Result<Work> {
     })
 }
 
-/// An account with so many webhooks of one tenant.
+/// An account with so many webhooks of one tenant, to which nothing is posted.
 async fn account(webhooks: usize) -> Result<(FakeAws, Vec<WebhookKey>)> {
     let aws = FakeAws::start().await;
     let targets = WebhookKey::several(webhooks);
     for target in &targets {
-        // Nothing is posted there.
         aws.put_webhook(target.row("https://hooks.example.com/docintell"));
     }
     Ok((aws, targets))
 }
 
 impl Work {
-    /// How many a second of what is counted, and processor time of each in microseconds.
-    async fn measure(&self, bench: &Bench) -> Result<(f64, f64)> {
+    /// What a second of it costs, and how much is done in it: deliveries, or requests.
+    async fn measure(&self, bench: &Bench) -> Result<(Cost, usize)> {
         let invocations = self.per_second.div_ceil(bench.or_quick(1, 4));
-        let mut function = Function::start(&self.program, bench.cores).await?;
+        let mut function = Function::start(&self.program, Some(bench.cores)).await?;
         self.run(&mut function, invocations.div_ceil(10)).await?;
         let cost = self.run(&mut function, invocations).await?;
-        let count = invocations * self.deliveries.max(1);
-        Ok((cost.rate(count), cost.cpu_micros(count)))
+        Ok((cost, invocations * self.deliveries.max(1)))
     }
 
     async fn run(&self, function: &mut Function, invocations: usize) -> Result<Cost> {

@@ -1,33 +1,31 @@
 //! What the guard against hostile endpoints costs: the same posts by a guarded client and by one without it.
 //!
-//! The rule: the two take turns, and what is compared are neighbours in time, since a machine's speed drifts
-//! more than the guard costs.
+//! The rule: the two take turns, and neighbours in time are compared, since a machine's speed drifts by more
+//! than the guard costs.
 
 use anyhow::Result;
 use harness::{Receiver, answer_and_close, status};
 
 use crate::bare::{Bare, By};
-use crate::bench::Bench;
 use crate::progress;
-use crate::table::{Cell, Table};
+use crate::setup::Bench;
+use crate::table::{Table, quartiles};
 
 /// Posts in flight together: a batch of the sender.
 const IN_FLIGHT: usize = 10;
 
 /// Measures on connections that are kept and on new ones, each of which asks the resolver.
-pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
+pub async fn measure(bench: &Bench) -> Result<String> {
     let rounds = bench.or_quick(31, 7);
+    let title = "What does the guard against hostile endpoints cost?";
     let columns = ["connections", "bare CPU µs a post", "guarded", "guarded / bare"];
-    let mut table = Table::new("What the guard costs a post", &columns);
+    let mut table = Table::new(title, &columns);
     for (name, is_kept, posts) in [("kept", true, 4000), ("new", false, 800)] {
         let script = if is_kept { status(200) } else { answer_and_close(200) };
         let receiver = Receiver::counting(script, None).await;
         let (mut bare, mut guarded, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {
-            progress::say(format_args!(
-                "guard, {name} connections, round {} of {rounds}",
-                round + 1
-            ));
+            progress::step(format_args!("guard, {name} connections: {round} of {rounds} done"));
             let mut cost = [0.0; 2];
             // Each goes first every other time: the second finds the machine as the first left it.
             let mut order = [(0, By::Reqwest), (1, By::Guarded)];
@@ -39,26 +37,21 @@ pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
             guarded.push(cost[1]);
             ratio.push(cost[1] / cost[0]);
         }
-        table.row([
-            Cell::text(name),
-            Cell::quartiles(bare, 1),
-            Cell::quartiles(guarded, 1),
-            Cell::quartiles(ratio, 2),
-        ]);
+        table.row(name, [quartiles(bare, 1), quartiles(guarded, 1), quartiles(ratio, 2)]);
     }
     table.note(format!(
-        "Median (quartiles) of {rounds} pairs, {IN_FLIGHT} posts in flight. The endpoint is named by host name; the \
-         guard judges the URL before each post and every address before each connection."
+        "Median (quartiles) of {rounds} pairs, {IN_FLIGHT} posts in flight. The guard judges the URL before each \
+         post, and before each connection every address that the endpoint's name leads to."
     ));
-    Ok(vec![table])
+    Ok(table.to_string())
 }
 
 /// Processor time of each of so many posts.
 async fn micros(bench: &Bench, receiver: &Receiver, posts: usize, by: By) -> Result<f64> {
     let warm_up = posts / 10;
-    let loop_of_posts =
+    let bare =
         Bare { url: receiver.url(), authority: None, in_flight: IN_FLIGHT, posts, warm_up, by };
-    let cost = loop_of_posts.run(bench.cores).await?;
+    let cost = bare.run(Some(bench.cores)).await?;
     receiver.take_posts((warm_up + posts) as u64)?;
     Ok(cost.cpu_micros(posts))
 }

@@ -1,21 +1,30 @@
-//! `cargo run --release -p bench`: measures, counts, and prints the figures as tables.
+//! `cargo run --release -p bench`: measures the real bootstraps and prints the figures as Markdown tables.
+
+mod alternatives;
+mod bare;
+mod cost;
+mod document;
+mod functions;
+mod guard;
+mod head;
+mod memory;
+mod progress;
+mod rates;
+mod setup;
+mod start;
+mod table;
+mod template;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use bench::alternatives::Alternative;
-use bench::bare::Bare;
-use bench::bench::Bench;
-use bench::report::Report;
-use bench::table::Table;
-use bench::{
-    alternatives, cost, functions, growth, guard, interim, memory, neighbours, progress, rates,
-    start,
-};
 use clap::{Parser, ValueEnum};
 use harness::Cores;
+
+use bare::Bare;
+use setup::Bench;
 
 /// Measures DocIntell Webhooks: the real bootstraps, pinned to a processor of their own.
 #[derive(Debug, Parser)]
@@ -26,21 +35,22 @@ struct Arguments {
     /// The headline figures, with fewer repetitions
     #[arg(long)]
     quick: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    /// Write the tables of a whole run into docs/PERFORMANCE.md too
+    #[arg(long, conflicts_with_all = ["sections", "quick"])]
+    write: bool,
     /// Measure the bootstraps `api`, `fanout` and `sender` in this folder instead of building them
     #[arg(long)]
     bootstraps: Option<PathBuf>,
 }
 
-/// What this program is when it measures itself: the loop of posts that the sender is compared with.
+/// The arguments with which the benchmark starts itself as the loop that the sender is compared with.
 #[derive(Debug, Parser)]
 struct Role {
     #[command(flatten)]
     bare: Bare,
 }
 
+/// One question each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
     /// Deliveries a second and processor time of each
@@ -53,14 +63,8 @@ enum Section {
     Functions,
     /// What the guard against hostile endpoints costs
     Guard,
-    /// A delivery beside endpoints that never end an answer, on little processor
-    Interim,
-    /// What a million deliveries cost on AWS, by counted requests
+    /// What deliveries cost on AWS, by counted requests and list prices
     Cost,
-    /// What each operation asks of AWS as an account grows
-    Growth,
-    /// A quiet webhook beside a flood and one that hangs: a model
-    Neighbours,
     /// The same sender in Node and in Python
     Alternatives,
 }
@@ -68,7 +72,7 @@ enum Section {
 fn main() -> ExitCode {
     let done = match std::env::args().nth(1).as_deref() {
         Some("bare") => Role::parse_from(std::env::args().skip(1)).bare.work(),
-        _ => run(&Arguments::parse()),
+        _ => Arguments::parse().run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,87 +83,73 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
-    let cores = Cores::choose()?;
-    let report = Report::begin(cores);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(arguments.measure(cores, report))
-}
-
 impl Arguments {
-    /// What is to be measured, each once and in the order in which it is reported.
+    fn run(&self) -> Result<()> {
+        let cores = Cores::choose()?;
+        // Before this program keeps to one of the processors, which the head counts.
+        let head = head::text(cores);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.measure(cores, &head))
+    }
+
+    async fn measure(&self, cores: Cores, head: &str) -> Result<()> {
+        let mut bench = Bench::prepare(self.bootstraps.as_deref(), cores, self.quick).await?;
+        let sections = self.sections();
+        if sections.contains(&Section::Alternatives) {
+            bench.alternatives = alternatives::install().await;
+        }
+        cores.stay()?;
+
+        let begun = Instant::now();
+        println!("{head}");
+        let mut report = head.to_owned();
+        for section in sections {
+            let (name, begun) = (section.name(), Instant::now());
+            let text = section.measure(&bench).await;
+            let text = text.with_context(|| format!("cannot measure {name}"))?;
+            progress::done(format_args!("{name} ({:.1} s)", begun.elapsed().as_secs_f64()));
+            println!("{text}");
+            report = format!("{report}\n{text}");
+        }
+        progress::done(format_args!("everything ({:.1} s)", begun.elapsed().as_secs_f64()));
+        if self.write { document::write(&report) } else { Ok(()) }
+    }
+
+    /// What is to be measured, each once and in the order of the report.
     fn sections(&self) -> Vec<Section> {
         let all = Section::value_variants().iter().copied();
         all.filter(|it| self.sections.is_empty() || self.sections.contains(it)).collect()
     }
-
-    async fn measure(&self, cores: Cores, mut report: Report) -> Result<()> {
-        let bench = Bench::prepare(self.bootstraps.as_deref(), Some(cores), self.quick).await?;
-        let mut others = Vec::new();
-        if self.sections().contains(&Section::Alternatives) {
-            others = alternatives::install().await;
-        }
-        cores.stay()?;
-        let begun = Instant::now();
-        if !self.json {
-            println!("{report}");
-        }
-        for section in self.sections() {
-            let begun = Instant::now();
-            let name = format!("{section:?}").to_lowercase();
-            let tables = section.measure(&bench, &mut others).await;
-            let tables = tables.with_context(|| format!("cannot measure {name}"))?;
-            progress::done(format_args!("{name} ({:.1} s)", begun.elapsed().as_secs_f64()));
-            if self.json {
-                report.tables.extend(tables);
-            } else {
-                for table in tables {
-                    println!("{table}");
-                }
-            }
-        }
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
-        }
-        progress::done(format_args!("everything ({:.1} s)", begun.elapsed().as_secs_f64()));
-        Ok(())
-    }
 }
 
 impl Section {
-    /// Whether it is about time, and not about what is asked for.
-    fn is_timed(self) -> bool {
-        !matches!(self, Self::Cost | Self::Growth | Self::Interim | Self::Neighbours)
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
     }
 
-    async fn measure(self, bench: &Bench, others: &mut [Alternative]) -> Result<Vec<Table>> {
-        // The servers' processor never sleeps: to wake a virtual one costs whoever does it tens of
-        // microseconds, which would be counted as the function's. Where it is the function's too, it has
-        // better things to do.
-        let is_apart = bench.cores.is_some_and(Cores::are_apart);
-        let awake = (self.is_timed() && is_apart).then(|| {
+    async fn measure(self, bench: &Bench) -> Result<String> {
+        // The servers' processor must not sleep: waking a virtual one takes tens of microseconds, which would
+        // be counted as the function's. Where the function shares it, it has better things to do.
+        let busy = bench.cores.are_apart().then(|| {
             tokio::spawn(async {
                 loop {
                     tokio::task::yield_now().await;
                 }
             })
         });
-        let tables = match self {
-            Self::Rates => rates::tables(bench).await,
-            Self::Start => start::tables(bench).await,
-            Self::Memory => memory::tables(bench).await,
-            Self::Functions => functions::tables(bench).await,
-            Self::Guard => guard::tables(bench).await,
-            Self::Interim => interim::tables(bench).await,
-            Self::Cost => cost::tables(bench).await,
-            Self::Growth => growth::tables(bench).await,
-            Self::Neighbours => Ok(neighbours::tables()),
-            Self::Alternatives => alternatives::tables(bench, others).await,
+        let text = match self {
+            Self::Rates => rates::measure(bench).await,
+            Self::Start => start::measure(bench).await,
+            Self::Memory => memory::measure(bench).await,
+            Self::Functions => functions::measure(bench).await,
+            Self::Guard => guard::measure(bench).await,
+            Self::Cost => cost::measure(bench).await,
+            Self::Alternatives => alternatives::measure(bench).await,
         };
-        if let Some(awake) = awake {
-            awake.abort();
+        if let Some(busy) = busy {
+            busy.abort();
         }
-        tables
+        text
     }
 }
 
@@ -169,9 +159,8 @@ mod tests {
 
     use super::*;
 
-    fn sections(arguments: &[&str]) -> Vec<Section> {
-        let line = ["bench"].iter().chain(arguments);
-        Arguments::try_parse_from(line).unwrap().sections()
+    fn parse(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(["bench"].iter().chain(arguments))
     }
 
     #[test]
@@ -181,14 +170,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_named_is_everything() {
-        assert_eq!(sections(&["--quick"]), Section::value_variants());
+    fn without_named_sections_everything_is_measured() {
+        assert_eq!(parse(&["--quick"]).unwrap().sections(), Section::value_variants());
     }
 
     #[test]
-    fn sections_come_in_the_reports_order() {
-        let named = sections(&["memory", "rates", "--json", "memory"]);
+    fn sections_come_in_the_order_of_the_report() {
+        let named = parse(&["memory", "rates", "memory"]).unwrap().sections();
         assert_eq!(named, [Section::Rates, Section::Memory]);
+    }
+
+    #[test]
+    fn only_a_whole_run_is_written_into_the_document() {
+        assert!(parse(&["--write"]).is_ok());
+        assert!(parse(&["--write", "rates"]).is_err());
+        assert!(parse(&["--write", "--quick"]).is_err());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! How many deliveries a second the real sender makes on one processor with everything on, and what each
-//! costs, beside the bare loop under the same conditions.
+//! Deliveries a second that the real sender makes on one processor with everything on, beside bare loops of
+//! posts under the same conditions.
 
 use std::time::Duration;
 
@@ -8,200 +8,143 @@ use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
 use harness::{Cost, FakeAws, Function, Receiver, after, answer_and_close, status};
 
 use crate::bare::{Bare, By};
-use crate::bench::Bench;
 use crate::progress;
-use crate::table::{Cell, Table};
+use crate::setup::Bench;
+use crate::table::{Table, range};
 
 /// One set of conditions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Case {
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    name: &'static str,
     /// Messages in a batch, which are in flight together.
-    pub batch: usize,
+    batch: usize,
+    /// Webhooks that a batch's messages are for, in turn.
+    webhooks: usize,
+    /// Senders that share the processor, each with a batch of its own.
+    environments: usize,
     /// How long the endpoint takes to answer.
-    pub wait: Duration,
-    /// Whether it is called over TLS.
-    pub tls: bool,
-    /// Whether it keeps its connections.
-    pub kept: bool,
-    /// How many webhooks the messages of a batch are for, in turn.
-    pub webhooks: usize,
-    /// How many senders share the processor, each with a batch of its own.
-    pub environments: usize,
+    wait: Duration,
+    /// Whether the endpoint is called over TLS.
+    tls: bool,
+    /// Whether the endpoint keeps its connections open.
+    kept: bool,
+    /// Whether a quick run measures it.
+    quick: bool,
 }
 
-/// So many senders leave no processor idle while each waits for AWS or for its endpoint.
-const ENVIRONMENTS: usize = 2;
+/// Batches as template.yaml asks for them, all of one webhook. Two senders leave the processor no idle time
+/// while each waits for AWS.
+const HEADLINE: Case = Case {
+    name: "batches of 10",
+    batch: 10,
+    webhooks: 1,
+    environments: 2,
+    wait: Duration::ZERO,
+    tls: false,
+    kept: true,
+    quick: true,
+};
+
+/// One sender, which leaves the processor idle while it waits.
+const ALONE: Case = Case { name: "one environment", environments: 1, ..HEADLINE };
+const NEW_CONNECTIONS: Case = Case { tls: true, kept: false, quick: false, ..ALONE };
+
+/// How long a slow endpoint takes.
+const SLOW: Duration = Duration::from_millis(50);
+
+const CASES: [Case; 9] = [
+    HEADLINE,
+    Case { name: "… to 10 webhooks in turn", webhooks: 10, ..HEADLINE },
+    Case { name: "… over TLS", tls: true, ..HEADLINE },
+    ALONE,
+    Case { name: "… over TLS, a new connection each", ..NEW_CONNECTIONS },
+    Case { name: "… batches of 1", batch: 1, quick: false, ..ALONE },
+    Case { name: "… batches of 1 over TLS, a new connection each", batch: 1, ..NEW_CONNECTIONS },
+    Case { name: "… batches of 100", batch: 100, quick: false, ..ALONE },
+    Case { name: "… endpoint takes 50 ms", wait: SLOW, ..ALONE },
+];
 
 /// How often all cases are gone through.
 const ROUNDS: usize = 3;
 
-/// The case that the others are variations of: batches as template.yaml asks for them, all of one
-/// webhook, to an endpoint that answers at once.
-pub const HEADLINE: Case = Case {
-    batch: 10,
-    wait: Duration::ZERO,
-    tls: false,
-    kept: true,
-    webhooks: 1,
-    environments: ENVIRONMENTS,
-};
-
-/// What the headline is compared with; everything else only with the first.
-const LOOPS: [(By, &str); 3] = [
-    (By::Reqwest, "bare reqwest"),
-    (By::Signed, "bare reqwest that makes both signatures"),
-    (By::Pooled, "the client below reqwest, hyper-util's"),
-];
-
-/// What repetitions gave, of a sender or a loop, and how the sender compared with a loop at each.
+/// What repetitions gave.
 #[derive(Debug, Default)]
 struct Series {
+    /// Deliveries a second.
     rate: Vec<f64>,
-    rate_of_loop: Vec<f64>,
+    /// Processor time of each delivery, in microseconds.
     cpu: Vec<f64>,
-    cpu_of_loop: Vec<f64>,
-}
-
-/// What one post costs.
-#[derive(Debug, Clone, Copy)]
-struct PerPost {
-    /// Posts a second.
-    rate: f64,
-    /// Processor time in microseconds.
-    cpu: f64,
+    /// The rate beside that of a loop that signs nothing, and of one that makes both signatures.
+    shares: [Vec<f64>; 2],
 }
 
 /// Measures every case, or the headline ones.
-pub async fn tables(bench: &Bench) -> Result<Vec<Table>> {
-    let cases = cases(bench.quick);
-    let mut senders: Vec<Series> = cases.iter().map(|_| Series::default()).collect();
-    let mut loops = LOOPS.map(|_| Series::default());
+pub async fn measure(bench: &Bench) -> Result<String> {
+    let cases: Vec<Case> = CASES.into_iter().filter(|case| case.quick || !bench.quick).collect();
+    let mut measured: Vec<Series> = cases.iter().map(|_| Series::default()).collect();
     for round in 1..=ROUNDS {
-        for (case, series) in cases.iter().zip(&mut senders) {
-            progress::say(format_args!("rates, round {round} of {ROUNDS}: {}", case.name()));
-            for _ in 0..case.times_a_round() {
-                let (sender, posts) = case.measure(bench).await?;
-                series.add(sender, sender, posts[0]);
-                if case.is_headline() {
-                    for (post, series) in posts.into_iter().zip(&mut loops) {
-                        series.add(post, sender, post);
-                    }
-                }
+        for (case, series) in cases.iter().zip(&mut measured) {
+            progress::step(format_args!("rates, round {round} of {ROUNDS}: {}", case.name));
+            for _ in 0..case.repetitions() {
+                case.measure(bench, series).await?;
             }
         }
     }
-    let mut table = Table::new(
-        "Sender: deliveries a second on one processor, and processor time of each",
-        &["conditions", "deliveries/s", "of bare reqwest's", "CPU µs each", "times bare reqwest's"],
-    );
-    for (case, series) in cases.iter().zip(senders) {
-        table.row(series.cells(case.name()));
+    let title = "How many deliveries a second does a sender make on one processor?";
+    let columns =
+        ["conditions", "deliveries/s", "CPU µs each", "of bare reqwest", "of reqwest that signs"];
+    let mut table = Table::new(title, &columns);
+    for (case, Series { rate, cpu, shares: [bare, signed] }) in cases.iter().zip(measured) {
+        let figures = [range(rate, 0), range(cpu, 1), range(bare, 2), range(signed, 2)];
+        table.row(case.name, figures);
     }
     table.note(
-        "Median (lowest–highest). Everything is on: event parsed, webhook read, address guarded, both \
-         signatures, log written. Bare reqwest posts the same bytes, as many at once, and does nothing else.",
+        "Median (lowest–highest). The first three rows are of two environments on the one processor, the others \
+         of one, which leaves it idle while it waits for AWS. The last two columns are the rate beside that of \
+         a loop that posts the same bytes, as many at once, measured right after it.",
     );
-    table.note(format!(
-        "{ENVIRONMENTS} environments are as many senders on the one processor, as on AWS there are many: one \
-         alone leaves it idle while it waits for the webhook's row, for the log and for the next event. None \
-         interrupts another, since on AWS each has a machine of its own."
-    ));
-    table.note(
-        "A batch of 100 is shown for comparison: on AWS one above 10 needs a batching window, which would \
-         hold deliveries back.",
-    );
-    let mut beside = Table::new(
-        "Loops that the first row can be compared with",
-        &["loop", "posts/s", "the sender's share", "CPU µs each", "the sender's times"],
-    );
-    for ((_, name), series) in LOOPS.iter().zip(loops) {
-        beside.row(series.cells(*name));
-    }
-    beside.note("Median (lowest–highest), each time right after the sender of the first row.");
-    Ok(vec![table, beside])
-}
-
-fn cases(quick: bool) -> Vec<Case> {
-    let several = Case { webhooks: 10, ..HEADLINE };
-    let tls = Case { tls: true, ..HEADLINE };
-    let alone = Case { environments: 1, ..HEADLINE };
-    if quick {
-        let slow = Case { wait: Duration::from_millis(50), ..alone };
-        return vec![HEADLINE, several, tls, alone, slow];
-    }
-    let mut cases = vec![HEADLINE, several, tls];
-    for wait in [0, 50, 500].map(Duration::from_millis) {
-        for batch in [1, 10, 100] {
-            for (tls, kept) in [(false, true), (true, true), (false, false), (true, false)] {
-                // Beside half a second's wait a handshake is nothing.
-                if kept || wait.as_millis() < 500 {
-                    cases.push(Case { batch, wait, tls, kept, ..alone });
-                }
-            }
-        }
-    }
-    cases
+    Ok(table.to_string())
 }
 
 impl Case {
-    fn name(self) -> String {
-        let wait = match self.wait.as_millis() {
-            0 => String::new(),
-            millis => format!(", endpoint {millis} ms"),
-        };
-        let webhooks = if self.webhooks > 1 {
-            format!(" of {} webhooks", self.webhooks)
-        } else {
-            String::new()
-        };
-        let tls = if self.tls { ", TLS" } else { "" };
-        let kept = if self.kept { "" } else { ", new connections" };
-        let environments = match self.environments {
-            1 => String::new(),
-            count => format!("{count} environments, "),
-        };
-        format!("{environments}batch {}{webhooks}{wait}{tls}{kept}", self.batch)
-    }
-
-    /// Whether every loop is measured beside it.
-    fn is_headline(self) -> bool {
-        self == HEADLINE
-    }
-
-    /// How often it is measured in a round: the first rows are what everybody looks at, and on a machine that is
-    /// shared three measurements say little.
-    fn times_a_round(self) -> usize {
+    /// How often it is measured in a round: on a shared machine three measurements say little, and everybody
+    /// looks at the first rows.
+    fn repetitions(self) -> usize {
         if self.environments > 1 { 5 } else { 1 }
     }
 
-    /// How many batches of each environment take about half a second or, where the endpoint is slow, two
-    /// answers.
+    /// Batches for each environment that take about half a second or, with a slow endpoint, two answers.
     fn batches(self) -> usize {
-        let posts = match (self.wait.as_millis(), self.tls, self.kept) {
-            (0, _, true) => 1_000 * self.batch.min(10),
-            (0, false, false) => 200 * self.batch.min(10),
-            (0, true, false) => 100 * self.batch.min(10),
-            (millis, _, _) => self.batch * 500 / usize::try_from(millis).unwrap_or(500),
+        let batches_of_10 = match (self.wait.as_millis(), self.kept) {
+            (0, true) => 1000,
+            (0, false) => 100,
+            (millis, _) => 500 / usize::try_from(millis).unwrap_or(500),
         };
-        (posts / self.batch / self.environments).max(2)
+        (batches_of_10 * 10 / self.batch.max(10) / self.environments).max(2)
     }
 
-    /// Runs the real sender under these conditions, then the loops; what a post costs each of them.
-    async fn measure(self, bench: &Bench) -> Result<(PerPost, Vec<PerPost>)> {
+    /// Posts that are under way together.
+    fn in_flight(self) -> usize {
+        self.batch * self.environments
+    }
+
+    /// Runs the real sender, then both loops.
+    async fn measure(self, bench: &Bench, series: &mut Series) -> Result<()> {
         let answer = if self.kept { status(200) } else { answer_and_close(200) };
         let tls = self.tls.then(|| bench.tls.clone());
         let receiver = Receiver::counting(after(self.wait, answer), tls).await;
-        let sender = self.sender(bench, &receiver).await?;
-        let mut loops = Vec::new();
-        let count = if self.is_headline() { LOOPS.len() } else { 1 };
-        for &(by, _) in &LOOPS[..count] {
-            loops.push(self.bare(by, bench, &receiver).await?);
+        let (cost, posts) = self.sender(bench, &receiver).await?;
+        let rate = cost.rate(posts);
+        series.rate.push(rate);
+        series.cpu.push(cost.cpu_micros(posts));
+        for (by, share) in [By::Reqwest, By::Signed].into_iter().zip(&mut series.shares) {
+            share.push(rate / self.bare_rate(by, bench, &receiver).await?);
         }
-        Ok((sender, loops))
+        Ok(())
     }
 
-    /// Runs the real sender under these conditions; what a post costs.
-    async fn sender(self, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
+    /// The real senders' posts, and what they cost.
+    async fn sender(self, bench: &Bench, receiver: &Receiver) -> Result<(Cost, usize)> {
         let aws = FakeAws::start().await;
         let targets = WebhookKey::several(self.webhooks);
         for target in &targets {
@@ -213,7 +156,7 @@ impl Case {
         let measured = events.split_off(warm_up);
         let mut senders = Vec::new();
         for _ in 0..self.environments {
-            let sender = Function::start(&program, bench.cores).await?;
+            let sender = Function::start(&program, Some(bench.cores)).await?;
             sender.process.interrupt_nobody()?;
             senders.push(sender);
         }
@@ -222,58 +165,26 @@ impl Case {
         let posts = measured.len() * self.in_flight();
         let cost = Function::run_all(&mut senders, &measured, NOTHING_FAILED).await?;
         receiver.take_posts(posts as u64)?;
-        Ok(PerPost::of(cost, posts))
+        Ok((cost, posts))
     }
 
-    /// Posts that are under way together.
-    fn in_flight(self) -> usize {
-        self.batch * self.environments
-    }
-
-    /// Runs a bare loop under the same conditions; what a post costs.
-    async fn bare(self, by: By, bench: &Bench, receiver: &Receiver) -> Result<PerPost> {
-        let is_prompt = self.wait.is_zero();
-        let least = if is_prompt { 5_000 } else { 0 };
+    /// Posts a second of a bare loop.
+    async fn bare_rate(self, by: By, bench: &Bench, receiver: &Receiver) -> Result<f64> {
+        let least = match (self.wait.is_zero(), self.kept) {
+            (true, true) => 5_000,
+            (true, false) => 1_000,
+            (false, _) => 0,
+        };
         let bare = Bare {
             url: receiver.url(),
             authority: Some(bench.authority.file().to_owned()),
             in_flight: self.in_flight(),
-            posts: (self.batches() * self.in_flight()).max(if self.kept {
-                least
-            } else {
-                least / 5
-            }),
-            warm_up: if is_prompt { 1000 } else { self.in_flight() },
+            posts: (self.batches() * self.in_flight()).max(least),
+            warm_up: if self.wait.is_zero() { 1000 } else { self.in_flight() },
             by,
         };
-        let cost = bare.run(bench.cores).await?;
+        let cost = bare.run(Some(bench.cores)).await?;
         receiver.take_posts((bare.warm_up + bare.posts) as u64)?;
-        Ok(PerPost::of(cost, bare.posts))
-    }
-}
-
-impl PerPost {
-    fn of(cost: Cost, posts: usize) -> Self {
-        Self { rate: cost.rate(posts), cpu: cost.cpu_micros(posts) }
-    }
-}
-
-impl Series {
-    /// One repetition, of which `shown` is the figure.
-    fn add(&mut self, shown: PerPost, sender: PerPost, beside: PerPost) {
-        self.rate.push(shown.rate);
-        self.rate_of_loop.push(sender.rate / beside.rate);
-        self.cpu.push(shown.cpu);
-        self.cpu_of_loop.push(sender.cpu / beside.cpu);
-    }
-
-    fn cells(self, name: impl Into<String>) -> [Cell; 5] {
-        [
-            Cell::text(name),
-            Cell::extremes(self.rate, 0),
-            Cell::extremes(self.rate_of_loop, 2),
-            Cell::extremes(self.cpu, 1),
-            Cell::extremes(self.cpu_of_loop, 2),
-        ]
+        Ok(cost.rate(bare.posts))
     }
 }

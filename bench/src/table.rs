@@ -1,154 +1,53 @@
-//! Tables of figures, for people as Markdown and for programs as JSON.
+//! Tables of figures in Markdown, with columns aligned so that they can be read as text too.
 
 use std::fmt;
 
-use serde::Serialize;
-
-use crate::spread::Spread;
-
-/// One table of the report.
-#[derive(Debug, Clone, Serialize)]
+/// One table of the report: text in the first column, figures in the others.
+#[derive(Debug)]
 pub struct Table {
-    /// What it shows.
-    pub title: String,
-    /// The columns' headings, units included.
-    pub columns: Vec<&'static str>,
-    /// As many cells in each row as there are columns.
-    pub rows: Vec<Vec<Cell>>,
-    /// What has to be known to read it, a sentence each.
-    pub notes: Vec<String>,
-}
-
-/// What stands in one place of a table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Cell {
-    /// Words.
-    Text(String),
-    /// A count, or a figure that is computed from counts.
-    Number {
-        /// The figure.
-        value: f64,
-        /// Digits that are shown after the point.
-        #[serde(skip)]
-        decimals: usize,
-    },
-    /// A figure that was measured several times.
-    Measured {
-        /// What the measurements were.
-        #[serde(flatten)]
-        spread: Spread,
-        /// Digits that are shown after the point.
-        #[serde(skip)]
-        decimals: usize,
-    },
+    title: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    notes: Vec<String>,
 }
 
 impl Table {
     /// A table without rows.
-    #[must_use]
-    pub fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
-        Self { title: title.into(), columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
+    pub fn new(title: impl Into<String>, columns: &[&str]) -> Self {
+        let columns = columns.iter().map(ToString::to_string).collect();
+        Self { title: title.into(), columns, rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// Adds a row.
-    ///
-    /// # Panics
-    ///
-    /// When it has not as many cells as the table has columns.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
-        let cells: Vec<_> = cells.into_iter().collect();
-        assert_eq!(cells.len(), self.columns.len(), "a row of the table \"{}\"", self.title);
-        self.rows.push(cells);
+    /// Adds a row; panics unless it has as many cells as the table has columns.
+    pub fn row(&mut self, name: impl Into<String>, figures: impl IntoIterator<Item = String>) {
+        let row: Vec<String> = std::iter::once(name.into()).chain(figures).collect();
+        assert_eq!(row.len(), self.columns.len(), "a row of the table \"{}\"", self.title);
+        self.rows.push(row);
     }
 
-    /// Adds a sentence that is needed to read the table.
-    pub fn note(&mut self, sentence: impl Into<String>) {
-        self.notes.push(sentence.into());
+    /// Adds a paragraph below the table.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
     }
 }
 
-impl Cell {
-    /// Words.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
-    /// A figure with so many digits after the point.
-    #[must_use]
-    pub fn number(value: f64, decimals: usize) -> Self {
-        Self::Number { value, decimals }
-    }
-
-    /// A count.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
-    pub fn count(value: u64) -> Self {
-        Self::number(value as f64, 0)
-    }
-
-    /// Median and extremes, with so many digits after the point.
-    #[must_use]
-    pub fn measured(spread: Spread, decimals: usize) -> Self {
-        Self::Measured { spread, decimals }
-    }
-
-    /// Median, lowest and highest of some measurements; a dash of none.
-    #[must_use]
-    pub fn extremes(values: Vec<f64>, decimals: usize) -> Self {
-        Self::of(Spread::of(values), decimals)
-    }
-
-    /// Median and quartiles of some measurements; a dash of none.
-    #[must_use]
-    pub fn quartiles(values: Vec<f64>, decimals: usize) -> Self {
-        Self::of(Spread::quartiles(values), decimals)
-    }
-
-    fn of(spread: Option<Spread>, decimals: usize) -> Self {
-        spread.map_or_else(|| Self::text("–"), |spread| Self::measured(spread, decimals))
-    }
-}
-
-impl fmt::Display for Cell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Number { value, decimals } => f.write_str(&grouped(*value, *decimals)),
-            Self::Measured { spread, decimals } => {
-                let [low, median, high] =
-                    [spread.low, spread.median, spread.high].map(|it| grouped(it, *decimals));
-                write!(f, "{median} ({low}–{high})")
-            }
-        }
-    }
-}
-
-/// As Markdown, its columns aligned so that it can be read as text too; figures to the right.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cells: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
-        let width = |at: usize| {
-            let cells = cells.iter().map(|row| row[at].chars().count());
-            cells.chain([self.columns[at].chars().count()]).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let is_figure = |at: usize| {
-            !self.rows.is_empty() && self.rows.iter().all(|row| !matches!(row[at], Cell::Text(_)))
-        };
-        let figures: Vec<bool> = (0..self.columns.len()).map(is_figure).collect();
-
+        let widths: Vec<usize> = (0..self.columns.len())
+            .map(|at| {
+                let cells = self.rows.iter().chain([&self.columns]);
+                cells.map(|row| row[at].chars().count()).max().unwrap_or_default()
+            })
+            .collect();
         writeln!(f, "### {}\n", self.title)?;
-        line(f, self.columns.iter().copied(), &widths, &figures)?;
-        for (width, figure) in widths.iter().zip(&figures) {
-            let end = if *figure { "-:" } else { "--" };
+        line(f, &self.columns, &widths)?;
+        for (at, width) in widths.iter().enumerate() {
+            let end = if at == 0 { "--" } else { "-:" };
             write!(f, "|{}{end}", "-".repeat(*width))?;
         }
         writeln!(f, "|")?;
-        for row in &cells {
-            line(f, row.iter().map(String::as_str), &widths, &figures)?;
+        for row in &self.rows {
+            line(f, row, &widths)?;
         }
         for note in &self.notes {
             writeln!(f, "\n{note}")?;
@@ -157,35 +56,53 @@ impl fmt::Display for Table {
     }
 }
 
-fn line<'a>(
-    f: &mut fmt::Formatter<'_>,
-    cells: impl Iterator<Item = &'a str>,
-    widths: &[usize],
-    figures: &[bool],
-) -> fmt::Result {
-    for ((cell, width), figure) in cells.zip(widths).zip(figures) {
-        if *figure {
-            write!(f, "| {cell:>width$} ")?;
-        } else {
+fn line(f: &mut fmt::Formatter<'_>, cells: &[String], widths: &[usize]) -> fmt::Result {
+    for (at, (cell, &width)) in cells.iter().zip(widths).enumerate() {
+        if at == 0 {
             write!(f, "| {cell:<width$} ")?;
+        } else {
+            write!(f, "| {cell:>width$} ")?;
         }
     }
     writeln!(f, "|")
 }
 
-/// With a comma between thousands.
-fn grouped(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |it| ("-", it));
-    let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+/// The median of repeated measurements with the lowest and the highest; a dash if there are none.
+pub fn range(mut values: Vec<f64>, decimals: usize) -> String {
+    values.sort_by(f64::total_cmp);
+    let median = values.get(values.len() / 2).copied();
+    spread(values.first().copied(), median, values.last().copied(), decimals)
+}
+
+/// The median with the quartiles, for many short measurements of which some meet an interruption.
+pub fn quartiles(mut values: Vec<f64>, decimals: usize) -> String {
+    values.sort_by(f64::total_cmp);
+    let at = |quarter: usize| values.get(values.len() * quarter / 4).copied();
+    spread(at(1), at(2), at(3), decimals)
+}
+
+fn spread(low: Option<f64>, median: Option<f64>, high: Option<f64>, decimals: usize) -> String {
+    let (Some(low), Some(median), Some(high)) = (low, median, high) else {
+        return "–".to_owned();
+    };
+    let [low, median, high] = [low, median, high].map(|figure| number(figure, decimals));
+    format!("{median} ({low}–{high})")
+}
+
+/// A figure with a comma between thousands.
+pub fn number(figure: f64, decimals: usize) -> String {
+    let text = format!("{figure:.decimals$}");
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let digits = whole.trim_start_matches('-').len();
     let mut grouped = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+    for (at, character) in whole.chars().enumerate() {
+        let digits_left = whole.len() - at;
+        if digits_left < digits && digits_left.is_multiple_of(3) {
             grouped.push(',');
         }
-        grouped.push(digit);
+        grouped.push(character);
     }
-    [sign, &grouped, fraction].concat()
+    grouped + fraction
 }
 
 #[cfg(test)]
@@ -195,9 +112,8 @@ mod tests {
     #[test]
     fn a_table_is_markdown_that_is_aligned() {
         let mut table = Table::new("Rates", &["case", "deliveries/s"]);
-        let spread = Spread::of(vec![18_500.0, 17_900.4, 19_000.0]).unwrap();
-        table.row([Cell::text("batch 10"), Cell::measured(spread, 0)]);
-        table.row([Cell::text("none"), Cell::number(-1234.567, 1)]);
+        table.row("batch 10", [range(vec![18_500.0, 17_900.4, 19_000.0], 0)]);
+        table.row("none", [number(-1234.567, 1)]);
         table.note("On one core.");
         let expected = "\
 ### Rates
@@ -213,12 +129,19 @@ On one core.
     }
 
     #[test]
-    fn a_program_reads_figures_as_numbers() {
-        let spread = Spread::of(vec![1.0, 2.0, 3.0]).unwrap();
-        let cells = [Cell::text("a"), Cell::count(7), Cell::measured(spread, 0)];
-        assert_eq!(
-            serde_json::to_string(&cells).unwrap(),
-            r#"["a",{"value":7.0},{"median":2.0,"low":1.0,"high":3.0}]"#
-        );
+    fn the_order_of_measurements_does_not_matter() {
+        assert_eq!(range(vec![9.0, 1.0, 3.0], 0), "3 (1–9)");
+        assert_eq!(quartiles(vec![4.0, 1.0, 3.0, 2.0], 0), "3 (2–4)");
+    }
+
+    #[test]
+    fn no_measurements_are_a_dash() {
+        assert_eq!([range(vec![], 0), quartiles(vec![], 0)], ["–", "–"]);
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(number(-123.0, 0), "-123");
+        assert_eq!(number(1_234_567.891, 2), "1,234,567.89");
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Functions, AWS and endpoints are the crate `harness`'s.
 
+mod account;
 mod api;
 mod cost;
 mod fanout;
+mod growth;
 mod journey;
 mod refused;
 mod sdk;

@@ -12,6 +12,7 @@ mod delivery_log;
 mod documents;
 mod event_types;
 mod events;
+mod fairness;
 mod faults;
 mod neighbours;
 mod old_rows;

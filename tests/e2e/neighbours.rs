@@ -2,7 +2,7 @@
 //!
 //! The flood is scaled down to what fits into the sender's concurrency at once, because the emulator hands
 //! out messages in their order and knows no fair queues. What a queue that does so makes of 10,000 events
-//! is simulated in the benchmark (`bench/src/neighbours.rs`).
+//! is simulated in [`crate::fairness`].
 
 use std::time::Duration;
 

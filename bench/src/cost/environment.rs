@@ -1,6 +1,6 @@
 //! An execution environment as Lambda would bill it.
 //!
-//! The rule: time that a function waits is counted as it passes here; time that it computes is stretched to
+//! The rule: time that a function waits is billed as it passes here; time that it computes is stretched to
 //! the share of a processor that its memory gets on AWS.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use harness::{Cores, Function, Program};
 use hyper::body::Bytes;
 
-use crate::neighbours::template;
+use crate::template;
 
 /// Memory that comes with one whole processor, in MB.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
@@ -19,45 +19,54 @@ const PROCESSOR_MB: f64 = 1769.0;
 #[derive(Debug)]
 pub struct Environment {
     function: Function,
-    memory_mb: f64,
     /// Its processor time when the last invocation had ended.
     cpu: Duration,
     compute: Compute,
 }
 
 /// What Lambda bills.
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone, Copy)]
 pub struct Compute {
     /// Invocations.
     pub invocations: u64,
-    /// Billed time, starting included.
+    /// Billed time, with the start.
     pub billed: Duration,
-    /// Memory times billed time.
-    pub gb_seconds: f64,
+    /// Memory of the function.
+    pub memory_mb: f64,
     /// Bytes written to standard output and standard error.
     pub log_bytes: u64,
 }
 
-impl Environment {
-    /// Starts a function, which is billed too.
-    pub async fn start(program: &Program, cores: Option<Cores>) -> Result<Self> {
-        let function = Function::start(program, cores).await?;
-        let cpu = function.process.cpu_time()?;
-        let memory_mb = memory_mb();
-        let billed = billed(function.init, cpu, memory_mb);
-        let compute = Compute { billed, ..Compute::default() };
-        Ok(Self { function, memory_mb, cpu, compute })
+impl Compute {
+    /// Memory times billed time.
+    pub fn gb_seconds(&self) -> f64 {
+        self.billed.as_secs_f64() * self.memory_mb / 1024.0
     }
 
-    /// One invocation, whose answer must be `expected`.
-    pub async fn invoke_expecting(&mut self, event: Bytes, expected: &str) -> Result<()> {
-        let took = self.function.invoke_expecting(event, expected).await?;
-        self.bill(took)
+    /// Of several environments of one function.
+    pub fn add(&mut self, other: Self) {
+        self.invocations += other.invocations;
+        self.billed += other.billed;
+        self.memory_mb = other.memory_mb;
+        self.log_bytes += other.log_bytes;
+    }
+}
+
+impl Environment {
+    /// Starts a function, which is billed too.
+    pub async fn start(program: &Program, cores: Cores) -> Result<Self> {
+        let function = Function::start(program, Some(cores)).await?;
+        let init = function.init;
+        let compute = Compute { memory_mb: memory_mb(), ..Compute::default() };
+        let mut environment = Self { function, cpu: Duration::ZERO, compute };
+        environment.bill(init)?;
+        Ok(environment)
     }
 
     /// One invocation; what the function answered.
     pub async fn invoke(&mut self, event: Bytes) -> Result<Bytes> {
         let invocation = self.function.invoke(event).await?;
+        self.compute.invocations += 1;
         self.bill(invocation.took)?;
         match invocation.answer {
             Ok(answer) => Ok(answer),
@@ -71,42 +80,30 @@ impl Environment {
 
     fn bill(&mut self, took: Duration) -> Result<()> {
         let cpu = self.function.process.cpu_time()?;
-        self.compute.invocations += 1;
-        self.compute.billed += billed(took, cpu.saturating_sub(self.cpu), self.memory_mb);
+        self.compute.billed += billed(took, cpu.saturating_sub(self.cpu), self.compute.memory_mb);
         self.cpu = cpu;
         Ok(())
     }
 
     /// Ends it; what it has cost.
-    pub async fn end(mut self) -> Result<Compute> {
+    pub async fn end(mut self) -> Compute {
         // What it wrote last is still on its way.
         tokio::time::sleep(Duration::from_millis(50)).await;
-        self.compute.gb_seconds = self.compute.billed.as_secs_f64() * self.memory_mb / 1024.0;
         self.compute.log_bytes = self.function.process.bytes_written();
-        Ok(self.compute)
-    }
-}
-
-impl std::ops::AddAssign for Compute {
-    fn add_assign(&mut self, other: Self) {
-        self.invocations += other.invocations;
-        self.billed += other.billed;
-        self.gb_seconds += other.gb_seconds;
-        self.log_bytes += other.log_bytes;
+        self.compute
     }
 }
 
 /// The memory that the template gives each function.
-#[must_use]
 pub fn memory_mb() -> f64 {
-    f64::from(template::number::<u32>("FunctionMemory", "Default"))
+    template::number("FunctionMemory", "Default").into()
 }
 
 /// What is billed for something that took so long here and computed for `cpu` of it.
 fn billed(took: Duration, cpu: Duration, memory_mb: f64) -> Duration {
     let stretched = cpu.mul_f64((PROCESSOR_MB / memory_mb).max(1.0));
     let exact = took.saturating_sub(cpu) + stretched;
-    // Each invocation is rounded up to the next millisecond.
+    // Rounded up to the next millisecond.
     Duration::from_millis(u64::try_from(exact.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
 }
 

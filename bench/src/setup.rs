@@ -1,34 +1,31 @@
 //! What every section of the benchmark works with.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use harness::{Authority, Cores, FakeAws, Program, TlsAcceptor};
+
+use crate::alternatives::Alternative;
 
 /// The bootstraps and the machine.
 pub struct Bench {
-    /// Where `api`, `fanout` and `sender` lie.
+    /// Where `api`, `fanout` and `sender` are.
     bootstraps: PathBuf,
-    /// Which processor runs what; `None` where nothing is measured, only counted.
-    pub cores: Option<Cores>,
-    /// An authority that the sender is told to trust.
+    /// Which processor runs what.
+    pub cores: Cores,
+    /// The certificate authority that the sender trusts.
     pub authority: Authority,
-    /// Its server, known as `localhost`.
+    /// For a server of the name `localhost`.
     pub tls: TlsAcceptor,
     /// Fewer repetitions.
     pub quick: bool,
-}
-
-impl fmt::Debug for Bench {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bench").field("bootstraps", &self.bootstraps).finish_non_exhaustive()
-    }
+    /// The sender in other languages, if it is to be measured.
+    pub alternatives: Vec<Alternative>,
 }
 
 impl Bench {
-    /// Builds the functions, in the profile that this program was built in, or takes those in `folder`.
-    pub async fn prepare(folder: Option<&Path>, cores: Option<Cores>, quick: bool) -> Result<Self> {
+    /// Builds the functions in the profile of this program, or takes those in `folder`.
+    pub async fn prepare(folder: Option<&Path>, cores: Cores, quick: bool) -> Result<Self> {
         let bootstraps = if let Some(folder) = folder {
             folder.to_owned()
         } else {
@@ -38,19 +35,15 @@ impl Bench {
         };
         let authority = Authority::new("benchmark");
         let tls = authority.server("localhost");
-        Ok(Self { bootstraps, cores, authority, tls, quick })
-    }
-
-    /// The path of a function's bootstrap.
-    pub fn bootstrap(&self, function: &str) -> Result<PathBuf> {
-        let path = self.bootstraps.join(function);
-        ensure!(path.exists(), "no bootstrap {}", path.display());
-        Ok(path)
+        Ok(Self { bootstraps, cores, authority, tls, quick, alternatives: Vec::new() })
     }
 
     /// The function `name` with `aws`.
     pub fn program(&self, name: &str, aws: &FakeAws) -> Result<Program> {
-        Ok(Program::new(self.bootstrap(name)?, aws.environment()))
+        let path = self.bootstraps.join(name);
+        let path =
+            path.canonicalize().with_context(|| format!("no bootstrap {}", path.display()))?;
+        Ok(Program::new(path, aws.environment()))
     }
 
     /// The sender with `aws`, trusting [`Bench::authority`].
@@ -62,7 +55,6 @@ impl Bench {
     }
 
     /// One of two amounts: for a whole run, or for a quick one.
-    #[must_use]
     pub fn or_quick(&self, whole: usize, quick: usize) -> usize {
         if self.quick { quick } else { whole }
     }

@@ -2,17 +2,10 @@
 
 use std::time::Duration;
 
-/// A source of numbers that its seed decides.
-#[derive(Debug)]
-pub struct Random(u64);
+/// Numbers that this seed decides.
+pub struct Random(pub u64);
 
 impl Random {
-    /// The source of `seed`.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// Any number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -22,8 +15,8 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A time from `shortest` to just below `longest`, each as likely as any other.
-    pub fn between(&mut self, shortest: Duration, longest: Duration) -> Duration {
+    /// A time from the shortest to just below the longest, each as likely as any other.
+    pub fn between(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
         shortest + longest.saturating_sub(shortest).mul_f64(self.fraction())
     }
 
@@ -39,13 +32,12 @@ impl Random {
     }
 }
 
-#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_first_numbers_are_those_of_the_reference() {
-        let mut random = Random::new(1_234_567);
+    fn the_first_random_numbers_are_those_of_the_reference() {
+        let mut random = Random(1_234_567);
         let first = [(); 3].map(|()| random.number());
         assert_eq!(
             first,
@@ -55,7 +47,7 @@ mod tests {
 
     #[test]
     fn waits_are_as_long_as_their_mean_on_average() {
-        let mut random = Random::new(1);
+        let mut random = Random(1);
         let waited: Duration = (0..10_000).map(|_| random.wait(Duration::from_secs(2))).sum();
         assert!((19_500..20_500).contains(&waited.as_secs()), "{waited:?}");
     }

@@ -1,26 +1,28 @@
-//! The delivery queue as AWS describes standard queues: what is handed out next, and what is in flight.
+//! The delivery queue as AWS describes standard queues: which message comes next, and which are in flight.
 //!
-//! The rule: everything here is from <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>
-//! (and <https://aws.amazon.com/blogs/compute/building-resilient-multi-tenant-systems-with-amazon-sqs-fair-queues/>:
-//! without groups, older messages come first), but for `RECENT`, about which AWS says nothing.
+//! The rule: everything here is from AWS's page on fair queues
+//! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>)
+//! and its announcement, by which older messages come first where there are no groups
+//! (<https://aws.amazon.com/blogs/compute/building-resilient-multi-tenant-systems-with-amazon-sqs-fair-queues/>),
+//! but for [`RECENT`], about which AWS says nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A group may be noisy only with so many messages in flight, unless it is so by its processing time.
+/// A group with fewer messages in flight can be noisy only by its processing time.
 const NOISY_IN_FLIGHT: u32 = 30;
 /// A group is noisy with more than this share of what is in flight, or of the recent processing time.
 const NOISY_SHARE: f64 = 0.1;
 /// A group to which nothing was sent for so long is not noisy.
 const NOT_SENDING: Duration = Duration::from_mins(5);
-/// Processing time counts half as much after about two thirds of this. Our assumption.
+/// Processing time counts half as much after about two thirds of this. Assumed.
 const RECENT: Duration = Duration::from_mins(1);
 
 /// Time since the simulation began.
 pub type Time = Duration;
 
 /// What messages carry as `MessageGroupId`, between which a queue is fair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Grouping {
     /// Their tenant's id, as deployed.
     ByTenant,
@@ -30,30 +32,18 @@ pub enum Grouping {
     None,
 }
 
-/// A message.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Message {
-    /// When its event was queued.
-    pub queued_at: Time,
     /// The webhook's number.
     pub webhook: usize,
-    /// Attempts made by earlier copies.
-    pub attempts_before: u32,
+    /// When its event was queued.
+    pub queued_at: Time,
     /// Receives so far.
     pub receives: u32,
     /// When it was received last.
-    pub received_at: Time,
+    received_at: Time,
 }
 
-impl Message {
-    /// The first message of a delivery.
-    #[must_use]
-    pub fn first(webhook: usize, queued_at: Time) -> Self {
-        Self { queued_at, webhook, attempts_before: 0, receives: 0, received_at: Time::ZERO }
-    }
-}
-
-/// The queue.
 #[derive(Debug)]
 pub struct Queue {
     /// Of each webhook, the number of its group.
@@ -66,13 +56,14 @@ struct Group {
     /// The oldest first.
     visible: VecDeque<Message>,
     in_flight: u32,
-    processing: Recent,
+    /// Seconds of processing until `as_of`, of which older ones count less.
+    processing: f64,
+    as_of: Time,
     last_sent_at: Time,
 }
 
 impl Queue {
     /// An empty queue for messages of webhooks that belong to these tenants.
-    #[must_use]
     pub fn new(grouping: Grouping, tenants: &[usize]) -> Self {
         let group = |(webhook, &tenant)| match grouping {
             Grouping::ByTenant => tenant,
@@ -85,13 +76,13 @@ impl Queue {
     }
 
     /// Whether no message is visible.
-    #[must_use]
     pub fn is_drained(&self) -> bool {
         self.groups.iter().all(|group| group.visible.is_empty())
     }
 
-    /// Takes a new message.
-    pub fn send(&mut self, message: Message, now: Time) {
+    /// Takes a new message of a webhook.
+    pub fn send(&mut self, webhook: usize, now: Time) {
+        let message = Message { webhook, queued_at: now, receives: 0, received_at: Time::ZERO };
         let group = self.group(&message);
         group.last_sent_at = now;
         group.place(message);
@@ -115,7 +106,8 @@ impl Queue {
     pub fn delete(&mut self, message: &Message, now: Time) {
         let group = self.group(message);
         group.in_flight -= 1;
-        group.processing.add(now.saturating_sub(message.received_at), now);
+        let took = now.saturating_sub(message.received_at).as_secs_f64();
+        (group.processing, group.as_of) = (group.processing_at(now) + took, now);
     }
 
     /// Makes a message that is in flight visible again.
@@ -134,7 +126,8 @@ impl Queue {
         let in_flight = self.groups.iter().map(|group| group.in_flight).sum();
         let turns = self.groups.iter().zip(slow).enumerate().filter_map(|(at, (group, slow))| {
             let oldest = group.visible.front()?.queued_at;
-            let is_noisy = (*slow || group.is_many(in_flight)) && group.is_sending(now);
+            let is_sending = now < group.last_sent_at + NOT_SENDING;
+            let is_noisy = is_sending && (*slow || group.has_many_of(in_flight));
             Some((is_noisy.then_some(group.in_flight), oldest, at))
         });
         turns.min().map(|(_, _, at)| at)
@@ -142,7 +135,7 @@ impl Queue {
 
     /// Of each group, whether it takes more than its share of the recent processing time.
     fn slow(&self, now: Time) -> Vec<bool> {
-        let seconds: Vec<_> = self.groups.iter().map(|group| group.processing.at(now)).collect();
+        let seconds: Vec<_> = self.groups.iter().map(|group| group.processing_at(now)).collect();
         let all: f64 = seconds.iter().sum();
         seconds.iter().map(|seconds| *seconds > NOISY_SHARE * all).collect()
     }
@@ -155,34 +148,16 @@ impl Group {
     }
 
     /// Whether it has more than its share of all messages in flight.
-    fn is_many(&self, in_flight: u32) -> bool {
+    fn has_many_of(&self, in_flight: u32) -> bool {
         self.in_flight >= NOISY_IN_FLIGHT
             && f64::from(self.in_flight) > NOISY_SHARE * f64::from(in_flight)
     }
 
-    fn is_sending(&self, now: Time) -> bool {
-        now < self.last_sent_at + NOT_SENDING
+    fn processing_at(&self, now: Time) -> f64 {
+        self.processing * (-now.saturating_sub(self.as_of).div_duration_f64(RECENT)).exp()
     }
 }
 
-/// Seconds of which the older ones count less and less.
-#[derive(Debug, Default)]
-struct Recent {
-    seconds: f64,
-    as_of: Time,
-}
-
-impl Recent {
-    fn at(&self, now: Time) -> f64 {
-        self.seconds * (-now.saturating_sub(self.as_of).div_duration_f64(RECENT)).exp()
-    }
-
-    fn add(&mut self, time: Duration, now: Time) {
-        *self = Self { seconds: self.at(now) + time.as_secs_f64(), as_of: now };
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -190,13 +165,14 @@ mod tests {
         Time::from_secs(seconds)
     }
 
-    /// A queue of two tenants' webhooks, of which number 0 has had `flood` messages queued before number 1 had one.
+    /// A queue of two tenants' webhooks, of which number 0 has had `flood` messages queued before number 1 had
+    /// one.
     fn flooded(grouping: Grouping, flood: usize) -> Queue {
         let mut queue = Queue::new(grouping, &[0, 1]);
         for _ in 0..flood {
-            queue.send(Message::first(0, at(1)), at(1));
+            queue.send(0, at(1));
         }
-        queue.send(Message::first(1, at(2)), at(2));
+        queue.send(1, at(2));
         queue
     }
 
@@ -234,7 +210,7 @@ mod tests {
         // The quiet one's message is among them.
         queue.receive(61, at(2));
         for _ in 0..100 {
-            queue.send(Message::first(1, at(2)), at(2));
+            queue.send(1, at(2));
         }
         assert!(queue.receive(59, at(2)).iter().all(|message| message.webhook == 1));
         let both = queue.receive(20, at(2));
@@ -252,13 +228,12 @@ mod tests {
     fn a_tenants_webhooks_are_noisy_together_or_each_for_itself() {
         let first_of = |grouping| {
             // Ten webhooks of one tenant, with three messages in flight and one more each, and a stranger's.
-            let tenants = [[0; 10].as_slice(), &[1]].concat();
-            let mut queue = Queue::new(grouping, &tenants);
+            let mut queue = Queue::new(grouping, &[[0; 10].as_slice(), &[1]].concat());
             for message in 0..40 {
-                queue.send(Message::first(message % 10, at(1)), at(1));
+                queue.send(message % 10, at(1));
             }
             queue.receive(30, at(1));
-            queue.send(Message::first(10, at(2)), at(2));
+            queue.send(10, at(2));
             first(&mut queue, at(2))
         };
         assert_eq!(first_of(Grouping::ByTenant), 10);
@@ -276,8 +251,8 @@ mod tests {
     #[test]
     fn a_message_in_flight_is_not_handed_out_until_it_is_visible_again() {
         let mut queue = Queue::new(Grouping::ByTenant, &[0]);
-        queue.send(Message::first(0, at(0)), at(0));
-        let message = queue.receive(10, at(0)).remove(0);
+        queue.send(0, at(0));
+        let message = queue.receive(10, at(0))[0];
         assert!(queue.is_drained());
         queue.show(message, at(1));
         assert_eq!(queue.receive(10, at(1))[0].receives, 2);

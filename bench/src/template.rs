@@ -1,0 +1,32 @@
+//! Numbers of the deployed architecture, read from `template.yaml`.
+
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// The first number that `key` has in the section called `section`.
+pub fn number(section: &str, key: &str) -> u32 {
+    let (_, section) =
+        TEMPLATE.split_once(&format!("\n  {section}:\n")).expect("the template has the section");
+    // The section ends where a line is indented no deeper than its name.
+    let lines = section.lines().take_while(|line| line.is_empty() || line.starts_with("   "));
+    lines
+        .filter_map(|line| line.trim().split_once(": "))
+        .filter(|(name, _)| *name == key)
+        .find_map(|(_, value)| value.parse().ok())
+        .expect("the section gives the key a number")
+}
+
+/// How many resources of a type it has.
+pub fn count(resource_type: &str) -> usize {
+    TEMPLATE.matches(&format!("Type: {resource_type}\n")).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "the section gives the key a number")]
+    fn a_key_of_another_section_is_not_taken() {
+        number("DeadLetterQueue", "VisibilityTimeout");
+    }
+}

@@ -1,0 +1,356 @@
+//! Lambda's event source mapping, the sender and the endpoints in simulated time: no clock is read, so that a
+//! seed decides the whole course.
+//!
+//! The rule: the sender's own code decides what follows a failed attempt. Around it, as in `functions/sender`,
+//! all messages of a batch are posted at once, a failed one gets its visibility as soon as it has failed, and
+//! the invocation ends with the slowest post.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sender::{ATTEMPT_TIMEOUT, Action, Failure, after_failure};
+use webhooks::retry::RetryPolicy;
+
+use super::queue::{Grouping, Message, Queue, Time};
+use super::random::Random;
+
+/// Invocations at a time that Lambda begins with and goes back to.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
+const FIRST_POLLERS: u32 = 5;
+/// From a receive to the posts: the invocation and the read of the webhooks. Assumed.
+const BEFORE_POSTS: Duration = Duration::from_millis(30);
+/// From the last post's end to the deletes: the log and the answer. Assumed.
+const AFTER_POSTS: Duration = Duration::from_millis(20);
+/// The shortest and the longest time in which an endpoint that works answers. Assumed.
+const ANSWERS_AFTER: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(75));
+
+/// How the queue is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    pub batch_size: usize,
+    pub max_concurrency: u32,
+    pub grouping: Grouping,
+    pub scaling: Scaling,
+}
+
+/// How pollers are added while messages wait: `by` so many after each time of `every`. AWS says up to 300 a
+/// minute, and not in what steps. Those beyond the first ones go as soon as they find nothing. Assumed.
+#[derive(Debug, Clone, Copy)]
+pub struct Scaling {
+    pub every: Duration,
+    pub by: u32,
+}
+
+/// A webhook and its events.
+#[derive(Debug, Clone, Copy)]
+pub struct Webhook {
+    /// The number of its tenant, whose documents are events of all its webhooks: those with the same mean time
+    /// between two events have them at the same moments.
+    pub tenant: usize,
+    pub endpoint: Endpoint,
+    pub events: Events,
+}
+
+/// What an endpoint does with a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    Answers,
+    /// It keeps the sender waiting until the attempt times out.
+    Hangs,
+}
+
+/// When a webhook's events are queued.
+#[derive(Debug, Clone, Copy)]
+pub enum Events {
+    /// So many at one moment.
+    AtOnce(Time, u32),
+    /// Independently of one another, with this mean time between two.
+    Steady(Duration),
+    /// Always so long after the one before.
+    Regular(Duration),
+}
+
+/// A delivery that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    pub webhook: usize,
+    pub queued_at: Time,
+    pub delivered_at: Time,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub deliveries: Vec<Delivery>,
+    /// When the last attempt of a delivery failed, and of which webhook it was.
+    pub dead_letters: Vec<(Time, usize)>,
+    /// The most invocations that ran at the same time.
+    pub most_invocations: u32,
+}
+
+/// Lets events come until `until`, and ends when every one is delivered or given up.
+pub fn run(settings: Settings, webhooks: &[Webhook], until: Time, seed: u64) -> Outcome {
+    let mut seeds = Random(seed);
+    let tenants: Vec<usize> = webhooks.iter().map(|webhook| webhook.tenant).collect();
+    let mut seed_of = BTreeMap::new();
+    for &tenant in &tenants {
+        seed_of.entry(tenant).or_insert_with(|| seeds.number());
+    }
+    let mut simulation = Simulation {
+        settings,
+        webhooks,
+        until,
+        queue: Queue::new(settings.grouping, &tenants),
+        now: Time::ZERO,
+        due: BTreeMap::new(),
+        scheduled: 0,
+        // Each tenant's own, so that a webhook's events do not depend on its neighbours.
+        arrivals: tenants.iter().map(|tenant| Random(seed_of[tenant])).collect(),
+        answers: Random(seeds.number()),
+        pollers: FIRST_POLLERS.min(settings.max_concurrency),
+        busy: 0,
+        growing: false,
+        outcome: Outcome::default(),
+    };
+    for webhook in 0..webhooks.len() {
+        simulation.schedule_next(webhook);
+    }
+    while let Some(((now, _), event)) = simulation.due.pop_first() {
+        simulation.now = now;
+        simulation.handle(event);
+        simulation.take();
+    }
+    simulation.outcome
+}
+
+struct Simulation<'a> {
+    settings: Settings,
+    webhooks: &'a [Webhook],
+    until: Time,
+    queue: Queue,
+    now: Time,
+    /// What will happen; of what happens at the same time, what was scheduled first.
+    due: BTreeMap<(Time, u64), Event>,
+    scheduled: u64,
+    arrivals: Vec<Random>,
+    answers: Random,
+    pollers: u32,
+    busy: u32,
+    growing: bool,
+    outcome: Outcome,
+}
+
+enum Event {
+    /// A webhook has its next event, or all of them.
+    Next(usize),
+    /// The time is over for which a message was hidden.
+    Visible(Message),
+    /// An invocation has ended; these messages leave the queue.
+    Ended(Vec<Message>),
+    /// Lambda adds pollers if messages still wait.
+    Grow,
+}
+
+impl Simulation<'_> {
+    fn schedule(&mut self, at: Time, event: Event) {
+        self.scheduled += 1;
+        self.due.insert((at, self.scheduled), event);
+    }
+
+    fn schedule_next(&mut self, webhook: usize) {
+        let at = match self.webhooks[webhook].events {
+            Events::AtOnce(at, _) => at,
+            Events::Steady(mean) => self.now + self.arrivals[webhook].wait(mean),
+            Events::Regular(every) => self.now + every,
+        };
+        self.schedule(at, Event::Next(webhook));
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Next(webhook) => match self.webhooks[webhook].events {
+                Events::AtOnce(_, count) => {
+                    (0..count).for_each(|_| self.queue.send(webhook, self.now));
+                }
+                Events::Steady(_) | Events::Regular(_) if self.now < self.until => {
+                    self.queue.send(webhook, self.now);
+                    self.schedule_next(webhook);
+                }
+                Events::Steady(_) | Events::Regular(_) => {}
+            },
+            Event::Visible(message) => self.queue.show(message, self.now),
+            Event::Ended(gone) => {
+                for message in &gone {
+                    self.queue.delete(message, self.now);
+                }
+                self.busy -= 1;
+                if self.queue.is_drained() && self.pollers > FIRST_POLLERS {
+                    self.pollers -= 1;
+                }
+            }
+            Event::Grow => {
+                self.growing = false;
+                if !self.queue.is_drained() {
+                    let Settings { max_concurrency, scaling, .. } = self.settings;
+                    self.pollers = (self.pollers + scaling.by).min(max_concurrency);
+                }
+            }
+        }
+    }
+
+    /// Lets every free poller take a batch, and asks for more pollers if that does not do.
+    fn take(&mut self) {
+        while self.busy < self.pollers && !self.queue.is_drained() {
+            let batch = self.queue.receive(self.settings.batch_size, self.now);
+            self.busy += 1;
+            self.outcome.most_invocations = self.outcome.most_invocations.max(self.busy);
+            self.invoke(batch);
+        }
+        let may_grow = self.pollers < self.settings.max_concurrency;
+        if !self.queue.is_drained() && may_grow && !self.growing {
+            self.growing = true;
+            self.schedule(self.now + self.settings.scaling.every, Event::Grow);
+        }
+    }
+
+    /// The sender with one batch.
+    fn invoke(&mut self, batch: Vec<Message>) {
+        let posted_at = self.now + BEFORE_POSTS;
+        let mut slowest = posted_at;
+        let mut gone = Vec::new();
+        for message in batch {
+            let Message { webhook, queued_at, receives, .. } = message;
+            let hangs = self.webhooks[webhook].endpoint == Endpoint::Hangs;
+            let took = if hangs { ATTEMPT_TIMEOUT } else { self.answers.between(ANSWERS_AFTER) };
+            let ended_at = posted_at + took;
+            slowest = slowest.max(ended_at);
+            if !hangs {
+                let delivery = Delivery { webhook, queued_at, delivered_at: ended_at };
+                self.outcome.deliveries.push(delivery);
+                gone.push(message);
+            } else if let Some(delay) = delay_after_failure(receives) {
+                self.schedule(ended_at + delay, Event::Visible(message));
+            } else {
+                self.outcome.dead_letters.push((ended_at, webhook));
+                gone.push(message);
+            }
+        }
+        self.schedule(slowest + AFTER_POSTS, Event::Ended(gone));
+    }
+}
+
+/// How long the sender hides a message whose attempt has failed; `None` after the last attempt.
+fn delay_after_failure(receives: u32) -> Option<Duration> {
+    match after_failure(Failure::Timeout, receives, receives, RetryPolicy::default()) {
+        Action::RetryAfter(delay) => Some(delay),
+        Action::Redrive | Action::DeadLetter { .. } => None,
+        other => panic!("the simulation knows no {other:?} after a failed attempt"),
+    }
+}
+
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::settings;
+    use super::*;
+
+    /// One invocation at a time, so that who waits for whom is seen.
+    fn one_at_a_time() -> Settings {
+        Settings { max_concurrency: 1, ..settings() }
+    }
+
+    /// A webhook of tenant 0 whose events come at once.
+    fn once(endpoint: Endpoint, at_millis: u64, count: u32) -> Webhook {
+        let events = Events::AtOnce(Time::from_millis(at_millis), count);
+        Webhook { tenant: 0, endpoint, events }
+    }
+
+    /// When each webhook's first delivery was made, in seconds.
+    fn delivered<const N: usize>(settings: Settings, webhooks: [Webhook; N]) -> [Option<f64>; N] {
+        let outcome = run(settings, &webhooks, Time::ZERO, 1);
+        std::array::from_fn(|webhook| {
+            let mut of = outcome.deliveries.iter().filter(|delivery| delivery.webhook == webhook);
+            of.next().map(|delivery| delivery.delivered_at.as_secs_f64())
+        })
+    }
+
+    #[test]
+    fn a_hanging_endpoint_holds_its_batchs_invocation_but_not_the_batchs_other_deliveries() {
+        let [first, hanging, shares_its_batch, comes_later] = delivered(
+            one_at_a_time(),
+            [
+                // While it is delivered the next two wait, and so become one batch.
+                once(Endpoint::Answers, 0, 1),
+                once(Endpoint::Hangs, 10, 1),
+                once(Endpoint::Answers, 10, 1),
+                once(Endpoint::Answers, 1_000, 1),
+            ],
+        );
+        assert!(first.unwrap() < 0.11 && shares_its_batch.unwrap() < 0.3);
+        assert!((10.0..10.5).contains(&comes_later.unwrap()));
+        assert_eq!(hanging, None);
+    }
+
+    #[test]
+    fn an_endpoint_that_hangs_for_good_gets_five_attempts_1_2_4_and_8_seconds_apart() {
+        let outcome = run(one_at_a_time(), &[once(Endpoint::Hangs, 0, 1)], Time::ZERO, 1);
+        let [(dead_at, _)] = outcome.dead_letters[..] else { panic!("{outcome:?}") };
+        let waits = Duration::from_secs(1 + 2 + 4 + 8);
+        assert_eq!(dead_at, 5 * (BEFORE_POSTS + ATTEMPT_TIMEOUT) + waits);
+    }
+
+    #[test]
+    fn invocations_begin_at_five_and_become_five_more_a_second_up_to_the_maximum() {
+        let deliver = |max_concurrency, count| {
+            let settings = Settings { max_concurrency, ..settings() };
+            run(settings, &[once(Endpoint::Answers, 0, count)], Time::ZERO, 1)
+        };
+        assert_eq!(deliver(2, 1_000).most_invocations, 2);
+        assert_eq!(deliver(50, 50).most_invocations, 5);
+        assert_eq!(deliver(20, 10_000).most_invocations, 20);
+        let unlimited = deliver(1_000, 10_000);
+        let took = unlimited.deliveries.iter().map(|it| it.delivered_at.as_secs()).max().unwrap();
+        let grown_to = u64::from(unlimited.most_invocations);
+        assert!(took > 3 && (5 + 5 * took..=5 + 5 * (took + 1)).contains(&grown_to), "{grown_to}");
+    }
+
+    /// What happens in a minute to webhooks of these tenants and endpoints with an event a second.
+    fn a_minute(webhooks: &[(usize, Endpoint)], seed: u64) -> Outcome {
+        let events = Events::Steady(Duration::from_secs(1));
+        let webhooks: Vec<_> = webhooks
+            .iter()
+            .map(|&(tenant, endpoint)| Webhook { tenant, endpoint, events })
+            .collect();
+        run(one_at_a_time(), &webhooks, Time::from_mins(1), seed)
+    }
+
+    /// When a webhook's events were queued.
+    fn events_of(outcome: &Outcome, webhook: usize) -> BTreeSet<Time> {
+        let of = outcome.deliveries.iter().filter(|delivery| delivery.webhook == webhook);
+        of.map(|delivery| delivery.queued_at).collect()
+    }
+
+    const QUIET: (usize, Endpoint) = (0, Endpoint::Answers);
+
+    #[test]
+    fn the_same_seed_gives_the_same_result_and_another_one_another() {
+        let [one, again, other] =
+            [1, 1, 2].map(|seed| a_minute(&[QUIET, (1, Endpoint::Hangs)], seed));
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_webhooks_events_do_not_depend_on_its_neighbours() {
+        let alone = events_of(&a_minute(&[QUIET], 1), 0);
+        assert_eq!(alone, events_of(&a_minute(&[QUIET, (1, Endpoint::Hangs)], 1), 0));
+        assert!(alone.len() > 40);
+    }
+
+    #[test]
+    fn a_tenants_documents_are_events_of_all_its_webhooks() {
+        let outcome = a_minute(&[QUIET, QUIET, (1, Endpoint::Answers)], 1);
+        let [first, second, strangers] = [0, 1, 2].map(|webhook| events_of(&outcome, webhook));
+        assert_eq!(first, second);
+        assert_ne!(first, strangers);
+    }
+}
