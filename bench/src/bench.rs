@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use docintell::local::{Steps, build};
+use docintell::checkout::Checkout;
+use docintell::local::build::{self, Profile};
+use docintell::progress::Progress;
 
 use crate::aws::Aws;
 use crate::cores::Cores;
@@ -27,17 +29,18 @@ pub struct Bench {
 impl Bench {
     /// Builds the functions, in the profile that this program was built in, or takes those in `folder`.
     pub async fn prepare(folder: Option<&Path>, cores: Option<Cores>, quick: bool) -> Result<Self> {
+        let checkout = Checkout::find()?;
         let bootstraps = match folder {
             Some(folder) => {
                 ["api", "fanout", "sender"].map(|name| (name.to_owned(), folder.join(name))).into()
             }
-            None => build::functions(Steps::Shown)
+            None => build::functions(&checkout, Profile::of_this_program(), Progress::Shown)
                 .await?
                 .into_iter()
                 .map(|binary| (binary.name.to_owned(), binary.path))
                 .collect(),
         };
-        let folder = docintell::checkout::local_folder();
+        let folder = checkout.local_folder();
         std::fs::create_dir_all(&folder).context("target/local cannot be made")?;
         Ok(Self { bootstraps, cores, tls: Tls::new(&folder)?, quick })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use docintell::checkout;
+use docintell::checkout::Checkout;
 use serde::Serialize;
 use webhooks::timestamp::Timestamp;
 
@@ -107,8 +107,9 @@ fn field(path: &str, name: &str) -> Option<String> {
 }
 
 fn commit() -> Option<String> {
+    let checkout = Checkout::find().ok()?;
     let mut git = Command::new("git");
-    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(checkout::root());
+    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(checkout.root());
     let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success()).then(|| text.trim().to_owned())

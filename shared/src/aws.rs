@@ -18,6 +18,8 @@ use aws_types::SdkConfig;
 use crate::env::{self, EnvError};
 use crate::text::printable;
 
+pub use http::client as http_client;
+
 /// How long one call may take with its retries.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one try of a call may take.

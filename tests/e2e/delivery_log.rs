@@ -34,7 +34,7 @@ impl Logged {
         let log = DeliveryLog::new(
             aws_sdk_dynamodb::Client::new(&aws),
             Direct::new(&aws).expect("the stack has an endpoint"),
-            world.info().deliveries_table.clone(),
+            world.info().outputs.deliveries_table.clone(),
             Duration::from_hours(1),
         );
         let hook = Hook { id: webhook.to_string(), secret: String::new() };

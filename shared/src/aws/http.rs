@@ -41,7 +41,8 @@ pub(super) fn connector(timeout: Duration) -> Connector {
 }
 
 /// A client for every service, whose connections are made within `connect_timeout` and kept.
-pub(super) fn client(connect_timeout: Duration) -> SharedHttpClient {
+#[must_use]
+pub fn client(connect_timeout: Duration) -> SharedHttpClient {
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .build(connector(connect_timeout));

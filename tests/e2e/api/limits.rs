@@ -34,7 +34,7 @@ fn limiter() -> RateLimiter {
     let world = World::get();
     RateLimiter::new(
         aws_sdk_dynamodb::Client::new(&world.aws()),
-        world.info().webhooks_table.clone(),
+        world.info().outputs.webhooks_table.clone(),
     )
 }
 
@@ -116,7 +116,7 @@ async fn a_limit_holds_among_requests_that_come_at_once() {
 async fn a_windows_row_is_removed_once_it_is_over() {
     let world = World::get();
     let client = aws_sdk_dynamodb::Client::new(&world.aws());
-    let table = &world.info().webhooks_table;
+    let table = &world.info().outputs.webhooks_table;
     let tenant = TenantId::random();
     let at = tomorrow();
     let (start, end) = (at / 1000, at / 1000 + 60);

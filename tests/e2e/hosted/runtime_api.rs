@@ -22,8 +22,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
-use docintell::local::Steps;
-use docintell::local::build::{self, Binary};
+use docintell::checkout::Checkout;
+use docintell::local::build::{self, Binary, Profile};
+use docintell::progress::Progress;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -223,7 +224,10 @@ impl Drop for Hosted {
 pub async fn bootstrap(function: &str) -> &'static Path {
     static BINARIES: tokio::sync::OnceCell<Vec<Binary>> = tokio::sync::OnceCell::const_new();
     let built = BINARIES
-        .get_or_try_init(|| build::functions(Steps::Shown))
+        .get_or_try_init(async || {
+            let checkout = Checkout::find()?;
+            build::functions(&checkout, Profile::of_this_program(), Progress::Shown).await
+        })
         .await
         .unwrap_or_else(|error| panic!("the functions cannot be built: {error:?}"));
     &built.iter().find(|binary| binary.name == function).expect("it is a function's name").path
