@@ -16,5 +16,6 @@ mod old_rows;
 mod permissions;
 mod retries;
 mod samples;
+mod shown;
 
 mod hosted;

@@ -7,7 +7,7 @@
 mod function_errors;
 mod line;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,17 +15,19 @@ use anyhow::{Context, Result};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::sleep;
+use webhooks::aws::chain;
 use webhooks::id::DeliveryId;
 use webhooks::job::JobStatus;
-use webhooks::store::WebhookStore;
 use webhooks::store::deliveries::{self, DeliveryRow};
+use webhooks::store::{StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
 
 use super::StackInfo;
 use crate::job::table::JobsTable;
 use function_errors::FunctionErrors;
 use line::{Data, Shown};
-pub(super) use line::{Line, Outcome, headings, time_of_day};
+pub use line::{Line, Outcome};
+pub(super) use line::{headings, time_of_day};
 
 /// How often the log is read.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -46,6 +48,8 @@ pub struct Deliveries {
     jobs: JobsTable,
     errors: FunctionErrors,
     shown: HashMap<DeliveryId, Shown>,
+    /// What has been said of rows that cannot be read.
+    unreadable: HashSet<String>,
     /// The latest time at which a row that was read expires. A change of a row sets its time anew.
     newest_ttl: i64,
 }
@@ -62,6 +66,7 @@ impl Deliveries {
             jobs: JobsTable::new(&config, info.outputs.jobs_table()?.to_owned()),
             errors: FunctionErrors::new(functions_log),
             shown: HashMap::new(),
+            unreadable: HashSet::new(),
             newest_ttl: 0,
         })
     }
@@ -99,11 +104,11 @@ impl Deliveries {
         for row in self.changed_rows().await? {
             self.newest_ttl = self.newest_ttl.max(row.ttl);
             let shown = Shown::of(&row);
-            let before = self.shown.get(&row.delivery_id);
-            if before == Some(&shown) {
+            if self.shown.get(&row.delivery_id) == Some(&shown) {
                 continue;
             }
-            let webhook = self.webhook_of(&row).await?;
+            let webhook = self.webhook_of(&row).await;
+            let before = self.shown.get(&row.delivery_id);
             let mut new = line::lines(&row, before, webhook.as_ref());
             for line in &mut new {
                 line.since_write = self.since_write(&row, line).await?;
@@ -115,7 +120,7 @@ impl Deliveries {
         Ok(lines)
     }
 
-    async fn changed_rows(&self) -> Result<Vec<DeliveryRow>> {
+    async fn changed_rows(&mut self) -> Result<Vec<DeliveryRow>> {
         let since = self.newest_ttl - OVERLAP_SECONDS;
         let mut items = self
             .dynamodb
@@ -131,14 +136,26 @@ impl Deliveries {
         let mut rows = Vec::new();
         while let Some(item) = items.next().await {
             let item = item.with_context(|| format!("cannot scan table {}", self.table))?;
-            rows.push(deliveries::read(item)?);
+            match deliveries::read(item) {
+                Ok(row) => rows.push(row),
+                Err(error) => self.say_once(&error),
+            }
         }
         Ok(rows)
     }
 
-    /// The row's webhook; `None` once it is deleted.
-    async fn webhook_of(&self, row: &DeliveryRow) -> Result<Option<Webhook>> {
-        Ok(self.webhooks.get(row.tenant_id, row.webhook_config_id).await?)
+    /// The row's webhook; `None` once it is deleted, and where it cannot be read.
+    async fn webhook_of(&mut self, row: &DeliveryRow) -> Option<Webhook> {
+        let webhook = self.webhooks.get(row.tenant_id, row.webhook_config_id).await;
+        webhook.inspect_err(|error| self.say_once(error)).ok().flatten()
+    }
+
+    fn say_once(&mut self, error: &StoreError) {
+        let error = chain(error);
+        if !self.unreadable.contains(&error) {
+            eprintln!("  {error}");
+            self.unreadable.insert(error);
+        }
     }
 
     /// The time from the write of the job's state to the end of its event's first attempt, where the job is still

@@ -102,6 +102,11 @@ impl World {
         stored.concat()
     }
 
+    /// Where the functions' output is written.
+    pub fn functions_log(&self) -> PathBuf {
+        self.stack.functions_log()
+    }
+
     /// All that the functions and the emulator have logged so far.
     pub fn logs(&self) -> String {
         [self.stack.functions_log(), self.stack.emulator_log()]

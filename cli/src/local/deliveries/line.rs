@@ -84,7 +84,7 @@ pub struct Line {
     answer: Option<u16>,
     /// Attempts that the webhook allows.
     max_attempts: Option<u32>,
-    /// The endpoint's host and port; `None` where the webhook is deleted.
+    /// The endpoint's host and port; `None` where the webhook is deleted or unreadable.
     endpoint: Option<String>,
     /// What went wrong and what follows.
     text: String,
@@ -190,7 +190,7 @@ impl fmt::Display for Line {
             time = time_of_day(self.at),
             number = number.unwrap_or_default(),
             event = event.as_str(),
-            endpoint = self.endpoint.as_deref().unwrap_or("(webhook deleted)"),
+            endpoint = self.endpoint.as_deref().unwrap_or("(no webhook)"),
         )
     }
 }
@@ -252,7 +252,7 @@ mod tests {
         let row = row("cancelled", Some("the webhook was deleted"), "");
         let line = lines(&row, None, None).remove(0);
         assert_eq!(line.text, "cancelled: the webhook was deleted");
-        assert!(line.to_string().contains("(webhook deleted)"));
+        assert!(line.to_string().contains("(no webhook)"));
     }
 
     #[test]
@@ -266,6 +266,6 @@ mod tests {
         assert_eq!(column(&plain, "✓"), column(&headings, "answer"));
         assert_eq!(column(&plain, "document."), column(&headings, "event"));
         assert_eq!(column(&plain, JOB), column(&headings, "job"));
-        assert_eq!(column(&plain, "(webhook"), column(&headings, "endpoint"));
+        assert_eq!(column(&plain, "(no webhook"), column(&headings, "endpoint"));
     }
 }
