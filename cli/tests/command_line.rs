@@ -21,7 +21,7 @@ struct Folder(PathBuf);
 impl Folder {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("docintell-{}", Uuid::new_v4()));
-        fs::create_dir(&path).unwrap();
+        fs::create_dir(&path).expect("the folder is new");
         Self(path)
     }
 
@@ -35,8 +35,9 @@ impl Folder {
             ("target/local/stack.json", info),
         ] {
             let path = folder.0.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
+            fs::create_dir_all(path.parent().expect("it is in the folder"))
+                .expect("it can be made");
+            fs::write(path, text).expect("it can be written");
         }
         folder
     }
@@ -44,15 +45,15 @@ impl Folder {
     /// A program `sam` in this folder.
     fn with_sam(self, script: &str) -> Self {
         let path = self.0.join("sam");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("it can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
         self
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
+        fs::remove_dir_all(&self.0).expect("it is ours");
     }
 }
 
@@ -72,20 +73,20 @@ async fn docintell(folder: &Path, endpoint: &str, arguments: &[&str]) -> Output 
         .stdin(Stdio::null())
         .output()
         .await
-        .unwrap()
+        .expect("the program can be started")
 }
 
 /// An AWS that takes everything; its URL.
 async fn aws() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
     let app = Router::new().fallback(async || axum::Json(json!({})));
     tokio::spawn(async move { axum::serve(listener, app).await });
     format!("http://{address}")
 }
 
 fn said(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("it is text");
     (text(&output.stdout), text(&output.stderr))
 }
 
@@ -160,9 +161,9 @@ fn stack_json(endpoint: &str) -> String {
         "aws_endpoint_url": endpoint,
         "region": "us-east-1",
     });
-    let outputs: Vec<Value> = serde_json::from_str(OUTPUTS).unwrap();
+    let outputs: Vec<Value> = serde_json::from_str(OUTPUTS).expect("SAM prints JSON");
     for output in outputs {
-        info[output["OutputKey"].as_str().unwrap()] = output["OutputValue"].clone();
+        info[output["OutputKey"].as_str().expect("it is a name")] = output["OutputValue"].clone();
     }
     info.to_string()
 }

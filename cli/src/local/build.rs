@@ -50,9 +50,7 @@ pub async fn functions(
     progress: Progress,
 ) -> Result<Vec<Binary>> {
     let task = progress.begin("building the functions");
-    let started_by = env::optional("CARGO");
-    let has_cargo = started_by.is_some();
-    let mut cargo = Command::new(started_by.unwrap_or_else(|| "cargo".to_owned()));
+    let mut cargo = Command::new(env::optional("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     cargo
         .current_dir(checkout.root())
         .args(["build", "--message-format", "json-render-diagnostics"])
@@ -70,10 +68,9 @@ pub async fn functions(
         cargo.args(["--package", name]);
     }
     match profile {
-        // Features are unified over all packages of a build: together with this one, whose dependencies are
-        // compiled already, the functions' dependencies are the same ones, and are not compiled again.
-        Profile::Dev if has_cargo => cargo.args(["--package", env!("CARGO_PKG_NAME")]),
-        Profile::Dev => &mut cargo,
+        // Cargo unifies features over all packages of a build. With this package among them, the functions share
+        // the dependencies that `cargo run` has compiled, and nothing is compiled twice.
+        Profile::Dev => cargo.args(["--package", env!("CARGO_PKG_NAME")]),
         Profile::Release => cargo.arg("--release"),
     };
     let messages = program::run(&task, &mut cargo).await?;

@@ -158,10 +158,10 @@ impl Deliveries {
         }
     }
 
-    /// The time from the write of the job's state to the end of its event's first attempt, where the job is still
-    /// in that state.
+    /// The time from the write of the job's state to the delivery of its event, where the first attempt succeeded
+    /// and the job is still in that state.
     async fn since_write(&self, row: &DeliveryRow, line: &Line) -> Result<Option<Duration>> {
-        let Some(1) = line.attempt else { return Ok(None) };
+        let (Some(1), Outcome::Delivered) = (line.attempt, line.outcome) else { return Ok(None) };
         let Some(data) = Data::of(row) else { return Ok(None) };
         Ok(match self.jobs.state(&data.job_id).await? {
             Some((status, at)) if Some(status) == JobStatus::from_name(&data.status) => {
