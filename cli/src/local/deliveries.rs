@@ -14,10 +14,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use webhooks::aws::chain;
 use webhooks::id::DeliveryId;
-use webhooks::job::JobStatus;
 use webhooks::store::deliveries::{self, DeliveryRow};
 use webhooks::store::{StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
@@ -29,8 +28,11 @@ use line::{Data, Shown};
 pub use line::{Line, Outcome};
 pub(super) use line::{headings, time_of_day};
 
-/// How often the log is read.
+/// The shortest time between two reads of the log.
 const PERIOD: Duration = Duration::from_millis(200);
+
+/// How many times as long as a read took the log is left alone: a long log must not keep the emulator busy.
+const REST: u32 = 4;
 
 /// How long the log is waited for once it cannot be read.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -77,6 +79,7 @@ impl Deliveries {
             for error in self.errors.read() {
                 anstream::println!("{error}");
             }
+            let begun = Instant::now();
             match self.new_lines().await {
                 Ok(lines) => {
                     let mut last = None;
@@ -87,7 +90,7 @@ impl Deliveries {
                     if let Some(line) = last {
                         return line;
                     }
-                    sleep(PERIOD).await;
+                    sleep(PERIOD.max(begun.elapsed() * REST)).await;
                 }
                 // A busy machine is no reason to end.
                 Err(error) => {
@@ -111,7 +114,7 @@ impl Deliveries {
             let before = self.shown.get(&row.delivery_id);
             let mut new = line::lines(&row, before, webhook.as_ref());
             for line in &mut new {
-                line.since_write = self.since_write(&row, line).await?;
+                line.since_write = self.since_write(&row, line).await;
             }
             lines.extend(new);
             self.shown.insert(row.delivery_id, shown);
@@ -160,15 +163,12 @@ impl Deliveries {
 
     /// The time from the write of the job's state to the delivery of its event, where the first attempt succeeded
     /// and the job is still in that state.
-    async fn since_write(&self, row: &DeliveryRow, line: &Line) -> Result<Option<Duration>> {
-        let (Some(1), Outcome::Delivered) = (line.attempt, line.outcome) else { return Ok(None) };
-        let Some(data) = Data::of(row) else { return Ok(None) };
-        Ok(match self.jobs.state(&data.job_id).await? {
-            Some((status, at)) if Some(status) == JobStatus::from_name(&data.status) => {
-                let millis = line.at.unix_millis().checked_sub(at.unix_millis());
-                millis.map(Duration::from_millis)
-            }
-            _ => None,
-        })
+    async fn since_write(&self, row: &DeliveryRow, line: &Line) -> Option<Duration> {
+        let (Some(1), Outcome::Delivered) = (line.attempt, line.outcome) else { return None };
+        let Data { job_id, status } = Data::of(row)?;
+        // Without it the line says all the same that the event was delivered.
+        let (now, at) = self.jobs.state(&job_id).await.ok()??;
+        let millis = line.at.unix_millis().checked_sub(at.unix_millis())?;
+        (now.as_str() == status).then_some(Duration::from_millis(millis))
     }
 }
