@@ -120,30 +120,24 @@ pub(super) fn lines(
             }
         })
         .collect();
-    if row.status == DeliveryStatus::Pending {
-        if let Some(Line { attempt: Some(number), text, .. }) = lines.last_mut() {
+    let reason = row.reason.as_deref().unwrap_or("no reason is logged");
+    let ended = |text| Line { outcome: Outcome::Ended, text, ..blank(row, webhook) };
+    match (row.status, lines.last_mut()) {
+        (DeliveryStatus::Pending, Some(Line { attempt: Some(number), text, .. })) => {
             *text = format!("{text}; next attempt in {} s", delay_after(*number).as_secs());
         }
-    } else if row.status != DeliveryStatus::Delivered {
-        // What ended the delivery may be no attempt.
-        if lines.is_empty() {
-            lines.push(blank(row, webhook));
-        }
-        if let Some(last) = lines.last_mut() {
+        (DeliveryStatus::Pending, _) | (DeliveryStatus::Delivered, _) => {}
+        (DeliveryStatus::Failed, Some(last)) => {
             last.outcome = Outcome::Ended;
-            last.text = ending(row);
+            last.text = format!("{reason}; given up, the message is in the dead-letter queue");
         }
+        // No endpoint failed, but one of our own parts.
+        (DeliveryStatus::Failed, None) => {
+            lines.push(ended(format!("{reason}; the message is in the PipelineFaults queue")));
+        }
+        (DeliveryStatus::Cancelled, _) => lines.push(ended(format!("cancelled: {reason}"))),
     }
     lines
-}
-
-/// Why a delivery ended without success, and where its message is.
-fn ending(row: &DeliveryRow) -> String {
-    let reason = row.reason.as_deref().unwrap_or("no reason is logged");
-    match row.status {
-        DeliveryStatus::Cancelled => format!("cancelled: {reason}"),
-        _ => format!("{reason}; given up, the message is in the dead-letter queue"),
-    }
 }
 
 fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
@@ -171,7 +165,11 @@ impl fmt::Display for Line {
             Outcome::Ended => ('✗', AnsiColor::Red),
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        let answer = self.answer.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let answer = match (self.attempt, self.answer) {
+            (_, Some(status)) => status.to_string(),
+            (Some(_), None) => "none".to_owned(),
+            (None, None) => String::new(),
+        };
         let number = self.attempt.map(|number| match self.max_attempts {
             Some(max) => format!("{number}/{max}"),
             None => number.to_string(),
@@ -253,6 +251,23 @@ mod tests {
         let line = lines(&row, None, None).remove(0);
         assert_eq!(line.text, "cancelled: the webhook was deleted");
         assert!(line.to_string().contains("(no webhook)"));
+    }
+
+    #[test]
+    fn a_cancellation_leaves_the_line_of_the_attempt_before_it_as_it_is() {
+        let row =
+            row("cancelled", Some("the webhook is switched off"), &attempt(1, Some("refused")));
+        let texts: Vec<_> = lines(&row, None, None).into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["refused", "cancelled: the webhook is switched off"]);
+    }
+
+    #[test]
+    fn a_delivery_that_a_fault_of_ours_ends_is_not_looked_for_among_dead_letters() {
+        let attempts = attempt(1, Some("refused"));
+        let before = Shown::of(&row("pending", None, &attempts));
+        let row = row("failed", Some("an internal error"), &attempts);
+        let line = lines(&row, Some(&before), None).remove(0);
+        assert_eq!(line.text, "an internal error; the message is in the PipelineFaults queue");
     }
 
     #[test]
