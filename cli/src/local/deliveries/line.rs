@@ -126,7 +126,7 @@ pub(super) fn lines(
         (DeliveryStatus::Pending, Some(Line { attempt: Some(number), text, .. })) => {
             *text = format!("{text}; next attempt in {} s", delay_after(*number).as_secs());
         }
-        (DeliveryStatus::Pending, _) | (DeliveryStatus::Delivered, _) => {}
+        (DeliveryStatus::Pending | DeliveryStatus::Delivered, _) => {}
         (DeliveryStatus::Failed, Some(last)) => {
             last.outcome = Outcome::Ended;
             last.text = format!("{reason}; given up, the message is in the dead-letter queue");
