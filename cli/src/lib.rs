@@ -1,6 +1,6 @@
 //! `docintell`, the tool for people: a stack on this machine, job states, API keys.
 //!
-//! [`command_line`] says which command is meant; [`local`], [`job`] and [`keys`] are the commands. [`stack`] finds
+//! `command_line` says which command is meant; [`local`], `job` and [`keys`] are the commands. [`stack`] finds
 //! the stack that a command works on, local or on AWS, and holds its outputs. [`local`] needs a [`checkout`] of
 //! this project; commands for a deployed stack work anywhere. [`progress`] shows what takes time, and [`program`]
 //! runs other programs for it. Tests start their stacks through [`local::LocalStack`].

@@ -1,8 +1,8 @@
 //! The deployed system on this machine: template.yaml and the functions' binaries on an AWS emulator.
 //!
-//! [`LocalStack`] brings it up, from what [`python`], [`emulator`], [`build`] and [`deploy`] do; [`info`] says where
-//! it is. [`command`] is `docintell local`: it runs the [`demo`] with its [`receiver`], and [`deliveries`] shows
-//! what the log and the functions say of each delivery.
+//! [`LocalStack`] brings it up, from what [`python`], `emulator`, [`build`] and `deploy` do; [`StackInfo`] says where
+//! it is. `command` is `docintell local`: it runs the `demo` with its `receiver`, and [`deliveries`] shows what
+//! the delivery log and the functions say of each delivery.
 //!
 //! The rule: nothing outlives the [`LocalStack`], however its process ends.
 

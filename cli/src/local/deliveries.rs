@@ -1,7 +1,7 @@
 //! What becomes of every delivery, as it happens: a line for each attempt, and for whatever else ends a delivery.
 //!
 //! The rule: the delivery log is the source. It knows each attempt of each tenant and webhook, also where nobody
-//! listens at the endpoint. What keeps a delivery out of the log is an error of a function, and [`function_errors`]
+//! listens at the endpoint. What keeps a delivery out of the log is an error of a function, and `function_errors`
 //! reads those.
 
 mod function_errors;
