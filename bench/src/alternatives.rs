@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use docintell::checkout::Checkout;
 use docintell::local::python;
-use docintell::steps::Steps;
-use docintell::{checkout, child};
+use docintell::program;
+use docintell::progress::Progress;
 use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
 use harness::{FakeAws, Function, Program, Receiver, status};
 
@@ -117,31 +118,33 @@ async fn one_process(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4
 async fn node() -> Result<Installed> {
     let program = output_of(Command::new("node").args(["--print", "process.execPath"]))?;
     let version = output_of(Command::new(&program).arg("--version"))?;
-    let folder = checkout::root().join("target/bench/node");
+    let checkout = Checkout::find()?;
+    let folder = checkout.root().join("target/bench/node");
     let script = folder.join("bundle.cjs");
-    let is_same = |name| same(&source(name), &folder.join(name));
+    let is_same = |name| same(&source(&checkout, name), &folder.join(name));
     if !script.exists() || !NODE_FILES.into_iter().all(is_same) {
-        bundle(&folder, &script).await?;
+        bundle(&checkout, &folder, &script).await?;
     }
     Ok(Installed { name: format!("Node {version}"), program: program.into(), script })
 }
 
 /// The sender in Python, and the Python that has boto3.
 async fn python() -> Result<Installed> {
-    let program = python::ensure(Steps::Shown).await?;
+    let checkout = Checkout::find()?;
+    let program = python::ensure(&checkout, Progress::Shown).await?;
     let name = output_of(Command::new(&program).arg("--version"))?;
-    Ok(Installed { name, program, script: source("sender.py") })
+    Ok(Installed { name, program, script: source(&checkout, "sender.py") })
 }
 
-async fn bundle(folder: &Path, bundled: &Path) -> Result<()> {
-    let step = Steps::Shown.begin("installing what Node's sender needs");
+async fn bundle(checkout: &Checkout, folder: &Path, bundled: &Path) -> Result<()> {
+    let task = Progress::Shown.begin("installing what Node's sender needs");
     fs::create_dir_all(folder)?;
     // An interrupted installation leaves no bundle, so the next run begins again.
     if bundled.exists() {
         fs::remove_file(bundled)?;
     }
     for name in NODE_FILES {
-        fs::copy(source(name), folder.join(name))?;
+        fs::copy(source(checkout, name), folder.join(name))?;
     }
     for arguments in [
         ["ci", "--engine-strict", "--ignore-scripts", "--no-audit", "--no-fund"].as_slice(),
@@ -150,14 +153,14 @@ async fn bundle(folder: &Path, bundled: &Path) -> Result<()> {
         let mut npm = Command::new("npm");
         // Warnings would come before the reason of a failure.
         npm.arg("--loglevel=error").args(arguments).current_dir(folder).stdin(Stdio::null());
-        child::run(&step, &mut npm).await?;
+        program::run(&task, &mut npm).await?;
     }
-    step.done("Node's sender bundled");
+    task.done("Node's sender bundled");
     Ok(())
 }
 
-fn source(name: &str) -> PathBuf {
-    checkout::root().join("bench/reference").join(name)
+fn source(checkout: &Checkout, name: &str) -> PathBuf {
+    checkout.root().join("bench/reference").join(name)
 }
 
 fn same(one: &Path, other: &Path) -> bool {

@@ -5,11 +5,11 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use docintell::checkout;
+use docintell::checkout::Checkout;
 
 /// Writes the report into the document.
 pub fn write(report: &str) -> Result<()> {
-    let path = checkout::root().join("docs/PERFORMANCE.md");
+    let path = Checkout::find()?.root().join("docs/PERFORMANCE.md");
     let document = fs::read_to_string(&path).context("docs/PERFORMANCE.md cannot be read")?;
     let document = replace(&document, report)
         .context("docs/PERFORMANCE.md has no place between `<!-- bench -->` and `<!-- end -->`")?;

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::thread;
 
-use docintell::checkout;
+use docintell::checkout::Checkout;
 use harness::Cores;
 use webhooks::timestamp::Timestamp;
 
@@ -37,8 +37,9 @@ fn processor() -> Option<String> {
 
 /// The commit of the checkout, with `-dirty` if files differ from it; `None` without git.
 fn commit() -> Option<String> {
+    let checkout = Checkout::find().ok()?;
     let mut git = Command::new("git");
-    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(checkout::root());
+    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(checkout.root());
     let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import datetime, timezone
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -161,7 +162,7 @@ def listen(port: int, option: str) -> socket.socket:
 
 
 def copy_function_output(log) -> None:
-    """Copies each line of a function's output to `log` as it is written, the function's name before it.
+    """Copies each line of a function's output to `log` as it is written, as one JSON object.
 
     The emulator keeps output by invocation: what a function says before its first one, after its answer,
     or when it is killed would be late or lost.
@@ -171,20 +172,38 @@ def copy_function_output(log) -> None:
     pump = ProvidedWorker._pump_output
 
     class Copied:
-        def __init__(self, stream, name: bytes) -> None:
+        def __init__(self, stream, name: str) -> None:
             self.stream, self.name, self.close = stream, name, stream.close
 
         def readline(self) -> bytes:
             line = self.stream.readline()
-            if line:
-                log.write(self.name + b" " + line)
+            if line.strip():
+                entry = json.dumps(log_entry(self.name, line), ensure_ascii=False)
+                log.write(entry.encode(errors="replace") + b"\n")
             return line
 
     ProvidedWorker._pump_output = lambda worker, stream, queue: pump(
-        worker, Copied(stream, worker.func_name.encode()), queue
+        worker, Copied(stream, worker.func_name), queue
     )
     # After each answer the emulator would wait up to 50 ms for output that is in our copy anyway.
     ProvidedWorker._drain_stderr_bounded = lambda worker, **_: worker._drain_stderr()
+
+
+def log_entry(function: str, line: bytes) -> dict:
+    """A line of a function's output, with its time. What is not a JSON object, such as a panic, is a `message`."""
+    text = line.decode(errors="replace").rstrip()
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    entry = {"time": now, "function": function}
+    try:
+        said = json.loads(text)
+    except json.JSONDecodeError:
+        said = None
+    if not isinstance(said, dict):
+        return entry | {"message": text}
+    # The innermost span, which is the last of `spans` too.
+    if "spans" in said:
+        said.pop("span", None)
+    return entry | said
 
 
 def with_api_at_root(emulator, api_port: int):

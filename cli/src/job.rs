@@ -1,5 +1,7 @@
 //! `docintell job`: writes job states as the document pipeline would, and so makes events.
 
+pub(crate) mod table;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,8 +10,8 @@ use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
 
 use crate::checkout;
-use crate::pipeline::{NewJob, Pipeline, Step};
 use crate::stack::{StackArgs, Table, Target};
+use table::{JobsTable, NewJob, Transition};
 
 /// How long a new job stays in a state that it is only taken through. A pipeline takes time as well; and
 /// a delivery that is shown beside a job that has moved on cannot be timed.
@@ -17,7 +19,7 @@ const STATE_LASTS: Duration = Duration::from_millis(500);
 
 /// Options of `docintell job`.
 #[derive(Debug, Clone, Args)]
-pub struct JobArgs {
+pub(crate) struct JobArgs {
     #[command(subcommand)]
     command: JobCommand,
     #[command(flatten)]
@@ -89,7 +91,7 @@ impl DocumentArgs {
     fn new_job(self, job_id: Option<String>, target: &Target) -> Result<NewJob> {
         let tenant_id = self
             .tenant_id
-            .or(target.tenant_id)
+            .or(target.tenant_id())
             .context("a stack on AWS has no tenant of its own: name one with --tenant-id")?;
         let new = NewJob::of(tenant_id);
         Ok(NewJob {
@@ -101,31 +103,53 @@ impl DocumentArgs {
 }
 
 /// Writes what was asked for and says what was written.
-pub async fn run(args: JobArgs) -> Result<()> {
-    let target = args.stack.find(Table::Jobs, args.jobs_table.as_deref()).await?;
-    let pipeline = Pipeline::new(&target.config, target.table.clone());
-    match args.command {
+pub(crate) async fn run(args: JobArgs) -> Result<()> {
+    let target = args.stack.target(Table::Jobs, args.jobs_table).await?;
+    let jobs = JobsTable::new(&target.config(), target.table(Table::Jobs)?.to_owned());
+    let next = match args.command {
         JobCommand::Upload { job_id, document } => {
-            let job = upload(&pipeline, document.new_job(job_id, &target)?).await?;
-            say_next("process", &job, &target);
+            let job_id = upload(&jobs, document.new_job(job_id, &target)?).await?;
+            Some(("process", job_id))
         }
         JobCommand::Process { job } => {
-            let job = advance(&pipeline, job, Step::Process, &target).await?;
-            say_next("complete", &job, &target);
+            let job_id = advance(&jobs, job, Transition::Process, &target).await?;
+            Some(("complete", job_id))
         }
         JobCommand::Complete { job, pages, seconds, ir_version } => {
-            let end = Step::Complete { pages, seconds, ir_version };
-            advance(&pipeline, job, end, &target).await?;
+            let end = Transition::Complete { pages, seconds, ir_version };
+            advance(&jobs, job, end, &target).await?;
+            None
         }
         JobCommand::Fail { job, message } => {
-            advance(&pipeline, job, Step::Fail { message }, &target).await?;
+            advance(&jobs, job, Transition::Fail { message }, &target).await?;
+            None
         }
+    };
+    if let Some(place) = where_deliveries_show(&target) {
+        println!("See its deliveries {place}.");
+    }
+    if let Some((command, job_id)) = next {
+        let (docintell, options) = (checkout::invocation(), target.options());
+        println!("Next: {docintell} job {command} --job-id {job_id}{options}");
     }
     Ok(())
 }
 
-async fn upload(pipeline: &Pipeline, job: NewJob) -> Result<String> {
-    let at = pipeline.upload(&job).await?;
+/// Where a person sees what becomes of a job's events.
+fn where_deliveries_show(target: &Target) -> Option<String> {
+    match target {
+        Target::Local(_) => {
+            Some("in the terminal of the local stack, in the lines with the job's id".to_owned())
+        }
+        Target::Deployed { outputs, .. } => {
+            Some(format!("in the delivery log, table {}", outputs.deliveries_table))
+        }
+        Target::Table { .. } => None,
+    }
+}
+
+async fn upload(jobs: &JobsTable, job: NewJob) -> Result<String> {
+    let at = jobs.upload(&job).await?;
     println!(
         "{at}  job {} is {} (document {}, tenant {})",
         job.job_id,
@@ -136,31 +160,31 @@ async fn upload(pipeline: &Pipeline, job: NewJob) -> Result<String> {
     Ok(job.job_id)
 }
 
-/// Takes the job a step further, a new one all the steps to there; its id.
-async fn advance(pipeline: &Pipeline, job: WhichJob, to: Step, target: &Target) -> Result<String> {
+/// Changes the job's state, a new job's through all states before; returns its id.
+async fn advance(
+    jobs: &JobsTable,
+    job: WhichJob,
+    to: Transition,
+    target: &Target,
+) -> Result<String> {
     if let Some(job_id) = job.job_id {
-        take(pipeline, &job_id, &to).await?;
+        take(jobs, &job_id, &to).await?;
         return Ok(job_id);
     }
-    let job_id = upload(pipeline, job.document.new_job(None, target)?).await?;
+    let job_id = upload(jobs, job.document.new_job(None, target)?).await?;
     if to.status() != JobStatus::Processing {
         tokio::time::sleep(STATE_LASTS).await;
-        take(pipeline, &job_id, &Step::Process).await?;
+        take(jobs, &job_id, &Transition::Process).await?;
     }
     tokio::time::sleep(STATE_LASTS).await;
-    take(pipeline, &job_id, &to).await?;
+    take(jobs, &job_id, &to).await?;
     Ok(job_id)
 }
 
-async fn take(pipeline: &Pipeline, job_id: &str, step: &Step) -> Result<()> {
-    let at = pipeline.advance(job_id, step).await?;
-    println!("{at}  job {job_id} is {}", step.status());
+async fn take(jobs: &JobsTable, job_id: &str, transition: &Transition) -> Result<()> {
+    let at = jobs.advance(job_id, transition).await?;
+    println!("{at}  job {job_id} is {}", transition.status());
     Ok(())
-}
-
-fn say_next(step: &str, job_id: &str, target: &Target) {
-    let (docintell, options) = (checkout::invocation(), &target.options);
-    println!("Next: {docintell} job {step} --job-id {job_id}{options}");
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -14,16 +14,16 @@ use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
 use webhooks::store::{ApiKeyStore, DynamoDb};
 use webhooks::timestamp::Timestamp;
 
-use crate::stack::{StackArgs, Table};
+use crate::stack::{StackArgs, Table, Target};
 
 /// Options of `docintell keys`.
 #[derive(Debug, Clone, Args)]
-pub struct KeysArgs {
+pub(crate) struct KeysArgs {
     #[command(subcommand)]
     command: KeysCommand,
     #[command(flatten)]
     stack: StackArgs,
-    /// The table of API keys on AWS, by its name
+    /// The table of API keys on AWS, by its name; needs no SAM CLI
     #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name")]
     api_keys_table: Option<String>,
     /// The keys' owner [default: the local stack's tenant; for a new key on AWS, a new tenant]
@@ -38,9 +38,10 @@ enum KeysCommand {
         /// What to call it
         #[arg(long, default_value = "unnamed")]
         name: String,
-        /// Which data it is meant for
-        #[arg(long, value_enum, default_value_t = Environment::Live)]
-        environment: Environment,
+        /// Mark of the key: `live` for production (`dk_live_…`), `test` for development (`dk_test_…`). Only people
+        /// tell them apart: both open the same data of the tenant [default: test for the local stack, live on AWS]
+        #[arg(long, value_enum)]
+        environment: Option<Environment>,
         /// Days until it stops working [default: it does not]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
         expires_in: Option<u32>,
@@ -100,19 +101,23 @@ pub async fn create(
 }
 
 /// Does what was asked for.
-pub async fn run(args: KeysArgs) -> Result<()> {
-    let target = args.stack.find(Table::ApiKeys, args.api_keys_table.as_deref()).await?;
-    let keys = store(&target.config, &target.table);
-    let tenant_id = args.tenant_id.or(target.tenant_id);
+pub(crate) async fn run(args: KeysArgs) -> Result<()> {
+    let target = args.stack.target(Table::ApiKeys, args.api_keys_table).await?;
+    let keys = store(&target.config(), target.table(Table::ApiKeys)?);
+    let tenant_id = args.tenant_id.or(target.tenant_id());
     match args.command {
         KeysCommand::Create { name, environment, expires_in } => {
             let tenant_id = tenant_id.unwrap_or_else(TenantId::random);
             let expires_at = expires_in.map(in_days);
-            let (key, record) =
-                create(&keys, tenant_id, &name, environment.into(), expires_at).await?;
+            let environment = environment.map_or(default_environment(&target), Into::into);
+            let (key, record) = create(&keys, tenant_id, &name, environment, expires_at).await?;
             eprintln!(
-                "Key {} ({name}) of tenant {tenant_id}. It is not shown again:",
-                record.key_id
+                "Key {} ({name}) of tenant {tenant_id}, marked for {}. It is not shown again:",
+                record.key_id,
+                match environment {
+                    KeyEnvironment::Live => "production (live)",
+                    KeyEnvironment::Test => "development (test)",
+                }
             );
             println!("{}", key.expose());
         }
@@ -134,6 +139,14 @@ pub async fn run(args: KeysArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The API treats both alike; the mark tells a person where a key belongs.
+fn default_environment(target: &Target) -> KeyEnvironment {
+    match target {
+        Target::Local(_) => KeyEnvironment::Test,
+        Target::Deployed { .. } | Target::Table { .. } => KeyEnvironment::Live,
+    }
 }
 
 fn expect_tenant(tenant_id: Option<TenantId>) -> Result<TenantId> {

@@ -1,19 +1,20 @@
-//! `docintell`, the tool for people: a stack of one's own, job states, API keys.
+//! `docintell`, the tool for people: a stack on this machine, job states, API keys.
 //!
-//! [`local`] brings the deployed system up on this machine; [`stack`] says where a stack's parts are and
-//! which stack a command means. [`pipeline`] writes what the document pipeline would write,
-//! [`receiver`] is an endpoint that verifies and shows what arrives. [`job`] and [`keys`] are commands
-//! over these. Tests start their stacks through [`local::Stack`].
+//! `command_line` says which command is meant; [`local`], `job` and [`keys`] are the commands. [`stack`] finds
+//! the stack that a command works on, local or on AWS, and holds its outputs. [`local`] needs a [`checkout`] of
+//! this project; commands for a deployed stack work anywhere. [`progress`] shows what takes time, and [`program`]
+//! runs other programs for it. Tests start their stacks through [`local::LocalStack`].
 //!
 //! The rule: an error is a sentence that says what was wrong and what to do.
 
 pub mod checkout;
-pub mod child;
+mod command_line;
 pub mod http;
-pub mod job;
+mod job;
 pub mod keys;
 pub mod local;
-pub mod pipeline;
-pub mod receiver;
+pub mod program;
+pub mod progress;
 pub mod stack;
-pub mod steps;
+
+pub use command_line::run;

@@ -1,13 +1,20 @@
 //! The deployed system on this machine: template.yaml and the functions' binaries on an AWS emulator.
 //!
-//! The rule: nothing outlives the [`Stack`], however its process ends.
+//! [`LocalStack`] brings it up, from what [`python`], `emulator`, [`build`] and `deploy` do; [`StackInfo`] says where
+//! it is. `command` is `docintell local`: it runs the `demo` with its `receiver`, and [`deliveries`] shows what
+//! the delivery log and the functions say of each delivery.
+//!
+//! The rule: nothing outlives the [`LocalStack`], however its process ends.
 
 pub mod build;
-pub mod command;
+pub(crate) mod command;
+pub mod deliveries;
 mod demo;
 mod deploy;
 mod emulator;
+mod info;
 pub mod python;
+mod receiver;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,14 +23,19 @@ use anyhow::Result;
 use webhooks::id::TenantId;
 use webhooks::secret::KeyEnvironment;
 
+use crate::checkout::Checkout;
 use crate::keys;
-use crate::stack::StackInfo;
-pub use crate::steps::Steps;
+use crate::progress::Progress;
+use crate::stack::Outputs;
+use build::Profile;
 use emulator::Emulator;
+pub use info::StackInfo;
 
 /// How a stack is started.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Whose template and functions are deployed.
+    pub checkout: Checkout,
     /// Port of the AWS endpoint on 127.0.0.1; 0 takes any free one.
     pub emulator_port: u16,
     /// Port of the API on 127.0.0.1; 0 takes any free one.
@@ -32,61 +44,59 @@ pub struct Options {
     pub folder: PathBuf,
     /// Template parameters beyond those that this machine needs.
     pub parameters: BTreeMap<String, String>,
-    /// Whether each step is shown.
-    pub steps: Steps,
+    /// How the functions are built.
+    pub profile: Profile,
+    /// Whether each task is shown.
+    pub progress: Progress,
 }
 
 impl Options {
-    /// Any free ports, no further parameters, nothing shown.
+    /// Any free ports, no further parameters, functions that are built quickly, nothing shown.
     #[must_use]
-    pub fn in_folder(folder: PathBuf) -> Self {
+    pub fn new(checkout: Checkout, folder: PathBuf) -> Self {
         Self {
+            checkout,
             emulator_port: 0,
             api_port: 0,
             folder,
             parameters: BTreeMap::new(),
-            steps: Steps::Silent,
+            profile: Profile::Dev,
+            progress: Progress::Silent,
         }
     }
 }
 
 /// A running stack with one tenant and a key of theirs. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Stack {
+pub struct LocalStack {
     info: StackInfo,
     folder: PathBuf,
     emulator: Emulator,
 }
 
-impl Stack {
+impl LocalStack {
     /// Brings a stack up: Python environment, emulator, functions, deployment, tenant and key.
     ///
     /// The stack belongs to no runtime: it may be started on one and used from others.
     pub async fn start(options: Options) -> Result<Self> {
         let mut parameters = deploy::parameters()?;
         parameters.extend(options.parameters.clone());
-        let python = python::ensure(options.steps).await?;
+        let Options { checkout, progress, .. } = &options;
+        let python = python::ensure(checkout, *progress).await?;
         let (emulator, addresses) = Emulator::start(&python, &options).await?;
-        let binaries = build::functions(options.steps).await?;
+        let binaries = build::functions(checkout, options.profile, *progress).await?;
+        let endpoint = &addresses.endpoint;
         let outputs =
-            deploy::deploy(options.steps, &python, &addresses.endpoint, &binaries, &parameters)
-                .await?;
+            deploy::deploy(checkout, *progress, &python, endpoint, &binaries, &parameters).await?;
         let mut info = StackInfo {
-            api_url: addresses.api_url,
+            outputs: Outputs { api_url: addresses.api_url, ..outputs },
             api_key: String::new(),
             tenant_id: TenantId::random(),
             aws_endpoint_url: addresses.endpoint,
             region: addresses.region,
-            jobs_table: outputs.jobs_table,
-            webhooks_table: outputs.webhooks_table,
-            api_keys_table: outputs.api_keys_table,
-            deliveries_table: outputs.deliveries_table,
-            delivery_queue_url: outputs.delivery_queue_url,
-            dead_letter_queue_url: outputs.dead_letter_queue_url,
-            pipeline_faults_queue_url: outputs.pipeline_faults_queue_url,
         };
         let (key, _) = keys::create(
-            &keys::store(&info.aws_config(), &info.api_keys_table),
+            &keys::store(&info.aws_config(), &info.outputs.api_keys_table),
             info.tenant_id,
             "local",
             KeyEnvironment::Test,
@@ -94,8 +104,8 @@ impl Stack {
         )
         .await?;
         key.expose().clone_into(&mut info.api_key);
-        options.steps.done(format_args!("tenant {} with an API key", info.tenant_id));
-        options.steps.done(format_args!("API at {}", info.api_url));
+        progress.done(format_args!("tenant {} with an API key", info.tenant_id));
+        progress.done(format_args!("API at {}", info.outputs.api_url));
         Ok(Self { info, folder: options.folder, emulator })
     }
 
@@ -105,7 +115,7 @@ impl Stack {
         &self.info
     }
 
-    /// The log of all functions: what each wrote, a line at a time, the function's name before it.
+    /// The log of all functions: one JSON object a line, with `time` and `function` in front.
     #[must_use]
     pub fn functions_log(&self) -> PathBuf {
         self.folder.join("functions.log")

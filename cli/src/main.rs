@@ -1,58 +1,8 @@
-//! The command line: reads it and hands over to the library.
+//! The program: all of it is in the library.
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use docintell::local::command::LocalArgs;
-use docintell::{job, keys, local};
-
-/// Signed document events on AWS Lambda: a stack on this machine, job states, API keys.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the whole system on this machine (what no command means)
-    Local(LocalArgs),
-    /// Write job states as the document pipeline would
-    Job(job::JobArgs),
-    /// Make, list and revoke API keys
-    Keys(keys::KeysArgs),
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command.unwrap_or(Command::Local(LocalArgs::default())) {
-        Command::Local(args) => local::command::run(args).await,
-        Command::Job(args) => job::run(args).await,
-        Command::Keys(args) => keys::run(args).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn no_command_means_local() {
-        assert!(Cli::try_parse_from(["docintell"]).is_ok_and(|cli| cli.command.is_none()));
-    }
+    docintell::run().await
 }

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use docintell::local::Steps;
-use docintell::local::build::{self, Binary};
+use docintell::checkout::Checkout;
+use docintell::local::build::{self, Binary, Profile};
+use docintell::progress::Progress;
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
@@ -119,7 +120,10 @@ pub async fn place() -> SemaphorePermit<'static> {
 pub async fn bootstrap(function: &str) -> &'static Path {
     static BINARIES: OnceCell<Vec<Binary>> = OnceCell::const_new();
     let built = BINARIES
-        .get_or_try_init(|| build::functions(Steps::Shown))
+        .get_or_try_init(async || {
+            let checkout = Checkout::find()?;
+            build::functions(&checkout, Profile::of_this_program(), Progress::Shown).await
+        })
         .await
         .unwrap_or_else(|error| panic!("the functions cannot be built: {error:?}"));
     &built.iter().find(|binary| binary.name == function).expect("it is a function's name").path

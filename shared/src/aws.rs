@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use aws_types::request_id::RequestId;
 use hyper::Uri;
@@ -84,13 +85,20 @@ pub fn config_for(
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http::client(TRY_TIMEOUT, IDLE_LIFE))
+        .http_client(http_client(TRY_TIMEOUT))
         .timeout_config(timeouts)
         .retry_config(retries)
         // It watches for bodies that trickle; ours are small, and each try has its limit.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     config.set_endpoint_url(endpoint_url);
     config.build()
+}
+
+/// The HTTP client below the SDK: on ring, with connections that are made within `connect_timeout` and dropped when
+/// idle for 5 s.
+#[must_use]
+pub fn http_client(connect_timeout: Duration) -> SharedHttpClient {
+    http::client(connect_timeout, IDLE_LIFE)
 }
 
 /// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind. Causes can

@@ -31,7 +31,7 @@ impl Logged {
             DeliveryMessage { tenant_id: tenant.id, webhook_config_id: webhook, ..message };
         let log = DeliveryLog::new(
             DynamoDb::new(&world.aws()),
-            world.info().deliveries_table.clone(),
+            world.info().outputs.deliveries_table.clone(),
             Duration::from_hours(1),
         );
         let hook = Hook { id: webhook.to_string(), secret: String::new() };

@@ -36,7 +36,7 @@ async fn a_message_that_is_no_delivery_is_parked_with_its_reason() {
     let sqs = aws_sdk_sqs::Client::new(&world.aws());
     let marker = job::new_id();
     sqs.send_message()
-        .queue_url(&world.info().delivery_queue_url)
+        .queue_url(&world.info().outputs.delivery_queue_url)
         .message_body(format!(r#"{{"v":7,"marker":"{marker}"}}"#))
         .send()
         .await

@@ -19,5 +19,6 @@ mod old_rows;
 mod permissions;
 mod retries;
 mod samples;
+mod shown;
 
 mod hosted;

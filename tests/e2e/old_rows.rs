@@ -22,7 +22,7 @@ async fn old_row(tenant: &Tenant) -> Hook {
     let world = World::get();
     aws_sdk_dynamodb::Client::new(&world.aws())
         .update_item()
-        .table_name(&world.info().webhooks_table)
+        .table_name(&world.info().outputs.webhooks_table)
         .key("tenant_id", AttributeValue::S(tenant.id.to_string()))
         .key("webhook_config_id", AttributeValue::S(hook.id.clone()))
         .update_expression("SET #url = :url")

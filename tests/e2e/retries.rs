@@ -171,7 +171,7 @@ async fn a_dead_letter_that_is_moved_back_is_delivered_and_the_log_says_so() {
 
     let world = World::get();
     let sqs = aws_sdk_sqs::Client::new(&world.aws());
-    let queue = &world.info().delivery_queue_url;
+    let queue = &world.info().outputs.delivery_queue_url;
     sqs.send_message().queue_url(queue).message_body(parked.body).send().await.expect("it is sent");
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     assert_eq!((row.reason, receiver.arrivals().len()), (None, 3));

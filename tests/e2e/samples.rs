@@ -38,12 +38,12 @@ pub async fn host(function: &'static str) -> Hosted {
         ("AWS_REGION", &info.region),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("WEBHOOKS_TABLE", &info.webhooks_table),
-        ("API_KEYS_TABLE", &info.api_keys_table),
-        ("DELIVERIES_TABLE", &info.deliveries_table),
-        ("DELIVERY_QUEUE_URL", &info.delivery_queue_url),
-        ("DEAD_LETTER_QUEUE_URL", &info.dead_letter_queue_url),
-        ("PIPELINE_FAULTS_QUEUE_URL", &info.pipeline_faults_queue_url),
+        ("WEBHOOKS_TABLE", &info.outputs.webhooks_table),
+        ("API_KEYS_TABLE", &info.outputs.api_keys_table),
+        ("DELIVERIES_TABLE", &info.outputs.deliveries_table),
+        ("DELIVERY_QUEUE_URL", &info.outputs.delivery_queue_url),
+        ("DEAD_LETTER_QUEUE_URL", &info.outputs.dead_letter_queue_url),
+        ("PIPELINE_FAULTS_QUEUE_URL", &info.outputs.pipeline_faults_queue_url),
         ("SECRETS_PREFIX", PREFIX),
         ("MAX_WEBHOOKS_PER_TENANT", "50"),
         ("CHANGES_PER_MINUTE", &changes),
@@ -77,7 +77,10 @@ async fn set_the_scene(tenant: TenantId, id: WebhookId) {
         expires_at: None,
         created_at: now,
     };
-    keys::store(&aws, &info.api_keys_table).insert(&record).await.expect("the table answers");
+    keys::store(&aws, &info.outputs.api_keys_table)
+        .insert(&record)
+        .await
+        .expect("the table answers");
 
     let secret = SigningSecret::generate().expect("there are random bytes");
     let secrets = SecretStore::new(aws_sdk_secretsmanager::Client::new(&aws), PREFIX.to_owned());
@@ -93,7 +96,7 @@ async fn set_the_scene(tenant: TenantId, id: WebhookId) {
         updated_at: now,
         secret_version,
     };
-    let store = WebhookStore::new(DynamoDb::new(&aws), info.webhooks_table.clone());
+    let store = WebhookStore::new(DynamoDb::new(&aws), info.outputs.webhooks_table.clone());
     store.create(&webhook, 50).await.expect("the table answers");
 }
 

@@ -1,4 +1,4 @@
-//! The functions' binaries, built by the cargo that started this program.
+//! The functions' binaries, built by the cargo that started this program, or by the one in the PATH.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use webhooks::env;
 
-use crate::checkout;
-use crate::child;
-use crate::steps::Steps;
+use crate::checkout::Checkout;
+use crate::program;
+use crate::progress::Progress;
 
 /// The binaries that the template asks for.
 const FUNCTIONS: [&str; 3] = ["api", "fanout", "sender"];
@@ -26,12 +26,33 @@ pub struct Binary {
     pub path: PathBuf,
 }
 
-/// Builds the functions, in the profile that this program was built in.
-pub async fn functions(steps: Steps) -> Result<Vec<Binary>> {
-    let step = steps.begin("building the functions");
+/// How the functions are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Quickly.
+    Dev,
+    /// As they are deployed.
+    Release,
+}
+
+impl Profile {
+    /// The profile that this program was built in.
+    #[must_use]
+    pub const fn of_this_program() -> Self {
+        if cfg!(debug_assertions) { Self::Dev } else { Self::Release }
+    }
+}
+
+/// Builds the checkout's functions.
+pub async fn functions(
+    checkout: &Checkout,
+    profile: Profile,
+    progress: Progress,
+) -> Result<Vec<Binary>> {
+    let task = progress.begin("building the functions");
     let mut cargo = Command::new(env::optional("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     cargo
-        .current_dir(checkout::root())
+        .current_dir(checkout.root())
         .args(["build", "--message-format", "json-render-diagnostics"])
         .stdin(Stdio::null());
     // What cargo has told this program about its package. Build scripts that are asked to run again when
@@ -46,10 +67,13 @@ pub async fn functions(steps: Steps) -> Result<Vec<Binary>> {
     for name in FUNCTIONS {
         cargo.args(["--package", name]);
     }
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let messages = child::run(&step, &mut cargo).await?;
+    match profile {
+        // Cargo unifies features over all packages of a build. With this package among them, the functions share
+        // the dependencies that `cargo run` has compiled, and nothing is compiled twice.
+        Profile::Dev => cargo.args(["--package", env!("CARGO_PKG_NAME")]),
+        Profile::Release => cargo.arg("--release"),
+    };
+    let messages = program::run(&task, &mut cargo).await?;
     let binaries = FUNCTIONS
         .into_iter()
         .map(|name| match executable(&messages, name) {
@@ -58,7 +82,7 @@ pub async fn functions(steps: Steps) -> Result<Vec<Binary>> {
         })
         .collect::<Result<Vec<_>>>()
         .context("the functions could not be built")?;
-    step.done(format_args!("functions built: {}", FUNCTIONS.join(", ")));
+    task.done(format_args!("functions built: {}", FUNCTIONS.join(", ")));
     Ok(binaries)
 }
 

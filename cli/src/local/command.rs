@@ -3,21 +3,23 @@
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::deliveries::{Deliveries, headings};
 use super::demo::Demo;
-use super::{Options, Stack, Steps};
-use crate::checkout;
-use crate::receiver::Receiver;
-use crate::stack::StackInfo;
+use super::info::ACCESS_KEY;
+use super::receiver::Receiver;
+use super::{LocalStack, Options, StackInfo};
+use crate::checkout::{Checkout, invocation, shown};
+use crate::progress::Progress;
 
 /// Options of `docintell local`.
 #[derive(Debug, Clone, Args)]
-pub struct LocalArgs {
+pub(crate) struct LocalArgs {
     /// Bring the stack up and wait, without a receiver and without documents
     #[arg(long)]
     no_demo: bool,
@@ -44,7 +46,7 @@ impl Default for LocalArgs {
 }
 
 /// Runs until Ctrl-C, or until something ends that should not.
-pub async fn run(args: LocalArgs) -> Result<()> {
+pub(crate) async fn run(args: LocalArgs) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
@@ -55,63 +57,75 @@ pub async fn run(args: LocalArgs) -> Result<()> {
         _ = hang_up.recv() => {}
     }
     // Whatever was running ended with `serve`.
-    eprintln!("\nStopped.");
+    eprintln!("\nStopped; the stack and its data are gone.");
     Ok(())
 }
 
 async fn serve(args: LocalArgs) -> Result<()> {
-    let folder = checkout::local_folder();
+    let checkout = Checkout::find()?;
+    let folder = checkout.local_folder();
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let _alone = alone(&folder.join("running.lock"))?;
+    let path = StackInfo::path(&checkout);
+    let _alone = alone(&folder.join("running.lock"), &path)?;
     // Here, because what comes first can take minutes.
     expect_free(args.api_port, "the API", "--api-port")?;
     expect_free(args.emulator_port, "the emulated AWS", "--emulator-port")?;
     expect_free(args.receiver_port, "the receiver", "--receiver-port")?;
 
     eprintln!("DocIntell Webhooks on this machine");
-    let mut stack = Stack::start(Options {
+    let mut stack = LocalStack::start(Options {
         api_port: args.api_port,
         emulator_port: args.emulator_port,
-        steps: Steps::Shown,
-        ..Options::in_folder(folder)
+        progress: Progress::Shown,
+        ..Options::new(checkout, folder)
     })
     .await?;
-    let mut demo = if args.no_demo {
-        None
-    } else {
-        let receiver = Receiver::start(args.receiver_port).await?;
-        Some(Demo::register(stack.info(), receiver, Steps::Shown).await?)
-    };
-    let _written = WrittenDown::new(stack.info())?;
-    if let Some(demo) = &mut demo {
-        let log = stack.functions_log();
-        demo.run().await.with_context(|| {
-            format!("the demonstration did not work out; {} says more", checkout::shown(&log))
-        })?;
-    }
-    say_what_to_try(&stack);
-    let watching = async {
-        match &mut demo {
-            Some(demo) => demo.watch().await,
-            None => std::future::pending().await,
-        }
-    };
+    let info = stack.info().clone();
+    let logs = Logs { functions: stack.functions_log(), emulator: stack.emulator_log() };
     tokio::select! {
         error = stack.ended() => Err(error),
-        result = watching => result,
+        result = show(args, &info, &path, logs) => result,
     }
 }
 
+/// Where the stack's programs write what they do.
+struct Logs {
+    functions: PathBuf,
+    emulator: PathBuf,
+}
+
+/// Runs the demonstration, says what to try, and then shows each delivery.
+async fn show(args: LocalArgs, info: &StackInfo, path: &Path, logs: Logs) -> Result<()> {
+    let mut deliveries = Deliveries::new(info, logs.functions.clone())?;
+    let demo = if args.no_demo {
+        None
+    } else {
+        let receiver = Receiver::start(args.receiver_port).await?;
+        Some(Demo::register(info, receiver).await?)
+    };
+    let _written = StackFile::write(path, info)?;
+    if let Some(demo) = &demo {
+        demo.run(&mut deliveries).await.with_context(|| {
+            format!("the demonstration did not work out; {} says more", shown(&logs.functions))
+        })?;
+    }
+    say_where_things_are(info, path, &logs)?;
+    say_what_to_try(info);
+    println!("Deliveries of all webhooks:\n\n{}", headings());
+    deliveries.show_until(|_| false).await;
+    Ok(())
+}
+
 /// Makes sure that this is the checkout's only `docintell local`, for as long as the file is kept.
-fn alone(path: &std::path::Path) -> Result<File> {
+fn alone(path: &Path, stack: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => match StackInfo::load() {
+        Err(TryLockError::WouldBlock) => match StackInfo::load_from(stack) {
             Ok(other) => bail!(
                 "a local stack of this checkout is running, with its API at {}: use that one, or \
                  stop it first with Ctrl-C in its terminal",
-                other.api_url
+                other.outputs.api_url
             ),
             Err(_) => bail!(
                 "a local stack of this checkout is just being started: use that one, or stop it \
@@ -137,32 +151,62 @@ fn expect_free(port: u16, whose: &str, option: &str) -> Result<()> {
 }
 
 /// `stack.json`, which is there for as long as this is.
-struct WrittenDown {
-    path: PathBuf,
+struct StackFile<'a> {
+    path: &'a Path,
 }
 
-impl WrittenDown {
-    fn new(info: &StackInfo) -> Result<Self> {
-        let path = StackInfo::path();
-        info.save(&path)?;
+impl<'a> StackFile<'a> {
+    fn write(path: &'a Path, info: &StackInfo) -> Result<Self> {
+        info.save(path)?;
         Ok(Self { path })
     }
 }
 
-impl Drop for WrittenDown {
+impl Drop for StackFile<'_> {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
+        if let Err(error) = fs::remove_file(self.path) {
             eprintln!("{} cannot be removed: {error}", self.path.display());
         }
     }
 }
 
-fn say_what_to_try(stack: &Stack) {
-    let StackInfo { api_url, api_key, .. } = stack.info();
-    let docintell = checkout::invocation();
+fn say_where_things_are(info: &StackInfo, path: &Path, logs: &Logs) -> Result<()> {
+    let StackInfo { outputs, api_key, aws_endpoint_url, region, .. } = info;
+    let tables = [
+        outputs.jobs_table()?,
+        &outputs.webhooks_table,
+        &outputs.api_keys_table,
+        &outputs.deliveries_table,
+    ];
+    println!(
+        "
+The stack is up. Where things are:
+
+  API          {api_url}
+  API key      {api_key}
+               `test` keys are for development and `live` keys for production; the API treats them alike
+  AWS          {aws_endpoint_url}, region {region}
+  credentials  access key `{ACCESS_KEY}`, secret key `{ACCESS_KEY}`; they open this emulator only
+  tables       {tables}
+  stack.json   {path}: all of this and the queues, for programs
+  logs         {functions}, {emulator}
+
+Ctrl-C stops everything and throws the data away: the next start is a new, empty stack.",
+        api_url = outputs.api_url,
+        tables = tables.join("\n               "),
+        path = shown(path),
+        functions = shown(&logs.functions),
+        emulator = shown(&logs.emulator),
+    );
+    Ok(())
+}
+
+fn say_what_to_try(info: &StackInfo) {
+    let StackInfo { outputs, api_key, .. } = info;
+    let (docintell, api_url) = (invocation(), &outputs.api_url);
     println!(
         r#"
-The stack is up. To try in another terminal:
+To try in another terminal (nothing listens at the example's endpoint: below you see it fail and be retried):
 
   KEY={api_key}
   curl {api_url}/v1/webhooks -H "Authorization: Bearer $KEY"
@@ -171,9 +215,6 @@ The stack is up. To try in another terminal:
   {docintell} job complete --pages 3
   {docintell} job fail --message "The file is encrypted"
   {docintell} keys create --name laptop
-
-Log of the functions: {}. Ctrl-C stops everything.
-"#,
-        checkout::shown(&stack.functions_log())
+"#
     );
 }

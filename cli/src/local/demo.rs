@@ -1,4 +1,4 @@
-//! Two documents on their way through the real API, queue and functions to a receiver of our own.
+//! Two documents on their way through the real API, queue and functions to a local test receiver.
 
 use std::time::Duration;
 
@@ -9,12 +9,14 @@ use webhooks::event_type::EventType;
 use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
 use webhooks::secret::SigningSecret;
+use webhooks::timestamp::Timestamp;
 
-use super::Steps;
+use super::StackInfo;
+use super::deliveries::{Deliveries, Line, Outcome, headings, time_of_day};
+use super::receiver::Receiver;
 use crate::http;
-use crate::pipeline::{NewJob, Pipeline, Step};
-use crate::receiver::{Arrival, Receiver};
-use crate::stack::StackInfo;
+use crate::job::table::{JobsTable, NewJob, Transition};
+use crate::progress::Progress;
 
 /// How long a delivery may take: the functions' first start is part of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,31 +25,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Demo {
     receiver: Receiver,
-    pipeline: Pipeline,
+    jobs: JobsTable,
     tenant_id: TenantId,
 }
 
 impl Demo {
     /// Registers `receiver` for every event, through the API.
-    pub(super) async fn register(
-        info: &StackInfo,
-        receiver: Receiver,
-        steps: Steps,
-    ) -> Result<Self> {
+    pub(super) async fn register(info: &StackInfo, receiver: Receiver) -> Result<Self> {
         #[derive(Deserialize)]
         struct Created {
             signing_secret: String,
         }
-        let step = steps.begin("registering a receiver");
+        let task = Progress::Shown.begin("registering a receiver");
         let events = EventType::ALL.map(EventType::as_str);
         let request = http::loopback_client()?
-            .post(format!("{}/v1/webhooks", info.api_url))
+            .post(format!("{}/v1/webhooks", info.outputs.api_url))
             .bearer_auth(&info.api_key)
             .header("Content-Type", "application/json")
             .body(json!({"url": receiver.url(), "events": events}).to_string());
-        let answer = step.watch(request.send()).await.context("the API does not answer")?;
-        let status = answer.status();
-        let body = answer.text().await.context("the API's answer broke off")?;
+        let response = task.watch(request.send()).await.context("the API does not answer")?;
+        let status = response.status();
+        let body = response.text().await.context("the API's answer broke off")?;
         if status != reqwest::StatusCode::CREATED {
             bail!("the API did not register the receiver, it answered {status}: {body}");
         }
@@ -56,89 +54,66 @@ impl Demo {
             bail!("the API's answer to a new webhook holds no signing secret");
         };
         receiver.trust(SigningSecret::parse(&signing_secret)?)?;
-        step.done(format_args!("receiver at {}, registered for all events", receiver.url()));
-        Ok(Self {
-            receiver,
-            pipeline: Pipeline::new(&info.aws_config(), info.jobs_table.clone()),
-            tenant_id: info.tenant_id,
-        })
+        task.done(format_args!(
+            "webhook for all events, to a receiver at {} (the path is that of the product guide's example)",
+            receiver.url()
+        ));
+        let jobs = JobsTable::new(&info.aws_config(), info.outputs.jobs_table()?.to_owned());
+        Ok(Self { receiver, jobs, tenant_id: info.tenant_id })
     }
 
-    /// Takes one document to its good end and one to its bad end, waiting for each event.
-    pub(super) async fn run(&mut self) -> Result<()> {
-        let complete = Step::Complete { pages: 12, seconds: 45.2, ir_version: "v001".to_owned() };
-        println!("\nA document is uploaded and processed:");
-        self.document(&complete, EventType::ProcessingCompleted).await?;
+    /// Completes one document's job and has another one's fail, waiting for each event.
+    pub(super) async fn run(&self, deliveries: &mut Deliveries) -> Result<()> {
+        let complete =
+            Transition::Complete { pages: 12, seconds: 45.2, ir_version: "v001".to_owned() };
+        println!("\nA document is uploaded and processed:\n\n{}", headings());
+        self.document(deliveries, &complete, EventType::ProcessingCompleted).await?;
         let message = Some("File is corrupted or password protected".to_owned());
-        println!("\nAnother one cannot be processed:");
-        self.document(&Step::Fail { message }, EventType::ProcessingFailed).await
+        println!("\nAnother one cannot be processed:\n");
+        self.document(deliveries, &Transition::Fail { message }, EventType::ProcessingFailed)
+            .await?;
+        println!("\nThe receiver has verified the signature of each delivery.");
+        Ok(())
     }
 
-    async fn document(&mut self, end: &Step, event: EventType) -> Result<()> {
+    async fn document(
+        &self,
+        deliveries: &mut Deliveries,
+        end: &Transition,
+        event: EventType,
+    ) -> Result<()> {
         let job = NewJob::of(self.tenant_id);
-        println!("  job {} of document {}", job.job_id, job.document_id);
-        self.pipeline.upload(&job).await?;
-        println!("  {}", JobStatus::Queued);
-        self.expect(EventType::DocumentUploaded, &job).await?;
-        for step in [&Step::Process, end] {
-            self.pipeline.advance(&job.job_id, step).await?;
-            println!("  {}", step.status());
+        say_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job);
+        self.expect(deliveries, EventType::DocumentUploaded, &job).await?;
+        for transition in [&Transition::Process, end] {
+            let at = self.jobs.advance(&job.job_id, transition).await?;
+            say_state(at, transition.status(), &job);
         }
-        self.expect(event, &job).await
+        self.expect(deliveries, event, &job).await
     }
 
-    /// Shows what arrives until that is `event` of `job`.
-    async fn expect(&mut self, event: EventType, job: &NewJob) -> Result<()> {
-        let arrival = async {
-            loop {
-                let arrival = self.receiver.next().await?;
-                let shown = self.show(&arrival).await?;
-                if arrival.event == event.as_str() && shown.as_deref() == Some(&job.job_id) {
-                    return Ok(arrival.verified);
-                }
-            }
+    /// Shows what happens until `event` of `job` has been delivered to the receiver.
+    async fn expect(
+        &self,
+        deliveries: &mut Deliveries,
+        event: EventType,
+        job: &NewJob,
+    ) -> Result<()> {
+        let is_last = |line: &Line| {
+            line.event == event && line.job_id == job.job_id && line.outcome != Outcome::Pending
         };
-        match tokio::time::timeout(PATIENCE, arrival).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => bail!("{event} arrived with a signature that is not its own"),
-            Ok(Err(error)) => Err(error),
-            Err(_elapsed) => bail!("{event} did not arrive within {} s", PATIENCE.as_secs()),
+        let shown = deliveries.show_until(is_last);
+        let Ok(line) = tokio::time::timeout(PATIENCE, shown).await else {
+            bail!("{event} was not delivered within {} s", PATIENCE.as_secs());
+        };
+        match self.receiver.has_verified(line.delivery_id) {
+            Some(true) => Ok(()),
+            Some(false) => bail!("{event} arrived with a signature that is not its own"),
+            None => bail!("{event} did not reach the receiver"),
         }
     }
+}
 
-    /// Shows whatever arrives.
-    pub(super) async fn watch(&mut self) -> Result<()> {
-        loop {
-            let arrival = self.receiver.next().await?;
-            self.show(&arrival).await?;
-        }
-    }
-
-    /// Prints an arrival; the id of its job.
-    async fn show(&self, arrival: &Arrival) -> Result<Option<String>> {
-        #[derive(Deserialize)]
-        struct Body {
-            data: Data,
-        }
-        #[derive(Deserialize)]
-        struct Data {
-            job_id: String,
-            status: String,
-        }
-        let data = serde_json::from_slice(&arrival.body).ok().map(|body: Body| body.data);
-        let mut delay = String::new();
-        if let Some(data) = &data {
-            // A job that has moved on no longer says when it was in the state that the event tells of.
-            if let Some((status, since)) = self.pipeline.state(&data.job_id).await?
-                && status.as_str() == data.status
-            {
-                let millis = arrival.at.unix_millis().saturating_sub(since.unix_millis());
-                delay = format!("  {millis} ms after the write");
-            }
-        }
-        let signature = if arrival.verified { "verified" } else { "NOT VERIFIED" };
-        let Arrival { event, attempt, .. } = arrival;
-        println!("    ← {event:<29} attempt {attempt}  signature {signature}{delay}");
-        Ok(data.map(|data| data.job_id))
-    }
+fn say_state(at: Timestamp, status: JobStatus, job: &NewJob) {
+    println!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id);
 }

@@ -6,25 +6,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
 use super::build::Binary;
-use crate::checkout;
-use crate::child;
-use crate::steps::Steps;
-
-/// The stack's outputs that programs need.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Outputs {
-    pub(super) jobs_table: String,
-    pub(super) webhooks_table: String,
-    pub(super) api_keys_table: String,
-    pub(super) deliveries_table: String,
-    pub(super) delivery_queue_url: String,
-    pub(super) dead_letter_queue_url: String,
-    pub(super) pipeline_faults_queue_url: String,
-}
+use crate::checkout::Checkout;
+use crate::program;
+use crate::progress::Progress;
+use crate::stack::Outputs;
 
 /// The template's parameters on this machine: its processor, endpoints on loopback, and practically unlimited
 /// changes.
@@ -45,26 +32,27 @@ pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
 
 /// Deploys the template with `binaries` for its functions.
 pub(super) async fn deploy(
-    steps: Steps,
+    checkout: &Checkout,
+    progress: Progress,
     python: &Path,
     endpoint: &str,
     binaries: &[Binary],
     parameters: &BTreeMap<String, String>,
 ) -> Result<Outputs> {
-    let step = steps.begin("deploying template.yaml");
+    let task = progress.begin("deploying template.yaml");
     let mut command = Command::new(python);
     command
-        .arg(checkout::script("deploy.py"))
+        .arg(checkout.script("deploy.py"))
         .args(["--endpoint", endpoint, "--template"])
-        .arg(checkout::template())
+        .arg(checkout.template())
         .args(["--parameters", &serde_json::to_string(parameters)?])
         .stdin(Stdio::null());
     for Binary { name, path } in binaries {
         command.arg("--binary").arg(format!("{name}={}", path.display()));
     }
-    let answer = child::run(&step, &mut command).await?;
+    let answer = program::run(&task, &mut command).await?;
     let outputs = serde_json::from_str(&answer)
         .context("template.yaml lacks an output that this program needs")?;
-    step.done("template.yaml deployed");
+    task.done("template.yaml deployed");
     Ok(outputs)
 }

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use tokio::sync::{oneshot, watch};
 
 use super::Options;
-use crate::checkout;
 
 /// A running emulator; dropping it ends it and waits for its end.
 #[derive(Debug)]
@@ -37,9 +36,9 @@ pub(super) struct Addresses {
 impl Emulator {
     /// Starts an emulator and waits until it accepts connections.
     pub(super) async fn start(python: &Path, options: &Options) -> Result<(Self, Addresses)> {
-        let step = options.steps.begin("starting the AWS emulator");
+        let task = options.progress.begin("starting the AWS emulator");
         let mut child = Command::new(python)
-            .arg(checkout::script("emulator.py"))
+            .arg(options.checkout.script("emulator.py"))
             .args(["--port", &options.emulator_port.to_string()])
             .args(["--api-port", &options.api_port.to_string()])
             .arg("--folder")
@@ -68,13 +67,13 @@ impl Emulator {
             tell_ended.send_replace(Some(said.trim().to_owned()));
         });
         let mut emulator = Self { life_line, ended, keeper: Some(keeper) };
-        let line = step.watch(ready).await.unwrap_or_default();
+        let line = task.watch(ready).await.unwrap_or_default();
         if line.is_empty() {
             return Err(emulator.ended().await);
         }
         let addresses: Addresses = serde_json::from_str(&line)
             .with_context(|| format!("the AWS emulator's first line cannot be read: {line}"))?;
-        step.done(format_args!("AWS emulator at {}", addresses.endpoint));
+        task.done(format_args!("AWS emulator at {}", addresses.endpoint));
         Ok((emulator, addresses))
     }
 

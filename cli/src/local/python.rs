@@ -11,9 +11,9 @@ use anyhow::{Context, Result, bail};
 use base16ct::lower::encode_string as hex;
 use sha2::{Digest, Sha256};
 
-use crate::checkout;
-use crate::child;
-use crate::steps::Steps;
+use crate::checkout::{Checkout, shown};
+use crate::program;
+use crate::progress::{Progress, Task};
 
 /// The oldest Python that the emulator runs on.
 const OLDEST: (u32, u32) = (3, 10);
@@ -23,14 +23,16 @@ const NAMES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
 /// The path of the environment's Python. Its packages are those of `requirements.txt`.
-pub async fn ensure(steps: Steps) -> Result<PathBuf> {
-    let requirements = checkout::script("requirements.txt");
+pub async fn ensure(checkout: &Checkout, progress: Progress) -> Result<PathBuf> {
+    let requirements = checkout.script("requirements.txt");
     let text = fs::read(&requirements)
         .with_context(|| format!("{} cannot be read", requirements.display()))?;
     let key = &hex(&Sha256::digest(&text))[..12];
-    let environment = Environment { folder: checkout::local_folder().join(format!("venv-{key}")) };
+    let folder = checkout.local_folder();
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let environment = Environment { folder: folder.join(format!("venv-{key}")) };
     if !environment.is_complete() {
-        environment.install(&requirements, steps).await?;
+        environment.install(&requirements, progress).await?;
     }
     Ok(environment.python())
 }
@@ -56,14 +58,13 @@ impl Environment {
         })
     }
 
-    async fn install(&self, requirements: &Path, steps: Steps) -> Result<()> {
-        let step = steps.begin("looking for Python");
+    async fn install(&self, requirements: &Path, progress: Progress) -> Result<()> {
+        let task = progress.begin("looking for Python");
         let python = find()?;
-        step.done(format_args!("Python {}.{}", python.version.0, python.version.1));
+        task.done(format_args!("Python {}.{}", python.version.0, python.version.1));
 
-        let step = steps.begin("installing the AWS emulator");
-        fs::create_dir_all(checkout::local_folder()).context("target/local cannot be made")?;
-        let lock = self.lock(&step).await?;
+        let task = progress.begin("installing the AWS emulator");
+        let lock = self.lock(&task).await?;
         if self.is_complete() {
             return Ok(());
         }
@@ -77,22 +78,24 @@ impl Environment {
         let held = || lock.try_clone().map(Stdio::from).context("the lock cannot be shared");
         let mut make = Command::new(&python.path);
         make.args(["-I", "-m", "venv"]).arg(&self.folder).stdin(held()?);
-        child::run(&step, &mut make).await?;
+        program::run(&task, &mut make).await?;
         let mut install = Command::new(self.python());
         install
             .args(["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"])
+            // The requirements are the whole closure: nothing needs resolving, and nothing building.
+            .args(["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"])
             .args(["--progress-bar", "off", "--requirement"])
             .arg(requirements)
             .stdin(held()?);
-        child::run(&step, &mut install).await?;
+        program::run(&task, &mut install).await?;
         fs::write(self.marker(), format!("{:?}", python.version))
             .with_context(|| format!("{} cannot be written", self.marker().display()))?;
-        step.done(format_args!("AWS emulator installed in {}", checkout::shown(&self.folder)));
+        task.done(format_args!("AWS emulator installed in {}", shown(&self.folder)));
         Ok(())
     }
 
     /// Waits until no other process installs here. The lock ends with the last copy of the file.
-    async fn lock(&self, step: &crate::steps::Step) -> Result<File> {
+    async fn lock(&self, task: &Task) -> Result<File> {
         let path = self.folder.with_extension("lock");
         let file = OpenOptions::new()
             .create(true)
@@ -101,8 +104,8 @@ impl Environment {
             .write(true)
             .open(&path)
             .with_context(|| format!("{} cannot be opened", path.display()))?;
-        step.note("waiting for another process that installs it");
-        step.watch(async {
+        task.note("waiting for another process that installs it");
+        task.watch(async {
             loop {
                 match file.try_lock() {
                     Ok(()) => return Ok(()),
@@ -117,7 +120,7 @@ impl Environment {
             }
         })
         .await?;
-        step.note("");
+        task.note("");
         Ok(file)
     }
 }

@@ -1,19 +1,19 @@
-//! Which stack a command means: the one on this machine, or one on AWS.
+//! Which stack a command means: the one on this machine, one on AWS, or a single table on AWS.
 
 use anyhow::{Context, Result};
 use aws_types::SdkConfig;
 use clap::Args;
 use webhooks::id::TenantId;
 
-use super::StackInfo;
-use super::deployed::Deployed;
+use super::{Outputs, deployed, sam};
+use crate::local::StackInfo;
 
 /// Which stack a command is about.
 #[derive(Debug, Clone, Args)]
-pub struct StackArgs {
-    /// A stack on AWS, by its CloudFormation name [default: the local stack]
+pub(crate) struct StackArgs {
+    /// A stack on AWS, by its CloudFormation name; needs the SAM CLI [default: the local stack]
     #[arg(long, global = true, value_name = "NAME")]
-    pub stack_name: Option<String>,
+    stack_name: Option<String>,
 }
 
 /// A table that commands work on.
@@ -26,13 +26,14 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    const fn output(self) -> &'static str {
+    fn of(self, outputs: &Outputs) -> Result<&str> {
         match self {
-            Self::Jobs => "JobsTable",
-            Self::ApiKeys => "ApiKeysTable",
+            Self::Jobs => outputs.jobs_table(),
+            Self::ApiKeys => Ok(&outputs.api_keys_table),
         }
     }
 
+    /// The option that names such a table.
     const fn flag(self) -> &'static str {
         match self {
             Self::Jobs => "--jobs-table",
@@ -41,45 +42,67 @@ impl Table {
     }
 }
 
-/// A table and how to reach it.
+/// What a command works on.
 #[derive(Debug)]
-pub(crate) struct Target {
-    /// Endpoint, region and credentials.
-    pub(crate) config: SdkConfig,
-    /// The table's name.
-    pub(crate) table: String,
-    /// The local stack's own tenant; on AWS there is none.
-    pub(crate) tenant_id: Option<TenantId>,
-    /// The options that lead here, with a space before, to be repeated in a command.
-    pub(crate) options: String,
+pub(crate) enum Target {
+    /// The stack on this machine.
+    Local(StackInfo),
+    /// A stack on AWS.
+    Deployed { name: String, config: SdkConfig, outputs: Outputs },
+    /// A table on AWS, whatever stack it belongs to.
+    Table { table: Table, name: String, config: SdkConfig },
 }
 
 impl StackArgs {
-    /// The table of the stack that is meant; `named` goes straight to a table on AWS.
-    pub(crate) async fn find(&self, table: Table, named: Option<&str>) -> Result<Target> {
+    /// What is meant; `named` is a table on AWS, by its name.
+    pub(crate) async fn target(&self, table: Table, named: Option<String>) -> Result<Target> {
         if let Some(name) = named {
-            let config = Deployed::find(None).await?.config();
-            let options = format!(" {} {name}", table.flag());
-            return Ok(Target { config, table: name.to_owned(), tenant_id: None, options });
+            let config = deployed::log_in().await?;
+            return Ok(Target::Table { table, name, config });
         }
-        if let Some(stack) = &self.stack_name {
-            let found = Deployed::find(Some(stack)).await?;
-            let name = found.outputs.get(table.output()).cloned().with_context(|| {
-                format!(
-                    "stack {stack} has no output {}: name the table with {}",
-                    table.output(),
-                    table.flag()
-                )
-            })?;
-            let options = format!(" --stack-name {stack}");
-            return Ok(Target { config: found.config(), table: name, tenant_id: None, options });
-        }
-        let info = StackInfo::load()?;
-        let config = info.aws_config();
-        let table = match table {
-            Table::Jobs => info.jobs_table,
-            Table::ApiKeys => info.api_keys_table,
+        let Some(name) = self.stack_name.clone() else {
+            return Ok(Target::Local(StackInfo::load()?));
         };
-        Ok(Target { config, table, tenant_id: Some(info.tenant_id), options: String::new() })
+        let config = deployed::log_in().await?;
+        let outputs = sam::outputs(&name, &config).await.with_context(|| {
+            format!("cannot look up stack {name}, and {} does not name its table", table.flag())
+        })?;
+        Ok(Target::Deployed { name, config, outputs })
+    }
+}
+
+impl Target {
+    /// Endpoint, region and credentials.
+    pub(crate) fn config(&self) -> SdkConfig {
+        match self {
+            Self::Local(info) => info.aws_config(),
+            Self::Deployed { config, .. } | Self::Table { config, .. } => config.clone(),
+        }
+    }
+
+    /// The name of one of the tables.
+    pub(crate) fn table(&self, table: Table) -> Result<&str> {
+        match self {
+            Self::Local(info) => table.of(&info.outputs),
+            Self::Deployed { outputs, .. } => table.of(outputs),
+            Self::Table { name, .. } => Ok(name),
+        }
+    }
+
+    /// The local stack's own tenant; on AWS there is none.
+    pub(crate) fn tenant_id(&self) -> Option<TenantId> {
+        match self {
+            Self::Local(info) => Some(info.tenant_id),
+            Self::Deployed { .. } | Self::Table { .. } => None,
+        }
+    }
+
+    /// The options that lead here, each with a space before it.
+    pub(crate) fn options(&self) -> String {
+        match self {
+            Self::Local(_) => String::new(),
+            Self::Deployed { name, .. } => format!(" --stack-name {name}"),
+            Self::Table { table, name, .. } => format!(" {} {name}", table.flag()),
+        }
     }
 }

@@ -69,10 +69,10 @@ pub fn router(state: Arc<AppState>) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use webhooks::aws;
-    use webhooks::store::DynamoDb;
     use aws_sdk_secretsmanager::config::Credentials;
     use serde_json::{Value, json};
+    use webhooks::aws;
+    use webhooks::store::DynamoDb;
 
     /// Sends the sample without its API key: the response comes before any AWS call.
     async fn response_to(sample: &str, change: impl FnOnce(&mut Value)) -> Value {

@@ -62,7 +62,7 @@ async fn a_missing_or_wrong_key_is_401_on_every_route() {
 async fn a_revoked_key_and_an_expired_one_are_refused_at_once() {
     let mut tenant = Tenant::new().await;
     let world = World::get();
-    let store = keys::store(&world.aws(), &world.info().api_keys_table);
+    let store = keys::store(&world.aws(), &world.info().outputs.api_keys_table);
     let soon = Timestamp::from_unix_millis(Timestamp::now().unix_millis() + 10_000);
     let make = async |expires_at| {
         keys::create(&store, tenant.id, "t", KeyEnvironment::Live, expires_at).await.expect("a key")

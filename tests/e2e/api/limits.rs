@@ -32,7 +32,8 @@ async fn within_one<T>(window: u64, attempt: impl AsyncFn() -> T) -> T {
 
 fn limiter() -> RateLimiter {
     let world = World::get();
-    RateLimiter::new(DynamoDb::new(&world.aws()), world.info().webhooks_table.clone())
+    let table = world.info().outputs.webhooks_table.clone();
+    RateLimiter::new(DynamoDb::new(&world.aws()), table)
 }
 
 /// The seconds to wait, if the limit is reached.
@@ -113,7 +114,7 @@ async fn a_limit_holds_among_requests_that_come_at_once() {
 async fn a_windows_row_is_removed_once_it_is_over() {
     let world = World::get();
     let client = aws_sdk_dynamodb::Client::new(&world.aws());
-    let table = &world.info().webhooks_table;
+    let table = &world.info().outputs.webhooks_table;
     let tenant = TenantId::random();
     let at = tomorrow();
     let (start, end) = (at / 1000, at / 1000 + 60);

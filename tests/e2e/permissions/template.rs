@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::slice;
 use std::sync::LazyLock;
 
-use docintell::checkout;
-use docintell::local::{Steps, python};
+use docintell::checkout::Checkout;
+use docintell::local::python;
+use docintell::progress::Progress;
 use serde_json::Value;
 use tokio::runtime;
 
@@ -16,9 +17,11 @@ const READ: &str = "import json, sys; from samtranslator.yaml_helper import yaml
     print(json.dumps(yaml_parse(sys.stdin)))";
 
 static TEMPLATE: LazyLock<Value> = LazyLock::new(|| {
+    let checkout = Checkout::find().expect("tests run in a checkout");
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let python = runtime.expect("a runtime can be made").block_on(python::ensure(Steps::Shown));
-    let file = std::fs::File::open(checkout::template()).expect("the template can be opened");
+    let python = python::ensure(&checkout, Progress::Shown);
+    let python = runtime.expect("a runtime can be made").block_on(python);
+    let file = std::fs::File::open(checkout.template()).expect("the template can be opened");
     let output = Command::new(python.expect("the Python environment can be made"))
         .args(["-c", READ])
         .stdin(file)

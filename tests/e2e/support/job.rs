@@ -17,7 +17,8 @@ pub fn new_id() -> String {
 pub async fn put(fields: Value) {
     let world = World::get();
     let Value::Object(fields) = fields else { panic!("a row is an object") };
-    let mut put = Client::new(&world.aws()).put_item().table_name(&world.info().jobs_table);
+    let table = world.info().outputs.jobs_table().expect("a local stack has it");
+    let mut put = Client::new(&world.aws()).put_item().table_name(table);
     for (name, value) in fields {
         let value = match value {
             Value::String(text) => AttributeValue::S(text),

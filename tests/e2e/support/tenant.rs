@@ -62,7 +62,7 @@ impl Tenant {
     /// A tenant of that id, with a new key.
     pub async fn with_id(id: TenantId) -> Self {
         let world = World::get();
-        let store = keys::store(&world.aws(), &world.info().api_keys_table);
+        let store = keys::store(&world.aws(), &world.info().outputs.api_keys_table);
         let (key, _) = keys::create(&store, id, "a test's", KeyEnvironment::Test, None)
             .await
             .expect("a key can be made");
@@ -85,7 +85,7 @@ impl Tenant {
 
     /// A request with nothing in it yet, not even a key.
     pub fn unsent(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", World::get().info().api_url))
+        self.http.request(method, format!("{}{path}", World::get().info().outputs.api_url))
     }
 
     /// Sends any request to the API.
@@ -145,7 +145,7 @@ impl Tenant {
         let world = World::get();
         aws_sdk_dynamodb::Client::new(&world.aws())
             .query()
-            .table_name(&world.info().deliveries_table)
+            .table_name(&world.info().outputs.deliveries_table)
             .key_condition_expression("webhook_config_id = :id")
             .expression_attribute_values(":id", AttributeValue::S(hook.id.clone()))
             .consistent_read(true)

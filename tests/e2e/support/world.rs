@@ -11,13 +11,15 @@ use std::time::Duration;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::Message;
 use aws_types::SdkConfig;
-use docintell::local::{Options, Stack, Steps};
-use docintell::stack::StackInfo;
+use docintell::checkout::Checkout;
+use docintell::local::build::Profile;
+use docintell::local::{LocalStack, Options, StackInfo};
+use docintell::progress::Progress;
 
 /// The deployed stack and what has been seen of it.
 #[derive(Debug)]
 pub struct World {
-    stack: Stack,
+    stack: LocalStack,
     dead_letters: Mutex<Vec<Parked>>,
     faults: Mutex<Vec<Parked>>,
     secrets: Mutex<Vec<String>>,
@@ -83,10 +85,11 @@ impl World {
     /// All that is in the tables now, and all that has been parked so far.
     pub async fn stored(&self) -> String {
         let client = aws_sdk_dynamodb::Client::new(&self.aws());
-        let info = self.info();
+        let outputs = &self.info().outputs;
+        let jobs = outputs.jobs_table().expect("a local stack has it");
         let mut stored = Vec::new();
         for table in
-            [&info.jobs_table, &info.webhooks_table, &info.api_keys_table, &info.deliveries_table]
+            [jobs, &outputs.webhooks_table, &outputs.api_keys_table, &outputs.deliveries_table]
         {
             let mut items = client.scan().table_name(table).into_paginator().items().send();
             while let Some(item) = items.next().await {
@@ -97,6 +100,11 @@ impl World {
             stored.push(format!("{:?}", parked.lock().expect("no test panics here")));
         }
         stored.concat()
+    }
+
+    /// Where the functions' output is written.
+    pub fn functions_log(&self) -> PathBuf {
+        self.stack.functions_log()
     }
 
     /// All that the functions and the emulator have logged so far.
@@ -115,8 +123,14 @@ fn start() -> Result<World, String> {
         .expect("a runtime can be made");
     let logs =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", std::process::id()));
-    let options = Options { steps: Steps::Shown, ..Options::in_folder(logs) };
-    let stack = runtime.block_on(Stack::start(options)).map_err(|error| format!("{error:?}"))?;
+    let checkout = Checkout::find().expect("tests run in a checkout");
+    let options = Options {
+        profile: Profile::of_this_program(),
+        progress: Progress::Shown,
+        ..Options::new(checkout, logs)
+    };
+    let stack =
+        runtime.block_on(LocalStack::start(options)).map_err(|error| format!("{error:?}"))?;
     // The stack's output is read on this runtime, for as long as there are tests.
     std::mem::forget(runtime);
     Ok(World {
@@ -135,10 +149,10 @@ fn drain(world: &'static World) {
         .expect("a runtime can be made");
     runtime.block_on(async {
         let sqs = aws_sdk_sqs::Client::new(&world.aws());
-        let info = world.info();
+        let outputs = &world.info().outputs;
         loop {
-            collect(&sqs, &info.dead_letter_queue_url, &world.dead_letters).await;
-            collect(&sqs, &info.pipeline_faults_queue_url, &world.faults).await;
+            collect(&sqs, &outputs.dead_letter_queue_url, &world.dead_letters).await;
+            collect(&sqs, &outputs.pipeline_faults_queue_url, &world.faults).await;
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });

@@ -1,4 +1,4 @@
-//! Programs that work for a step: their output is its progress, and all of it is shown when they fail.
+//! Programs that work for a task: their output is its progress, and all of it is shown when they fail.
 //!
 //! The rule: a program that is no longer waited for is killed.
 
@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
 
-use crate::steps::Step;
+use crate::progress::Task;
 
 /// A line that a program has written.
 enum Line {
@@ -17,14 +17,14 @@ enum Line {
     Error(String),
 }
 
-/// Runs `command` to its end, for `step`; what it wrote to standard output.
-pub async fn run(step: &Step, command: &mut Command) -> Result<String> {
+/// Runs `command` to its end, for `task`; returns what it wrote to standard output.
+pub async fn run(task: &Task, command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("{} failed: {program} cannot be started", step.title()))?;
+        .with_context(|| format!("{} failed: {program} cannot be started", task.title()))?;
     let (sender, mut lines) = mpsc::unbounded_channel();
     if let Some(stdout) = child.stdout.take() {
         read_lines(stdout, sender.clone(), Line::Output);
@@ -34,7 +34,7 @@ pub async fn run(step: &Step, command: &mut Command) -> Result<String> {
     }
     let mut child = Killed(child);
     let (mut output, mut errors) = (String::new(), String::new());
-    step.watch(async {
+    task.watch(async {
         while let Some(line) = lines.recv().await {
             let (text, kept) = match &line {
                 Line::Output(text) => (text, &mut output),
@@ -42,7 +42,7 @@ pub async fn run(step: &Step, command: &mut Command) -> Result<String> {
             };
             // A line of JSON is for a program.
             if !text.starts_with('{') {
-                step.note(text);
+                task.note(text);
             }
             kept.push_str(text);
             kept.push('\n');
@@ -55,7 +55,7 @@ pub async fn run(step: &Step, command: &mut Command) -> Result<String> {
         return Ok(output);
     }
     let said = if errors.trim().is_empty() { output } else { errors };
-    bail!("{} failed ({status}):\n{}", step.title(), said.trim_end())
+    bail!("{} failed ({status}):\n{}", task.title(), said.trim_end())
 }
 
 fn read_lines(
@@ -86,10 +86,11 @@ impl Drop for Killed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::Steps;
+    use crate::progress::Progress;
 
     async fn sh(script: &str) -> Result<String> {
-        run(&Steps::Silent.begin("running a script"), Command::new("sh").args(["-c", script])).await
+        run(&Progress::Silent.begin("running a script"), Command::new("sh").args(["-c", script]))
+            .await
     }
 
     #[tokio::test]

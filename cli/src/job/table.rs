@@ -1,7 +1,7 @@
-//! The document pipeline, as far as this system sees it: the states of jobs in the Jobs table.
+//! The Jobs table, as the document pipeline writes it.
 //!
-//! The rule: a job only moves forward. Each write is conditional on the state before it, so that nothing
-//! written here could not have been written by the pipeline.
+//! The rule: a job only moves forward. Each write is conditional on the state before it, so that everything
+//! written here could have been written by the pipeline.
 
 use std::fmt;
 
@@ -17,28 +17,26 @@ use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
 use webhooks::timestamp::Timestamp;
 
-/// The Jobs table, as the pipeline writes it.
+/// The states of jobs.
 #[derive(Debug, Clone)]
-pub struct Pipeline {
+pub(crate) struct JobsTable {
     client: Client,
-    table: String,
+    name: String,
 }
 
 /// A document that is about to be processed.
 #[derive(Debug, Clone)]
-pub struct NewJob {
-    /// The run.
-    pub job_id: String,
-    /// What is processed.
-    pub document_id: String,
-    /// Whose it is.
-    pub tenant_id: TenantId,
+#[expect(clippy::struct_field_names, reason = "the table's own names")]
+pub(crate) struct NewJob {
+    pub(crate) job_id: String,
+    pub(crate) document_id: String,
+    /// The document's owner.
+    pub(crate) tenant_id: TenantId,
 }
 
 impl NewJob {
     /// A job of `tenant_id` with new ids.
-    #[must_use]
-    pub fn of(tenant_id: TenantId) -> Self {
+    pub(crate) fn of(tenant_id: TenantId) -> Self {
         Self {
             job_id: Uuid::new_v4().to_string(),
             document_id: Uuid::new_v4().to_string(),
@@ -47,12 +45,12 @@ impl NewJob {
     }
 }
 
-/// How a job goes on.
+/// A change of a job's state.
 #[derive(Debug, Clone)]
-pub enum Step {
-    /// It has begun.
+pub(crate) enum Transition {
+    /// To `processing`.
     Process,
-    /// It has come to a good end.
+    /// To `completed`.
     Complete {
         /// `page_count`
         pages: u32,
@@ -61,17 +59,16 @@ pub enum Step {
         /// `ir_version`
         ir_version: String,
     },
-    /// It has come to a bad end.
+    /// To `failed`.
     Fail {
-        /// `error_message`; left out when the pipeline has nothing to say.
+        /// `error_message`; left out where the pipeline gives no reason.
         message: Option<String>,
     },
 }
 
-impl Step {
-    /// The state that the step leads to.
-    #[must_use]
-    pub const fn status(&self) -> JobStatus {
+impl Transition {
+    /// The state that it leads to.
+    pub(crate) const fn status(&self) -> JobStatus {
         match self {
             Self::Process => JobStatus::Processing,
             Self::Complete { .. } => JobStatus::Completed,
@@ -79,7 +76,7 @@ impl Step {
         }
     }
 
-    /// The states that it may be taken from.
+    /// The states that it may start from.
     const fn from(&self) -> &'static [JobStatus] {
         match self {
             Self::Process => &[JobStatus::Queued, JobStatus::Pending],
@@ -105,20 +102,19 @@ impl Step {
     }
 }
 
-impl Pipeline {
-    /// Writes to the jobs in `table`.
-    #[must_use]
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+impl JobsTable {
+    /// The table of that name.
+    pub(crate) fn new(config: &SdkConfig, name: String) -> Self {
+        Self { client: Client::new(config), name }
     }
 
-    /// Writes a new job in state `queued`; when that was.
-    pub async fn upload(&self, job: &NewJob) -> Result<Timestamp> {
+    /// Writes a new job in state `queued`; returns its `updated_at`.
+    pub(crate) async fn upload(&self, job: &NewJob) -> Result<Timestamp> {
         let now = Timestamp::now();
         let put = self
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.name)
             .item("job_id", text(&job.job_id))
             .item("document_id", text(&job.document_id))
             .item("tenant_id", text(job.tenant_id))
@@ -135,24 +131,25 @@ impl Pipeline {
         }
     }
 
-    /// Takes the job a step further; when that was.
-    pub async fn advance(&self, job_id: &str, step: &Step) -> Result<Timestamp> {
+    /// Changes the job's state; returns its `updated_at`.
+    pub(crate) async fn advance(&self, job_id: &str, transition: &Transition) -> Result<Timestamp> {
         let now = Timestamp::now();
         let mut update = self
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.name)
             .key("job_id", text(job_id))
             .expression_attribute_names("#status", "status")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let mut sets = vec!["#status = :status".to_owned()];
-        update = update.expression_attribute_values(":status", text(step.status()));
-        for (name, value) in step.attributes().into_iter().chain([("updated_at", text(now))]) {
+        update = update.expression_attribute_values(":status", text(transition.status()));
+        for (name, value) in transition.attributes().into_iter().chain([("updated_at", text(now))])
+        {
             sets.push(format!("{name} = :{name}"));
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
         let mut allowed = Vec::new();
-        for status in step.from() {
+        for status in transition.from() {
             allowed.push(format!(":{status}"));
             update = update.expression_attribute_values(format!(":{status}"), text(status));
         }
@@ -164,10 +161,10 @@ impl Pipeline {
             Err(UpdateItemError::ConditionalCheckFailedException(refused)) => {
                 match refused.item().and_then(|job| job.get("status")?.as_s().ok()) {
                     Some(status) => {
-                        bail!("job {job_id} is {status} and cannot become {}", step.status())
+                        bail!("job {job_id} is {status} and cannot become {}", transition.status())
                     }
                     None => {
-                        bail!("there is no job {job_id} in table {}: upload it first", self.table)
+                        bail!("there is no job {job_id} in table {}: upload it first", self.name)
                     }
                 }
             }
@@ -176,11 +173,11 @@ impl Pipeline {
     }
 
     /// The job's present state, and since when.
-    pub async fn state(&self, job_id: &str) -> Result<Option<(JobStatus, Timestamp)>> {
+    pub(crate) async fn state(&self, job_id: &str) -> Result<Option<(JobStatus, Timestamp)>> {
         let item = self
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.name)
             .key("job_id", text(job_id))
             .consistent_read(true)
             .send()
@@ -195,7 +192,7 @@ impl Pipeline {
     }
 
     fn could_not(&self, verb: &str) -> String {
-        format!("could not {verb} jobs in table {}", self.table)
+        format!("could not {verb} jobs in table {}", self.name)
     }
 }
 

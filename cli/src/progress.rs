@@ -1,18 +1,22 @@
-//! What a command is doing, one line per step, on standard error.
+//! What a command is doing, one line per task, on standard error.
 //!
 //! The rule: nothing that takes over two seconds is silent.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write as _, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// When a step begins to say that it is still going on.
+/// The width of a line that the next one overwrites: a terminal's usual 80 columns, less the cursor's.
+const COLUMNS: usize = 79;
+
+/// When a task begins to say that it is still going on.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether steps are shown.
+/// Whether tasks are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Steps {
+pub enum Progress {
     /// To a person.
     Shown,
     /// Not at all; errors say all there is to say.
@@ -21,23 +25,23 @@ pub enum Steps {
 
 /// Something that may take time.
 #[derive(Debug)]
-pub struct Step {
+pub struct Task {
     title: &'static str,
     started: Instant,
-    steps: Steps,
-    /// What a program that works for this step said last.
+    progress: Progress,
+    /// What a program that works for this task said last.
     note: Mutex<String>,
-    /// When the step has to say next that it is still going on.
+    /// When the task has to say next that it is still going on.
     due: Mutex<Instant>,
 }
 
-impl Steps {
-    /// Begins the step that `title` names, as in "building the functions".
+impl Progress {
+    /// Begins the task that `title` names, as in "building the functions".
     #[must_use]
-    pub fn begin(self, title: &'static str) -> Step {
+    pub fn begin(self, title: &'static str) -> Task {
         let started = Instant::now();
         let due = Mutex::new(started + PATIENCE);
-        Step { title, started, steps: self, note: Mutex::default(), due }
+        Task { title, started, progress: self, note: Mutex::default(), due }
     }
 
     /// Shows something that is done.
@@ -48,20 +52,19 @@ impl Steps {
     }
 }
 
-impl Step {
-    /// The step's name.
-    pub fn title(&self) -> &'static str {
+impl Task {
+    pub(crate) fn title(&self) -> &'static str {
         self.title
     }
 
     /// Takes what a program says as the latest news.
-    pub fn note(&self, line: &str) {
+    pub(crate) fn note(&self, line: &str) {
         line.trim().clone_into(&mut locked(&self.note));
     }
 
     /// Waits for `work`, showing how long that takes.
-    pub async fn watch<F: Future>(&self, work: F) -> F::Output {
-        if self.steps == Steps::Silent {
+    pub(crate) async fn watch<F: Future>(&self, work: F) -> F::Output {
+        if self.progress == Progress::Silent {
             return work.await;
         }
         let on_terminal = stderr().is_terminal();
@@ -83,27 +86,36 @@ impl Step {
         result
     }
 
-    /// Ends the step with what it has brought.
+    /// Ends the task with what it has brought.
     pub fn done(self, text: impl Display) {
         let took = self.started.elapsed();
         if took < PATIENCE {
-            self.steps.done(text);
+            self.progress.done(text);
         } else {
-            self.steps.done(format_args!("{text} ({:.1} s)", took.as_secs_f64()));
+            self.progress.done(format_args!("{text} ({:.1} s)", took.as_secs_f64()));
         }
     }
 
     fn show(&self, on_terminal: bool) {
         let note = locked(&self.note);
         let line = format!("  … {} ({} s) {note}", self.title, self.started.elapsed().as_secs());
-        // Longer than a terminal's usual width, it would not be overwritten by the next.
-        let line: String = line.trim_end().chars().take(79).collect();
+        let line = line.trim_end();
         if on_terminal {
-            say(format_args!("\r\x1b[2K{line}"));
+            say(format_args!("\r\x1b[2K{}", fit(line)));
         } else {
             say(format_args!("{line}\n"));
         }
     }
+}
+
+/// As many whole words of `line` as fit into a terminal's line, with a sign where there are more.
+fn fit(line: &str) -> Cow<'_, str> {
+    let start_of = |number| line.char_indices().nth(number).map(|(start, _)| start);
+    let (Some(_), Some(end)) = (start_of(COLUMNS), start_of(COLUMNS - 1)) else {
+        return line.into();
+    };
+    let words = line[..end].rsplit_once(' ').map_or("", |(words, _)| words);
+    format!("{} …", words.trim_end()).into()
 }
 
 /// Straight to standard error: the print macros' text is kept back by the test harness, and who runs the
@@ -115,4 +127,22 @@ fn say(text: impl Display) {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_fits_is_shown_whole() {
+        let line = "é".repeat(COLUMNS);
+        assert_eq!(fit(&line), line);
+    }
+
+    #[test]
+    fn a_longer_line_ends_with_a_whole_word() {
+        let words = "1234567 ".repeat(9);
+        assert_eq!(fit(&format!("{words}12345678")), format!("{} …", words.trim_end()));
+        assert_eq!(fit(&format!("{words}12345 more")), format!("{words}12345 …"));
+    }
 }

@@ -1,0 +1,173 @@
+//! What becomes of every delivery, as it happens: a line for each attempt, and for whatever else ends a delivery.
+//!
+//! The rule: the delivery log is the source. It knows each attempt of each tenant and webhook, also where nobody
+//! listens at the endpoint. What keeps a delivery out of the log is an error of a function, and `function_errors`
+//! reads those.
+
+mod function_errors;
+mod line;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use tokio::time::{Instant, sleep};
+use webhooks::aws::chain;
+use webhooks::id::DeliveryId;
+use webhooks::store::deliveries::{self, DeliveryRow};
+use webhooks::store::{DynamoDb, StoreError, WebhookStore};
+use webhooks::webhook::Webhook;
+
+use super::StackInfo;
+use crate::job::table::JobsTable;
+use function_errors::FunctionErrors;
+use line::{Data, Shown};
+pub use line::{Line, Outcome};
+pub(super) use line::{headings, time_of_day};
+
+/// The shortest time between two reads of the log.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// How many times as long as a read took the log is left alone: a long log must not keep the emulator busy.
+const REST: u32 = 4;
+
+/// How long the log is waited for once it cannot be read.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Rows that have changed this many seconds before the newest change are read again: rows are not written in the
+/// order of their times.
+const OVERLAP_SECONDS: i64 = 60;
+
+/// Follows the delivery log and the functions' errors.
+#[derive(Debug)]
+pub struct Deliveries {
+    dynamodb: Client,
+    table: String,
+    webhooks: WebhookStore,
+    jobs: JobsTable,
+    errors: FunctionErrors,
+    shown: HashMap<DeliveryId, Shown>,
+    /// What has been said of rows that cannot be read.
+    unreadable: HashSet<String>,
+    /// The latest time at which a row that was read expires. A change of a row sets its time anew.
+    newest_ttl: i64,
+}
+
+impl Deliveries {
+    /// Follows those of a local stack, whose functions write to `functions_log`.
+    pub fn new(info: &StackInfo, functions_log: PathBuf) -> Result<Self> {
+        let config = info.aws_config();
+        Ok(Self {
+            webhooks: WebhookStore::new(DynamoDb::new(&config), info.outputs.webhooks_table.clone()),
+            dynamodb: Client::new(&config),
+            table: info.outputs.deliveries_table.clone(),
+            jobs: JobsTable::new(&config, info.outputs.jobs_table()?.to_owned()),
+            errors: FunctionErrors::new(functions_log),
+            shown: HashMap::new(),
+            unreadable: HashSet::new(),
+            newest_ttl: 0,
+        })
+    }
+
+    /// Prints what is new until `is_last` is true of a line, which is returned.
+    pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Line {
+        loop {
+            for error in self.errors.read() {
+                anstream::println!("{error}");
+            }
+            let begun = Instant::now();
+            match self.new_lines().await {
+                Ok(lines) => {
+                    let mut last = None;
+                    for line in lines {
+                        anstream::println!("{line}");
+                        last = last.or(Some(line).filter(&is_last));
+                    }
+                    if let Some(line) = last {
+                        return line;
+                    }
+                    sleep(PERIOD.max(begun.elapsed() * REST)).await;
+                }
+                // A busy machine is no reason to end.
+                Err(error) => {
+                    eprintln!("  the delivery log cannot be read, trying again: {error:#}");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// What has happened since the last time, in order.
+    pub async fn new_lines(&mut self) -> Result<Vec<Line>> {
+        let mut lines = Vec::new();
+        for row in self.changed_rows().await? {
+            self.newest_ttl = self.newest_ttl.max(row.ttl);
+            let shown = Shown::of(&row);
+            if self.shown.get(&row.delivery_id) == Some(&shown) {
+                continue;
+            }
+            let webhook = self.webhook_of(&row).await;
+            let before = self.shown.get(&row.delivery_id);
+            let mut new = line::lines(&row, before, webhook.as_ref());
+            for line in &mut new {
+                line.since_write = self.since_write(&row, line).await;
+            }
+            lines.extend(new);
+            self.shown.insert(row.delivery_id, shown);
+        }
+        lines.sort_by_key(|line| line.at);
+        Ok(lines)
+    }
+
+    async fn changed_rows(&mut self) -> Result<Vec<DeliveryRow>> {
+        let since = self.newest_ttl - OVERLAP_SECONDS;
+        let mut items = self
+            .dynamodb
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .filter_expression("#ttl >= :since")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":since", AttributeValue::N(since.to_string()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut rows = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.with_context(|| format!("cannot scan table {}", self.table))?;
+            match deliveries::read(item) {
+                Ok(row) => rows.push(row),
+                Err(error) => self.say_once(&error),
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The row's webhook; `None` once it is deleted, and where it cannot be read.
+    async fn webhook_of(&mut self, row: &DeliveryRow) -> Option<Webhook> {
+        let webhook = self.webhooks.get(row.tenant_id, row.webhook_config_id).await;
+        webhook.inspect_err(|error| self.say_once(error)).ok().flatten()
+    }
+
+    fn say_once(&mut self, error: &StoreError) {
+        let error = chain(error);
+        if !self.unreadable.contains(&error) {
+            eprintln!("  {error}");
+            self.unreadable.insert(error);
+        }
+    }
+
+    /// The time from the write of the job's state to the delivery of its event, where the first attempt succeeded
+    /// and the job is still in that state.
+    async fn since_write(&self, row: &DeliveryRow, line: &Line) -> Option<Duration> {
+        let (Some(1), Outcome::Delivered) = (line.attempt, line.outcome) else { return None };
+        let Data { job_id, status } = Data::of(row)?;
+        // Without it the line says all the same that the event was delivered.
+        let (now, at) = self.jobs.state(&job_id).await.ok()??;
+        let millis = line.at.unix_millis().checked_sub(at.unix_millis())?;
+        (now.as_str() == status).then_some(Duration::from_millis(millis))
+    }
+}

@@ -1,0 +1,112 @@
+//! Errors in the functions' log, as they are written.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+
+/// Reads the log from where it was read to before.
+#[derive(Debug)]
+pub(super) struct FunctionErrors {
+    path: PathBuf,
+    position: u64,
+}
+
+/// One line of the log that says that something went wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FunctionError {
+    time: String,
+    function: String,
+    message: String,
+}
+
+impl FunctionErrors {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, position: 0 }
+    }
+
+    /// The errors that are new. A log that cannot be read has none.
+    pub(super) fn read(&mut self) -> Vec<FunctionError> {
+        let mut new = Vec::new();
+        let read = File::open(&self.path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.position))?;
+            file.read_to_end(&mut new)
+        });
+        // The last line may not be whole yet.
+        let whole = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        if read.is_ok() {
+            self.position += u64::try_from(whole).unwrap_or(0);
+        }
+        String::from_utf8_lossy(&new[..whole]).lines().filter_map(parse).collect()
+    }
+}
+
+/// An error; also a line without a level, such as a panic's, which no function means to write.
+fn parse(line: &str) -> Option<FunctionError> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line["level"].as_str().is_some_and(|level| level != "ERROR") {
+        return None;
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let fields = &line["fields"];
+    let mut message =
+        if fields.is_object() { text(&fields["message"]) } else { text(&line["message"]) };
+    for name in ["reason", "error"] {
+        if let Some(cause) = fields[name].as_str() {
+            message = format!("{message}: {cause}");
+        }
+    }
+    if let Some(id) = fields["delivery.id"].as_str() {
+        message = format!("{message} (delivery {id})");
+    }
+    let time = text(&line["time"]);
+    let time = time.get("2025-12-03T".len()..).and_then(|time| time.get(.."10:30:00".len()));
+    Some(FunctionError {
+        time: time.unwrap_or_default().to_owned(),
+        function: text(&line["function"]),
+        message,
+    })
+}
+
+impl fmt::Display for FunctionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let style = Style::new().fg_color(Some(AnsiColor::Red.into()));
+        let Self { time, function, message } = self;
+        write!(f, "  {time:<10}  {style}✗ {function} reports: {message}{style:#}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_shown_with_its_cause_and_its_delivery() {
+        let line = r#"{"time":"2025-12-03T10:30:00.123Z","function":"sender","level":"ERROR","fields":{"message":"a delivery is blocked","delivery.id":"7","reason":"no secret"}}"#;
+        let error = parse(line).unwrap();
+        assert_eq!(error.message, "a delivery is blocked: no secret (delivery 7)");
+        assert_eq!((error.time.as_str(), error.function.as_str()), ("10:30:00", "sender"));
+    }
+
+    #[test]
+    fn a_panic_is_shown_and_information_is_not() {
+        let panic = r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","message":"thread 'main' panicked"}"#;
+        assert_eq!(parse(panic).unwrap().message, "thread 'main' panicked");
+        assert_eq!(parse(r#"{"level":"INFO","fields":{"message":"webhook created"}}"#), None);
+    }
+
+    #[test]
+    fn each_line_is_read_once_and_whole() {
+        let path = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
+        let mut errors = FunctionErrors::new(path.clone());
+        assert!(errors.read().is_empty());
+        std::fs::write(&path, "{\"message\":\"one\"}\n{\"message\"").unwrap();
+        assert_eq!(errors.read().len(), 1);
+        std::fs::write(&path, "{\"message\":\"one\"}\n{\"message\":\"two\"}\n").unwrap();
+        assert_eq!(errors.read()[0].message, "two");
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,286 @@
+//! A line about a delivery: what a row of the log says beyond what has been shown of it. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use serde::Deserialize;
+use webhooks::delivery::{Attempt, DeliveryStatus};
+use webhooks::event_type::EventType;
+use webhooks::id::DeliveryId;
+use webhooks::retry::delay_after;
+use webhooks::store::deliveries::DeliveryRow;
+use webhooks::timestamp::Timestamp;
+use webhooks::webhook::Webhook;
+
+/// What stands over the columns of a [`Line`].
+pub(in crate::local) fn headings() -> String {
+    format!(
+        "  {:<10}  {:<6}  {:<4}  {:<29}  {:<36}  {:<21}  what follows",
+        "time (UTC)", "answer", "try", "event", "job", "endpoint"
+    )
+}
+
+/// What has been shown of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    last_attempt_at: Option<Timestamp>,
+    status: DeliveryStatus,
+}
+
+impl Shown {
+    /// All that `row` says.
+    pub(super) fn of(row: &DeliveryRow) -> Self {
+        let last_attempt_at = row.attempts.last().map(|attempt| attempt.at);
+        Self { last_attempt_at, status: row.status }
+    }
+}
+
+/// The part of an event's body that says what it is about.
+#[derive(Debug, Deserialize)]
+pub(super) struct Data {
+    /// The job's id.
+    pub(super) job_id: String,
+    /// The state that the job went to.
+    pub(super) status: String,
+}
+
+impl Data {
+    /// That of the row's event.
+    pub(super) fn of(row: &DeliveryRow) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            data: Data,
+        }
+        serde_json::from_str(&row.body).ok().map(|body: Body| body.data)
+    }
+}
+
+/// How a delivery stands after what a line tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The endpoint took it.
+    Delivered,
+    /// Another attempt follows.
+    Pending,
+    /// Nothing follows.
+    Ended,
+}
+
+/// What one attempt came to, or what else changed a delivery.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// When the attempt ended.
+    pub(super) at: Timestamp,
+    pub(in crate::local) delivery_id: DeliveryId,
+    pub(in crate::local) event: EventType,
+    /// The job that the event is about.
+    pub job_id: String,
+    /// How the delivery stands now.
+    pub outcome: Outcome,
+    /// The attempt's number, if there was one.
+    pub attempt: Option<u32>,
+    /// The status that the endpoint answered with.
+    answer: Option<u16>,
+    /// Attempts that the webhook allows.
+    max_attempts: Option<u32>,
+    /// The endpoint's host and port; `None` where the webhook is deleted or unreadable.
+    endpoint: Option<String>,
+    /// What went wrong and what follows.
+    text: String,
+    /// How long after the write of the job's state that was.
+    pub(super) since_write: Option<Duration>,
+}
+
+/// What `row` says that has not been shown, in order.
+pub(super) fn lines(
+    row: &DeliveryRow,
+    shown: Option<&Shown>,
+    webhook: Option<&Webhook>,
+) -> Vec<Line> {
+    let shown_until = shown.and_then(|shown| shown.last_attempt_at);
+    let is_new = |attempt: &&Attempt| shown_until.is_none_or(|until| until < attempt.at);
+    let mut lines: Vec<Line> = row
+        .attempts
+        .iter()
+        .filter(is_new)
+        .map(|attempt| {
+            let millis = attempt.at.unix_millis() + attempt.duration_ms;
+            Line {
+                at: Timestamp::from_unix_millis(millis),
+                attempt: Some(attempt.number),
+                answer: attempt.status_code,
+                outcome: if attempt.error.is_none() {
+                    Outcome::Delivered
+                } else {
+                    Outcome::Pending
+                },
+                text: attempt.error.clone().unwrap_or_default(),
+                ..blank(row, webhook)
+            }
+        })
+        .collect();
+    let reason = row.reason.as_deref().unwrap_or("no reason is logged");
+    let ended = |text| Line { outcome: Outcome::Ended, text, ..blank(row, webhook) };
+    match (row.status, lines.last_mut()) {
+        (DeliveryStatus::Pending, Some(Line { attempt: Some(number), text, .. })) => {
+            *text = format!("{text}; next attempt in {} s", delay_after(*number).as_secs());
+        }
+        (DeliveryStatus::Pending | DeliveryStatus::Delivered, _) => {}
+        (DeliveryStatus::Failed, Some(last)) => {
+            last.outcome = Outcome::Ended;
+            last.text = format!("{reason}; given up, the message is in the dead-letter queue");
+        }
+        // No endpoint failed, but one of our own parts.
+        (DeliveryStatus::Failed, None) => {
+            lines.push(ended(format!("{reason}; the message is in the PipelineFaults queue")));
+        }
+        (DeliveryStatus::Cancelled, _) => lines.push(ended(format!("cancelled: {reason}"))),
+    }
+    lines
+}
+
+fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
+    Line {
+        at: row.completed_at.unwrap_or(row.created_at),
+        delivery_id: row.delivery_id,
+        event: row.event,
+        job_id: Data::of(row).map(|data| data.job_id).unwrap_or_default(),
+        outcome: Outcome::Pending,
+        attempt: None,
+        answer: None,
+        max_attempts: webhook.map(|webhook| webhook.retry.max_attempts()),
+        endpoint: webhook.map(|webhook| webhook.url.as_url().authority().to_owned()),
+        text: String::new(),
+        since_write: None,
+    }
+}
+
+/// In columns that stay aligned, since ids, event names and local addresses have their longest usual width.
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mark, colour) = match self.outcome {
+            Outcome::Delivered => ('✓', AnsiColor::Green),
+            Outcome::Pending => ('✗', AnsiColor::Yellow),
+            Outcome::Ended => ('✗', AnsiColor::Red),
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        let answer = match (self.attempt, self.answer) {
+            (_, Some(status)) => status.to_string(),
+            (Some(_), None) => "none".to_owned(),
+            (None, None) => String::new(),
+        };
+        let number = self.attempt.map(|number| match self.max_attempts {
+            Some(max) => format!("{number}/{max}"),
+            None => number.to_string(),
+        });
+        let text = match (self.outcome, self.since_write) {
+            (Outcome::Delivered, Some(delay)) => {
+                format!("delivered {} ms after the job's write", delay.as_millis())
+            }
+            (Outcome::Delivered, None) => "delivered".to_owned(),
+            (Outcome::Pending | Outcome::Ended, _) => self.text.clone(),
+        };
+        let Self { event, job_id, .. } = self;
+        write!(
+            f,
+            "  {time:<10}  {style}{mark} {answer:<4}{style:#}  {number:<4}  {event:<29}  {job_id:<36}  {endpoint:<21}  {style}{text}{style:#}",
+            time = time_of_day(self.at),
+            number = number.unwrap_or_default(),
+            event = event.as_str(),
+            endpoint = self.endpoint.as_deref().unwrap_or("(no webhook)"),
+        )
+    }
+}
+
+/// `HH:MM:SS` in UTC.
+pub(in crate::local) fn time_of_day(at: Timestamp) -> String {
+    at.to_string().chars().skip("2025-12-03T".len()).take("10:30:00".len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+    fn row(status: &str, reason: Option<&str>, attempts: &str) -> DeliveryRow {
+        let reason = serde_json::to_string(&reason).unwrap();
+        let body = format!(r#"{{"data":{{"job_id":"{JOB}","status":"completed"}}}}"#);
+        let body = serde_json::to_string(&body).unwrap();
+        let json = format!(
+            r#"{{"webhook_config_id":"{JOB}","delivery_id":"019ae3c0-0000-7000-8000-000000000001",
+            "tenant_id":"{JOB}","event":"document.processing.completed",
+            "event_id":"019ae3c0-0000-7000-8000-000000000002","body":{body},"status":"{status}",
+            "attempts":[{attempts}],"last_attempt":1,"reason":{reason},
+            "created_at":"2025-12-03T10:30:00Z","ttl":1}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    fn attempt(number: u32, error: Option<&str>) -> String {
+        let error = serde_json::to_string(&error).unwrap();
+        format!(
+            r#"{{"number":{number},"at":"2025-12-03T10:30:0{number}Z","duration_ms":20,"error":{error}}}"#
+        )
+    }
+
+    #[test]
+    fn a_failed_attempt_says_when_the_next_one_follows() {
+        let row = row("pending", None, &attempt(2, Some("the endpoint answered 503")));
+        let line = lines(&row, None, None).remove(0);
+        assert_eq!(line.text, "the endpoint answered 503; next attempt in 2 s");
+        assert_eq!((line.outcome, line.job_id.as_str()), (Outcome::Pending, JOB));
+    }
+
+    #[test]
+    fn attempts_that_were_missed_are_shown_with_the_last_one() {
+        let before = Shown::of(&row("pending", None, &attempt(1, Some("refused"))));
+        let attempts = [1, 2, 3].map(|number| attempt(number, Some("refused"))).join(",");
+        let row = row("failed", Some("refused"), &attempts);
+        let lines = lines(&row, Some(&before), None);
+        assert_eq!(lines.iter().map(|line| line.attempt).collect::<Vec<_>>(), [Some(2), Some(3)]);
+        let outcomes: Vec<_> = lines.iter().map(|line| line.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Pending, Outcome::Ended]);
+        assert!(lines[1].text.contains("dead-letter queue"), "{}", lines[1].text);
+    }
+
+    #[test]
+    fn what_is_cancelled_without_an_attempt_has_a_line_too() {
+        let row = row("cancelled", Some("the webhook was deleted"), "");
+        let line = lines(&row, None, None).remove(0);
+        assert_eq!(line.text, "cancelled: the webhook was deleted");
+        assert!(line.to_string().contains("(no webhook)"));
+    }
+
+    #[test]
+    fn a_cancellation_leaves_the_line_of_the_attempt_before_it_as_it_is() {
+        let row =
+            row("cancelled", Some("the webhook is switched off"), &attempt(1, Some("refused")));
+        let texts: Vec<_> = lines(&row, None, None).into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["refused", "cancelled: the webhook is switched off"]);
+    }
+
+    #[test]
+    fn a_delivery_that_a_fault_of_ours_ends_is_not_looked_for_among_dead_letters() {
+        let attempts = attempt(1, Some("refused"));
+        let before = Shown::of(&row("pending", None, &attempts));
+        let row = row("failed", Some("an internal error"), &attempts);
+        let line = lines(&row, Some(&before), None).remove(0);
+        assert_eq!(line.text, "an internal error; the message is in the PipelineFaults queue");
+    }
+
+    #[test]
+    fn columns_are_aligned_with_their_headings() {
+        let row = row("delivered", None, &attempt(1, None));
+        let plain = anstream::adapter::strip_str(&lines(&row, None, None).remove(0).to_string())
+            .to_string();
+        let headings = headings();
+        let column = |text: &str, word| text.find(word).map(|at| text[..at].chars().count());
+        assert_eq!(column(&plain, "10:30:01"), column(&headings, "time"));
+        assert_eq!(column(&plain, "✓"), column(&headings, "answer"));
+        assert_eq!(column(&plain, "document."), column(&headings, "event"));
+        assert_eq!(column(&plain, JOB), column(&headings, "job"));
+        assert_eq!(column(&plain, "(no webhook"), column(&headings, "endpoint"));
+    }
+}

@@ -1,0 +1,162 @@
+//! Where a local stack's parts are, for programs: the content of `target/local/stack.json`.
+//!
+//! The rule: the file holds a key, so only its owner may read it.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use aws_sdk_dynamodb::config::Credentials;
+use aws_types::SdkConfig;
+use serde::{Deserialize, Serialize};
+use webhooks::id::TenantId;
+
+use crate::checkout::{self, Checkout};
+use crate::stack::Outputs;
+
+/// The emulator's own access key and its secret, which open nothing but the emulator.
+pub(super) const ACCESS_KEY: &str = "test";
+
+/// What a program needs to talk to a stack on this machine: the content of `target/local/stack.json`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StackInfo {
+    /// The template's outputs; the API's URL is that on this machine.
+    #[serde(flatten)]
+    pub outputs: Outputs,
+    /// A key of `tenant_id`.
+    pub api_key: String,
+    /// The tenant that was made with the stack.
+    pub tenant_id: TenantId,
+    /// Where the emulated AWS answers.
+    pub aws_endpoint_url: String,
+    /// The emulated region.
+    pub region: String,
+}
+
+/// Leaves the key out.
+impl fmt::Debug for StackInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackInfo")
+            .field("api_url", &self.outputs.api_url)
+            .field("tenant_id", &self.tenant_id)
+            .field("aws_endpoint_url", &self.aws_endpoint_url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StackInfo {
+    /// Configuration for clients of the emulated AWS, with the right to do everything.
+    ///
+    /// A client's connections live on the runtime that made them: make clients anew on each.
+    #[must_use]
+    pub fn aws_config(&self) -> SdkConfig {
+        let credentials = Credentials::new(ACCESS_KEY, ACCESS_KEY, None, None, "docintell local");
+        let endpoint_url = Some(self.aws_endpoint_url.clone());
+        webhooks::aws::config_for(self.region.clone(), credentials, endpoint_url)
+    }
+
+    /// Where the checkout's running stack is written down.
+    pub(super) fn path(checkout: &Checkout) -> PathBuf {
+        checkout.local_folder().join("stack.json")
+    }
+
+    /// Writes the file, which only its owner may read, whole or not at all.
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        let partial = path.with_extension("partial");
+        let write = || -> Result<()> {
+            let mut file = private_file(&partial)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            writeln!(file)?;
+            Ok(fs::rename(&partial, path)?)
+        };
+        write().with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// The stack that is running in the current directory's checkout.
+    pub(crate) fn load() -> Result<Self> {
+        let checkout = Checkout::find().context(
+            "no local stack can be looked up, and --stack-name does not name a deployed one",
+        )?;
+        Self::load_from(&Self::path(&checkout))
+    }
+
+    /// The running stack that `path` describes.
+    pub(super) fn load_from(path: &Path) -> Result<Self> {
+        let none = || {
+            anyhow!(
+                "no local stack is running: start one with `{} local` in another terminal, or name \
+                 a deployed one with --stack-name",
+                checkout::invocation()
+            )
+        };
+        let file = File::open(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => none(),
+            _ => anyhow!(error).context(format!("{} cannot be read", path.display())),
+        })?;
+        let info: Self = serde_json::from_reader(file).with_context(|| {
+            format!("{} is damaged: remove it and start the stack again", path.display())
+        })?;
+        // The file stays when its writer was killed.
+        let address = info.aws_endpoint_url.trim_start_matches("http://");
+        TcpStream::connect(address).map_err(|_refused| none())?;
+        Ok(info)
+    }
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    // An existing file would keep the mode it has.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn info() -> StackInfo {
+        let url = || "http://127.0.0.1:1".to_owned();
+        let name = || "a".to_owned();
+        StackInfo {
+            outputs: Outputs {
+                api_url: url(),
+                jobs_table: Some(name()),
+                webhooks_table: name(),
+                api_keys_table: name(),
+                deliveries_table: name(),
+                delivery_queue_url: url(),
+                dead_letter_queue_url: url(),
+                pipeline_faults_queue_url: url(),
+            },
+            api_key: "dk_test_hidden".to_owned(),
+            tenant_id: TenantId::random(),
+            aws_endpoint_url: url(),
+            region: name(),
+        }
+    }
+
+    #[test]
+    fn only_its_owner_reads_the_file_even_where_another_was_before() {
+        let path = std::env::temp_dir().join(format!("{}.json", TenantId::random()));
+        fs::write(&path, "old").unwrap();
+        fs::write(path.with_extension("partial"), "left behind").unwrap();
+        info().save(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let read: StackInfo = serde_json::from_reader(File::open(&path).unwrap()).unwrap();
+        assert_eq!(read.api_key, "dk_test_hidden");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn debug_does_not_show_the_key() {
+        assert!(!format!("{:?}", info()).contains("hidden"));
+    }
+}

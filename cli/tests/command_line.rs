@@ -1,0 +1,169 @@
+//! The program as people run it: in folders inside and outside of a checkout, with and without the SAM CLI.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use axum::Router;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use uuid::Uuid;
+
+/// What SAM printed for template.yaml.
+const OUTPUTS: &str = include_str!("../src/stack/sam/stack-outputs.json");
+
+/// A folder of a test's own, outside of any checkout.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("docintell-{}", Uuid::new_v4()));
+        fs::create_dir(&path).expect("the folder is new");
+        Self(path)
+    }
+
+    /// A folder that looks like a checkout whose local stack `info` describes.
+    fn checkout(info: &str) -> Self {
+        let folder = Self::new();
+        for (name, text) in [
+            ("template.yaml", ""),
+            ("cli/local/emulator.py", ""),
+            ("functions/here.txt", ""),
+            ("target/local/stack.json", info),
+        ] {
+            let path = folder.0.join(name);
+            fs::create_dir_all(path.parent().expect("it is in the folder"))
+                .expect("it can be made");
+            fs::write(path, text).expect("it can be written");
+        }
+        folder
+    }
+
+    /// A program `sam` in this folder.
+    fn with_sam(self, script: &str) -> Self {
+        let path = self.0.join("sam");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("it can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        self
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).expect("it is ours");
+    }
+}
+
+/// Runs the program in `folder`, with nothing in the PATH but what lies there.
+async fn docintell(folder: &Path, endpoint: &str, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_docintell"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", folder)
+        .env("HOME", folder)
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_REGION", "eu-west-1")
+        .env("AWS_ACCESS_KEY_ID", "a-person's")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("the program can be started")
+}
+
+/// An AWS that takes everything; its URL.
+async fn aws() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let app = Router::new().fallback(async || axum::Json(json!({})));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}")
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("it is text");
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// What `docintell` writes to standard error when it fails without AWS.
+async fn failure(folder: &Path, arguments: &[&str]) -> String {
+    let output = docintell(folder, "http://127.0.0.1:9", arguments).await;
+    assert!(!output.status.success(), "{output:?}");
+    said(&output).1
+}
+
+#[tokio::test]
+async fn a_deployed_stacks_key_is_made_outside_of_any_checkout() {
+    // SAM has to act as the same person, in the same region.
+    let script = format!(
+        r#"case "$*" in *"--stack-name prod"*"--region eu-west-1"*) ;; *) exit 3;; esac
+[ "$AWS_ACCESS_KEY_ID" = "a-person's" ] || exit 4
+echo '{}'"#,
+        OUTPUTS.replace('\'', r"'\''")
+    );
+    let folder = Folder::new().with_sam(&script);
+    let output =
+        docintell(&folder.0, &aws().await, &["keys", "create", "--stack-name", "prod"]).await;
+    let (key, about) = said(&output);
+    assert!(key.starts_with("dk_live_"), "{key}{about}");
+    assert!(about.contains("production (live)"), "{about}");
+}
+
+#[tokio::test]
+async fn the_local_stacks_keys_are_marked_for_tests() {
+    let endpoint = aws().await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    let output = docintell(&folder.0, &endpoint, &["keys", "create"]).await;
+    assert!(said(&output).0.starts_with("dk_test_"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_command_in_a_copied_checkout_uses_the_copys_files() {
+    let folder = Folder::checkout("no JSON");
+    let error = failure(&folder.0.join("functions"), &["keys", "list"]).await;
+    let file = folder.0.join("target/local/stack.json");
+    assert!(error.contains(&format!("{} is damaged", file.display())), "{error}");
+}
+
+#[tokio::test]
+async fn what_needs_a_checkout_says_so_outside_of_one() {
+    let folder = Folder::new();
+    for arguments in [["local"].as_slice(), &["job", "upload"], &["keys", "list"]] {
+        let error = failure(&folder.0, arguments).await;
+        assert!(error.contains("lies in no checkout of DocIntell Webhooks"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn without_sam_a_stack_cannot_be_looked_up_and_a_sentence_says_what_to_do() {
+    let error = failure(&Folder::new().0, &["keys", "list", "--stack-name", "prod"]).await;
+    assert!(error.contains("the SAM CLI is not installed: install it with"), "{error}");
+    assert!(error.contains("--api-keys-table"), "{error}");
+}
+
+#[tokio::test]
+async fn what_sam_says_of_a_stack_that_is_not_there_is_passed_on() {
+    let folder =
+        Folder::new().with_sam("echo 'Error: The input stack prod does not exist' >&2; exit 1");
+    let error = failure(&folder.0, &["job", "upload", "--stack-name", "prod"]).await;
+    assert!(error.contains("the SAM CLI says: The input stack prod does not exist"), "{error}");
+}
+
+fn stack_json(endpoint: &str) -> String {
+    let mut info: Value = json!({
+        "api_key": "dk_test_",
+        "tenant_id": "770e8400-e29b-41d4-a716-446655440002",
+        "aws_endpoint_url": endpoint,
+        "region": "us-east-1",
+    });
+    let outputs: Vec<Value> = serde_json::from_str(OUTPUTS).expect("SAM prints JSON");
+    for output in outputs {
+        info[output["OutputKey"].as_str().expect("it is a name")] = output["OutputValue"].clone();
+    }
+    info.to_string()
+}

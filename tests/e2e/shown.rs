@@ -1,0 +1,92 @@
+//! What `docintell local` shows and logs while it runs.
+
+use std::fs;
+use std::process::Command;
+
+use docintell::checkout::Checkout;
+use docintell::local::deliveries::{Deliveries, Outcome};
+use serde_json::{Value, json};
+
+use crate::support::receiver::Receiver;
+use crate::support::tenant::Tenant;
+use crate::support::world::World;
+use crate::support::{eventually, job};
+
+#[tokio::test]
+async fn each_attempt_at_an_endpoint_where_nobody_listens_is_shown() {
+    let tenant = Tenant::new().await;
+    tenant
+        .create(json!({"url": nobody().await, "events": ["document.uploaded"], "max_retries": 2}))
+        .await;
+    let world = World::get();
+    let mut deliveries =
+        Deliveries::new(world.info(), world.functions_log()).expect("it has a table");
+    let job_id = job::upload(tenant.id).await;
+
+    let mut shown = Vec::new();
+    eventually("the last attempt's line", async || {
+        let lines = deliveries.new_lines().await.expect("the log can be read");
+        shown.extend(lines.into_iter().filter(|line| line.job_id == job_id));
+        shown.last().filter(|line| line.outcome == Outcome::Ended).map(drop)
+    })
+    .await;
+    let numbers: Vec<_> = shown.iter().map(|line| line.attempt).collect();
+    assert_eq!(numbers, [Some(1), Some(2)]);
+    let [first, last] = [&shown[0], &shown[1]].map(ToString::to_string);
+    assert!(first.contains(&job_id) && first.contains("next attempt in 1 s"), "{first}");
+    assert!(last.contains("nothing listens") && last.contains("dead-letter queue"), "{last}");
+}
+
+#[tokio::test]
+async fn a_delivery_is_shown_when_it_succeeds() {
+    let tenant = Tenant::new().await;
+    let receiver = Receiver::start().await;
+    tenant.subscribe(&receiver).await;
+    let world = World::get();
+    let mut deliveries =
+        Deliveries::new(world.info(), world.functions_log()).expect("it has a table");
+    let job_id = job::upload(tenant.id).await;
+    let line = eventually("the delivery's line", async || {
+        let lines = deliveries.new_lines().await.expect("the log can be read");
+        lines.into_iter().find(|line| line.job_id == job_id)
+    })
+    .await;
+    assert_eq!((line.outcome, line.attempt), (Outcome::Delivered, Some(1)));
+}
+
+#[tokio::test]
+async fn each_line_of_the_functions_log_is_an_object_with_time_and_function() {
+    Tenant::new().await.subscribe(&Receiver::start().await).await;
+    let log = World::get().functions_log();
+    let text = eventually("a line of the log", async || {
+        fs::read_to_string(&log).ok().filter(|text| text.contains("webhook created"))
+    })
+    .await;
+    // The last line may not be whole yet.
+    for line in text.lines().take(text.matches('\n').count()) {
+        let entry: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        assert!(entry["time"].is_string() && entry["function"].is_string(), "{line}");
+        assert!(entry["spans"].is_null() || entry["span"].is_null(), "{line}");
+    }
+}
+
+#[test]
+fn a_panic_in_the_functions_log_is_an_object_too() {
+    const SCRIPT: &str = r#"
+import json, emulator
+print(json.dumps(emulator.log_entry("api", b"thread 'main' panicked\n")))"#;
+    let folder = Checkout::find().expect("tests run in a checkout").root().join("cli/local");
+    let output = Command::new("python3").args(["-c", SCRIPT]).current_dir(folder).output();
+    let entry: Value = serde_json::from_slice(&output.expect("there is a Python").stdout).unwrap();
+    assert_eq!(
+        (&entry["function"], &entry["message"]),
+        (&json!("api"), &json!("thread 'main' panicked"))
+    );
+}
+
+/// A URL whose port was free a moment ago.
+async fn nobody() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    format!("http://{}/", listener.local_addr().expect("it is bound"))
+}
