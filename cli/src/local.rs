@@ -4,12 +4,14 @@
 
 pub mod build;
 pub mod command;
+mod containers;
 mod demo;
 mod deploy;
 mod emulator;
 pub mod python;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -24,7 +26,9 @@ use emulator::Emulator;
 /// How a stack is started.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Port of the AWS endpoint on 127.0.0.1; 0 takes any free one.
+    /// Address of this machine that the AWS endpoint listens on.
+    pub emulator_host: Ipv4Addr,
+    /// Port of the AWS endpoint; 0 takes any free one.
     pub emulator_port: u16,
     /// Port of the API on 127.0.0.1; 0 takes any free one.
     pub api_port: u16,
@@ -37,10 +41,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// Any free ports, no further parameters, nothing shown.
+    /// Loopback, any free ports, no further parameters, nothing shown.
     #[must_use]
     pub fn in_folder(folder: PathBuf) -> Self {
         Self {
+            emulator_host: Ipv4Addr::LOCALHOST,
             emulator_port: 0,
             api_port: 0,
             folder,
@@ -69,8 +74,7 @@ impl Stack {
         let (emulator, addresses) = Emulator::start(&python, &options).await?;
         let binaries = build::functions(options.steps).await?;
         let outputs =
-            deploy::deploy(options.steps, &python, &addresses.endpoint, &binaries, &parameters)
-                .await?;
+            deploy::deploy(&options, &python, &addresses.endpoint, &binaries, &parameters).await?;
         let mut info = StackInfo {
             api_url: addresses.api_url,
             api_key: String::new(),
@@ -115,6 +119,12 @@ impl Stack {
     #[must_use]
     pub fn emulator_log(&self) -> PathBuf {
         self.folder.join("emulator.log")
+    }
+
+    /// The functions' variables, in the form that `sam local --env-vars` reads.
+    #[must_use]
+    pub fn env_vars(&self) -> PathBuf {
+        deploy::env_vars(&self.folder)
     }
 
     /// Waits for an end that nobody asked for, and says why.

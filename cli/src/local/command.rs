@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::containers::Network;
 use super::demo::Demo;
 use super::{Options, Stack, Steps};
 use crate::checkout;
@@ -30,6 +31,9 @@ pub struct LocalArgs {
     /// Port that the receiver listens on; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 0, conflicts_with = "no_demo")]
     receiver_port: u16,
+    /// Put the emulated AWS into this Docker network, so that functions in containers reach it
+    #[arg(long, value_name = "NAME")]
+    docker_network: Option<String>,
 }
 
 impl LocalArgs {
@@ -39,7 +43,13 @@ impl LocalArgs {
 /// What bare `docintell` means.
 impl Default for LocalArgs {
     fn default() -> Self {
-        Self { no_demo: false, api_port: Self::API_PORT, emulator_port: 0, receiver_port: 0 }
+        Self {
+            no_demo: false,
+            api_port: Self::API_PORT,
+            emulator_port: 0,
+            receiver_port: 0,
+            docker_network: None,
+        }
     }
 }
 
@@ -64,14 +74,22 @@ async fn serve(args: LocalArgs) -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let _alone = alone(&folder.join("running.lock"))?;
     // Here, because what comes first can take minutes.
-    expect_free(args.api_port, "the API", "--api-port")?;
-    expect_free(args.emulator_port, "the emulated AWS", "--emulator-port")?;
-    expect_free(args.receiver_port, "the receiver", "--receiver-port")?;
+    let loopback = Ipv4Addr::LOCALHOST;
+    expect_free(loopback, args.api_port, "the API", "--api-port")?;
+    expect_free(loopback, args.receiver_port, "the receiver", "--receiver-port")?;
+    let network = match &args.docker_network {
+        Some(name) => Some(Network::open(name, Steps::Shown).await?),
+        None => None,
+    };
+    let emulator_host = network.as_ref().map_or(loopback, Network::gateway);
+    expect_free(emulator_host, args.emulator_port, "the emulated AWS", "--emulator-port")?;
 
     eprintln!("DocIntell Webhooks on this machine");
     let mut stack = Stack::start(Options {
         api_port: args.api_port,
+        emulator_host,
         emulator_port: args.emulator_port,
+        parameters: network.iter().map(Network::parameter).collect(),
         steps: Steps::Shown,
         ..Options::in_folder(folder)
     })
@@ -90,6 +108,9 @@ async fn serve(args: LocalArgs) -> Result<()> {
         })?;
     }
     say_what_to_try(&stack);
+    if let Some(network) = &network {
+        network.say_what_to_try(&stack)?;
+    }
     let watching = async {
         match &mut demo {
             Some(demo) => demo.watch().await,
@@ -124,14 +145,14 @@ fn alone(path: &std::path::Path) -> Result<File> {
     }
 }
 
-fn expect_free(port: u16, whose: &str, option: &str) -> Result<()> {
-    let why = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+fn expect_free(address: Ipv4Addr, port: u16, whose: &str, option: &str) -> Result<()> {
+    let why = match TcpListener::bind((address, port)) {
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => "is taken".to_owned(),
         Err(error) => format!("cannot be used ({error})"),
     };
     bail!(
-        "port {port} on 127.0.0.1, meant for {whose}, {why}: stop what uses it, or choose another \
+        "port {port} on {address}, meant for {whose}, {why}: stop what uses it, or choose another \
          with {option}"
     )
 }

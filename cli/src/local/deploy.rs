@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::Options;
 use super::build::Binary;
 use crate::checkout;
 use crate::child;
-use crate::steps::Steps;
+
+/// Where endpoints on this machine listen, as the template's `AllowedNetworks` takes it.
+pub(super) const LOOPBACK: &str = "127.0.0.0/8,::1/128";
 
 /// The stack's outputs that programs need.
 #[derive(Debug, Deserialize)]
@@ -29,35 +32,46 @@ pub(super) struct Outputs {
 /// The template's parameters on this machine: its processor, endpoints on loopback, and practically unlimited
 /// changes.
 pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
-    let architecture = match ARCH {
-        "x86_64" => "x86_64",
-        "aarch64" => "arm64",
-        other => bail!("Lambda has no {other} processors, so the functions cannot run here"),
-    };
     let parameters = [
-        ("Architecture", architecture),
+        ("Architecture", architecture()?),
         ("AllowHttpEndpoints", "true"),
-        ("AllowedNetworks", "127.0.0.0/8,::1/128"),
+        ("AllowedNetworks", LOOPBACK),
         ("ChangesPerMinute", "100000"),
     ];
     Ok(parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
+/// This machine's processor, by Lambda's name for it.
+pub(super) fn architecture() -> Result<&'static str> {
+    match ARCH {
+        "x86_64" => Ok("x86_64"),
+        "aarch64" => Ok("arm64"),
+        other => bail!("Lambda has no {other} processors, so the functions cannot run here"),
+    }
+}
+
+/// The functions' variables, in the form that `sam local --env-vars` reads.
+pub(super) fn env_vars(folder: &Path) -> PathBuf {
+    folder.join("sam-env.json")
+}
+
 /// Deploys the template with `binaries` for its functions.
 pub(super) async fn deploy(
-    steps: Steps,
+    options: &Options,
     python: &Path,
     endpoint: &str,
     binaries: &[Binary],
     parameters: &BTreeMap<String, String>,
 ) -> Result<Outputs> {
-    let step = steps.begin("deploying template.yaml");
+    let step = options.steps.begin("deploying template.yaml");
     let mut command = Command::new(python);
     command
         .arg(checkout::script("deploy.py"))
         .args(["--endpoint", endpoint, "--template"])
         .arg(checkout::template())
         .args(["--parameters", &serde_json::to_string(parameters)?])
+        .arg("--env-vars")
+        .arg(env_vars(&options.folder))
         .stdin(Stdio::null());
     for Binary { name, path } in binaries {
         command.arg("--binary").arg(format!("{name}={}", path.display()));

@@ -40,6 +40,7 @@ impl Emulator {
         let step = options.steps.begin("starting the AWS emulator");
         let mut child = Command::new(python)
             .arg(checkout::script("emulator.py"))
+            .args(["--host", &options.emulator_host.to_string()])
             .args(["--port", &options.emulator_port.to_string()])
             .args(["--api-port", &options.api_port.to_string()])
             .arg("--folder")

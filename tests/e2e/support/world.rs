@@ -13,6 +13,7 @@ use aws_sdk_sqs::types::Message;
 use aws_types::SdkConfig;
 use docintell::local::{Options, Stack, Steps};
 use docintell::stack::StackInfo;
+use serde_json::Value;
 
 /// The deployed stack and what has been seen of it.
 #[derive(Debug)]
@@ -97,6 +98,12 @@ impl World {
             stored.push(format!("{:?}", parked.lock().expect("no test panics here")));
         }
         stored.concat()
+    }
+
+    /// What `sam local --env-vars` would read.
+    pub fn env_vars(&self) -> Value {
+        let text = fs::read_to_string(self.stack.env_vars()).expect("the file can be read");
+        serde_json::from_str(&text).expect("the file is JSON")
     }
 
     /// All that the functions and the emulator have logged so far.
