@@ -110,16 +110,18 @@ impl Network {
 
     pub(super) fn say_what_to_try(&self, stack: &Stack) -> Result<()> {
         let info = stack.info();
+        let architecture =
+            format!("--parameter-overrides Architecture={}", deploy::architecture()?);
         let options = format!(
-            "--docker-network {} --env-vars {} --parameter-overrides Architecture={}",
+            "--docker-network {} --env-vars {} {architecture}",
             self.name,
             checkout::shown(&stack.env_vars()),
-            deploy::architecture()?
         );
         println!(
-            r"Functions in containers, after `sam build`:
+            r"Functions in containers:
 
   export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  sam build {architecture}
   sam local invoke FanoutFunction --event events/stream-batch.json {options}
   sam local start-api --port 3001 {options}
 ",
