@@ -44,6 +44,8 @@ def main() -> int:
                         help="the built binary that the template calls NAME; once for each function")
     parser.add_argument("--parameters", default="{}", metavar="JSON",
                         help="an object of template parameters, or - to read it from standard input")
+    parser.add_argument("--env-vars", type=Path, metavar="FILE",
+                        help="where to write each function's variables, as `sam local --env-vars` reads them")
     arguments = parser.parse_args()
     try:
         outputs = deploy(arguments)
@@ -74,6 +76,11 @@ def deploy(arguments: argparse.Namespace) -> dict[str, str]:
     outputs = create_stack(client("cloudformation"), arguments.stack_name, template, parameters)
     add_default_route(client("apigatewayv2"), client("lambda"), outputs)
     enable_time_to_live(client("dynamodb"), template, outputs)
+    if arguments.env_vars:
+        variables = environments(client("lambda"), template, outputs)
+        # These reach every function that declares them.
+        variables["Parameters"] = {"AWS_ENDPOINT_URL": arguments.endpoint}
+        arguments.env_vars.write_text(json.dumps(variables, indent=2) + "\n")
     return outputs
 
 
@@ -147,6 +154,15 @@ def enable_time_to_live(dynamodb, template: dict, outputs: dict[str, str]) -> No
         specification = resource.get("Properties", {}).get("TimeToLiveSpecification")
         if specification and name in outputs:
             dynamodb.update_time_to_live(TableName=outputs[name], TimeToLiveSpecification=specification)
+
+
+def environments(functions, template: dict, outputs: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The variables of each deployed function, by its name in the template. Functions' outputs are named like them."""
+    return {
+        name: functions.get_function_configuration(FunctionName=outputs[f"{name}Name"])["Environment"]["Variables"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
 
 
 def progress(text: str) -> None:

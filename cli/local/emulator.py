@@ -25,13 +25,14 @@ import threading
 from datetime import datetime, timezone
 from pathlib import Path
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
 LOG_NAME = "emulator.log"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default=LOOPBACK, help="address of this machine that the AWS endpoint listens on")
     parser.add_argument("--port", type=int, default=4566, help="port of the AWS endpoint, 0 for any free one")
     parser.add_argument("--api-port", type=int, default=3000, help="port that serves the stack's HTTP API, 0 for any")
     parser.add_argument("--folder", type=Path, required=True,
@@ -110,14 +111,14 @@ def when_input_ends(then) -> None:
 def serve(arguments: argparse.Namespace) -> int:
     """Is the emulator, until its input ends."""
     when_input_ends(lambda: os.killpg(os.getpgrp(), signal.SIGKILL))
-    aws = listen(arguments.port, "--port")
-    api = listen(arguments.api_port, "--api-port")
+    aws = listen(arguments.host, arguments.port, "--port")
+    api = listen(LOOPBACK, arguments.api_port, "--api-port")
     aws_port, api_port = aws.getsockname()[1], api.getsockname()[1]
-    endpoint = f"http://{HOST}:{aws_port}"
+    endpoint = f"http://{arguments.host}:{aws_port}"
     # Read by the emulator when it is imported, and inherited by the functions.
     os.environ.update(
         {
-            "BIND_HOST": HOST,
+            "BIND_HOST": arguments.host,
             "GATEWAY_PORT": str(aws_port),
             "MINISTACK_REGION": REGION,
             "AUTH": "true",
@@ -141,7 +142,7 @@ def serve(arguments: argparse.Namespace) -> int:
     corrections.apply()
     copy_function_output((arguments.folder / "functions.log").open("wb", buffering=0))
 
-    print(json.dumps({"endpoint": endpoint, "api_url": f"http://{HOST}:{api_port}", "region": REGION}), flush=True)
+    print(json.dumps({"endpoint": endpoint, "api_url": f"http://{LOOPBACK}:{api_port}", "region": REGION}), flush=True)
     log = os.open(arguments.folder / LOG_NAME, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -154,11 +155,11 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def listen(port: int, option: str) -> socket.socket:
+def listen(host: str, port: int, option: str) -> socket.socket:
     try:
-        return socket.create_server((HOST, port), backlog=256)
+        return socket.create_server((host, port), backlog=256)
     except OSError as error:
-        sys.exit(f"Port {port} on {HOST} cannot be used ({os.strerror(error.errno)}): choose another with {option}.")
+        sys.exit(f"Port {port} on {host} cannot be used ({os.strerror(error.errno)}): choose another with {option}.")
 
 
 def copy_function_output(log) -> None:

@@ -8,6 +8,7 @@
 
 pub mod build;
 pub(crate) mod command;
+mod containers;
 pub mod deliveries;
 mod demo;
 mod deploy;
@@ -17,6 +18,7 @@ pub mod python;
 mod receiver;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -36,7 +38,9 @@ pub use info::StackInfo;
 pub struct Options {
     /// Whose template and functions are deployed.
     pub checkout: Checkout,
-    /// Port of the AWS endpoint on 127.0.0.1; 0 takes any free one.
+    /// Address of this machine that the AWS endpoint listens on.
+    pub emulator_host: Ipv4Addr,
+    /// Port of the AWS endpoint; 0 takes any free one.
     pub emulator_port: u16,
     /// Port of the API on 127.0.0.1; 0 takes any free one.
     pub api_port: u16,
@@ -51,11 +55,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Any free ports, no further parameters, functions that are built quickly, nothing shown.
+    /// Loopback, any free ports, no further parameters, functions that are built quickly, nothing shown.
     #[must_use]
     pub fn new(checkout: Checkout, folder: PathBuf) -> Self {
         Self {
             checkout,
+            emulator_host: Ipv4Addr::LOCALHOST,
             emulator_port: 0,
             api_port: 0,
             folder,
@@ -86,8 +91,7 @@ impl LocalStack {
         let (emulator, addresses) = Emulator::start(&python, &options).await?;
         let binaries = build::functions(checkout, options.profile, *progress).await?;
         let endpoint = &addresses.endpoint;
-        let outputs =
-            deploy::deploy(checkout, *progress, &python, endpoint, &binaries, &parameters).await?;
+        let outputs = deploy::deploy(&options, &python, endpoint, &binaries, &parameters).await?;
         let mut info = StackInfo {
             outputs: Outputs { api_url: addresses.api_url, ..outputs },
             api_key: String::new(),
@@ -125,6 +129,12 @@ impl LocalStack {
     #[must_use]
     pub fn emulator_log(&self) -> PathBuf {
         self.folder.join("emulator.log")
+    }
+
+    /// The functions' variables, in the form that `sam local --env-vars` reads.
+    #[must_use]
+    pub fn env_vars(&self) -> PathBuf {
+        deploy::env_vars(&self.folder)
     }
 
     /// Waits for an end that nobody asked for, and says why.

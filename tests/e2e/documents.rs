@@ -52,7 +52,7 @@ fn the_architecture_document_names_files_and_functions_that_exist() {
     let (_, walkthroughs) = document.split_once("## Walkthroughs").expect("there are walkthroughs");
     let names: Vec<&str> = walkthroughs.split('`').skip(1).step_by(2).collect();
     let (files, others): (Vec<&str>, Vec<&str>) =
-        names.into_iter().partition(|name| name.ends_with(".rs"));
+        names.into_iter().partition(|name| name.contains(".rs"));
     let code: String = files
         .iter()
         .map(|file| {

@@ -143,10 +143,17 @@ fn the_environment_file_names_each_functions_variables_and_no_others() {
     let names = |variables: &Value| -> BTreeSet<String> {
         variables.as_object().expect("variables are an object").keys().cloned().collect()
     };
+    // What the local stack writes for the functions in containers, which also tells them where AWS is.
+    let mut local = World::get().env_vars();
+    let everywhere = local.as_object_mut().and_then(|local| local.remove("Parameters"));
+    let endpoint = World::get().info().aws_endpoint_url.as_str();
+    assert_eq!(everywhere, Some(json!({"AWS_ENDPOINT_URL": endpoint})));
+    assert_eq!(names(&local), names(&file));
     let mut functions = BTreeSet::new();
     for (function, resource) in template.of_type("AWS::Serverless::Function") {
         let declared = &resource["Properties"]["Environment"]["Variables"];
         assert_eq!(names(&file[function]), names(declared), "{function}");
+        assert_eq!(names(&local[function]), names(declared), "{function}, on the local stack");
         functions.insert(function.to_owned());
     }
     assert_eq!(names(&file), functions);

@@ -5,18 +5,19 @@ use std::process::Command;
 
 use docintell::checkout::Checkout;
 use docintell::local::deliveries::{Deliveries, Outcome};
+use harness::{ClosedPort, eventually, status};
 use serde_json::{Value, json};
 
-use crate::support::receiver::Receiver;
+use crate::support::job;
 use crate::support::tenant::Tenant;
 use crate::support::world::World;
-use crate::support::{eventually, job};
 
 #[tokio::test]
 async fn each_attempt_at_an_endpoint_where_nobody_listens_is_shown() {
     let tenant = Tenant::new().await;
+    let nobody = ClosedPort::new();
     tenant
-        .create(json!({"url": nobody().await, "events": ["document.uploaded"], "max_retries": 2}))
+        .create(json!({"url": nobody.url(), "events": ["document.uploaded"], "max_retries": 2}))
         .await;
     let world = World::get();
     let mut deliveries =
@@ -39,9 +40,7 @@ async fn each_attempt_at_an_endpoint_where_nobody_listens_is_shown() {
 
 #[tokio::test]
 async fn a_delivery_is_shown_when_it_succeeds() {
-    let tenant = Tenant::new().await;
-    let receiver = Receiver::start().await;
-    tenant.subscribe(&receiver).await;
+    let (tenant, _receiver, _hook) = Tenant::subscribed(status(200)).await;
     let world = World::get();
     let mut deliveries =
         Deliveries::new(world.info(), world.functions_log()).expect("it has a table");
@@ -56,7 +55,7 @@ async fn a_delivery_is_shown_when_it_succeeds() {
 
 #[tokio::test]
 async fn each_line_of_the_functions_log_is_an_object_with_time_and_function() {
-    Tenant::new().await.subscribe(&Receiver::start().await).await;
+    Tenant::subscribed(status(200)).await;
     let log = World::get().functions_log();
     let text = eventually("a line of the log", async || {
         fs::read_to_string(&log).ok().filter(|text| text.contains("webhook created"))
@@ -83,10 +82,4 @@ print(json.dumps(emulator.log_entry("api", b"thread 'main' panicked\n")))"#;
         (&entry["function"], &entry["message"]),
         (&json!("api"), &json!("thread 'main' panicked"))
     );
-}
-
-/// A URL whose port was free a moment ago.
-async fn nobody() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    format!("http://{}/", listener.local_addr().expect("it is bound"))
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::containers::Network;
 use super::deliveries::{Deliveries, headings};
 use super::demo::Demo;
 use super::info::ACCESS_KEY;
@@ -32,6 +33,9 @@ pub(crate) struct LocalArgs {
     /// Port that the receiver listens on; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 0, conflicts_with = "no_demo")]
     receiver_port: u16,
+    /// Put the emulated AWS into this Docker network, so that functions in containers reach it
+    #[arg(long, value_name = "NAME")]
+    docker_network: Option<String>,
 }
 
 impl LocalArgs {
@@ -41,7 +45,13 @@ impl LocalArgs {
 /// What bare `docintell` means.
 impl Default for LocalArgs {
     fn default() -> Self {
-        Self { no_demo: false, api_port: Self::API_PORT, emulator_port: 0, receiver_port: 0 }
+        Self {
+            no_demo: false,
+            api_port: Self::API_PORT,
+            emulator_port: 0,
+            receiver_port: 0,
+            docker_network: None,
+        }
     }
 }
 
@@ -68,49 +78,74 @@ async fn serve(args: LocalArgs) -> Result<()> {
     let path = StackInfo::path(&checkout);
     let _alone = alone(&folder.join("running.lock"), &path)?;
     // Here, because what comes first can take minutes.
-    expect_free(args.api_port, "the API", "--api-port")?;
-    expect_free(args.emulator_port, "the emulated AWS", "--emulator-port")?;
-    expect_free(args.receiver_port, "the receiver", "--receiver-port")?;
+    let loopback = Ipv4Addr::LOCALHOST;
+    expect_free(loopback, args.api_port, "the API", "--api-port")?;
+    expect_free(loopback, args.receiver_port, "the receiver", "--receiver-port")?;
+    let network = match &args.docker_network {
+        Some(name) => Some(Network::open(name, Progress::Shown).await?),
+        None => None,
+    };
+    let emulator_host = network.as_ref().map_or(loopback, Network::gateway);
+    expect_free(emulator_host, args.emulator_port, "the emulated AWS", "--emulator-port")?;
 
     eprintln!("DocIntell Webhooks on this machine");
     let mut stack = LocalStack::start(Options {
         api_port: args.api_port,
+        emulator_host,
         emulator_port: args.emulator_port,
+        parameters: network.iter().map(Network::parameter).collect(),
         progress: Progress::Shown,
         ..Options::new(checkout, folder)
     })
     .await?;
     let info = stack.info().clone();
-    let logs = Logs { functions: stack.functions_log(), emulator: stack.emulator_log() };
+    let files = Files {
+        stack: path,
+        functions_log: stack.functions_log(),
+        emulator_log: stack.emulator_log(),
+        env_vars: stack.env_vars(),
+    };
     tokio::select! {
         error = stack.ended() => Err(error),
-        result = show(args, &info, &path, logs) => result,
+        result = show(args, &info, &files, network.as_ref()) => result,
     }
 }
 
-/// Where the stack's programs write what they do.
-struct Logs {
-    functions: PathBuf,
-    emulator: PathBuf,
+/// The files of a running stack.
+struct Files {
+    /// `stack.json`.
+    stack: PathBuf,
+    functions_log: PathBuf,
+    emulator_log: PathBuf,
+    /// For `sam local --env-vars`.
+    env_vars: PathBuf,
 }
 
 /// Runs the demonstration, says what to try, and then shows each delivery.
-async fn show(args: LocalArgs, info: &StackInfo, path: &Path, logs: Logs) -> Result<()> {
-    let mut deliveries = Deliveries::new(info, logs.functions.clone())?;
+async fn show(
+    args: LocalArgs,
+    info: &StackInfo,
+    files: &Files,
+    network: Option<&Network>,
+) -> Result<()> {
+    let mut deliveries = Deliveries::new(info, files.functions_log.clone())?;
     let demo = if args.no_demo {
         None
     } else {
         let receiver = Receiver::start(args.receiver_port).await?;
         Some(Demo::register(info, receiver).await?)
     };
-    let _written = StackFile::write(path, info)?;
+    let _written = StackFile::write(&files.stack, info)?;
     if let Some(demo) = &demo {
         demo.run(&mut deliveries).await.with_context(|| {
-            format!("the demonstration did not work out; {} says more", shown(&logs.functions))
+            format!("the demonstration did not work out; {} says more", shown(&files.functions_log))
         })?;
     }
-    say_where_things_are(info, path, &logs)?;
+    say_where_things_are(info, files)?;
     say_what_to_try(info);
+    if let Some(network) = network {
+        network.say_what_to_try(info, &files.env_vars)?;
+    }
     println!("Deliveries of all webhooks:\n\n{}", headings());
     deliveries.show_until(|_| false).await;
     Ok(())
@@ -138,14 +173,14 @@ fn alone(path: &Path, stack: &Path) -> Result<File> {
     }
 }
 
-fn expect_free(port: u16, whose: &str, option: &str) -> Result<()> {
-    let why = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+fn expect_free(address: Ipv4Addr, port: u16, whose: &str, option: &str) -> Result<()> {
+    let why = match TcpListener::bind((address, port)) {
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => "is taken".to_owned(),
         Err(error) => format!("cannot be used ({error})"),
     };
     bail!(
-        "port {port} on 127.0.0.1, meant for {whose}, {why}: stop what uses it, or choose another \
+        "port {port} on {address}, meant for {whose}, {why}: stop what uses it, or choose another \
          with {option}"
     )
 }
@@ -170,7 +205,7 @@ impl Drop for StackFile<'_> {
     }
 }
 
-fn say_where_things_are(info: &StackInfo, path: &Path, logs: &Logs) -> Result<()> {
+fn say_where_things_are(info: &StackInfo, files: &Files) -> Result<()> {
     let StackInfo { outputs, api_key, aws_endpoint_url, region, .. } = info;
     let tables = [
         outputs.jobs_table()?,
@@ -194,9 +229,9 @@ The stack is up. Where things are:
 Ctrl-C stops everything and throws the data away: the next start is a new, empty stack.",
         api_url = outputs.api_url,
         tables = tables.join("\n               "),
-        path = shown(path),
-        functions = shown(&logs.functions),
-        emulator = shown(&logs.emulator),
+        path = shown(&files.stack),
+        functions = shown(&files.functions_log),
+        emulator = shown(&files.emulator_log),
     );
     Ok(())
 }

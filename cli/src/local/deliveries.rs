@@ -61,7 +61,10 @@ impl Deliveries {
     pub fn new(info: &StackInfo, functions_log: PathBuf) -> Result<Self> {
         let config = info.aws_config();
         Ok(Self {
-            webhooks: WebhookStore::new(DynamoDb::new(&config), info.outputs.webhooks_table.clone()),
+            webhooks: WebhookStore::new(
+                DynamoDb::new(&config),
+                info.outputs.webhooks_table.clone(),
+            ),
             dynamodb: Client::new(&config),
             table: info.outputs.deliveries_table.clone(),
             jobs: JobsTable::new(&config, info.outputs.jobs_table()?.to_owned()),

@@ -2,50 +2,62 @@
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::Options;
 use super::build::Binary;
-use crate::checkout::Checkout;
 use crate::program;
-use crate::progress::Progress;
 use crate::stack::Outputs;
+
+/// Where endpoints on this machine listen, as the template's `AllowedNetworks` takes it.
+pub(super) const LOOPBACK: &str = "127.0.0.0/8,::1/128";
 
 /// The template's parameters on this machine: its processor, endpoints on loopback, and practically unlimited
 /// changes.
 pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
-    let architecture = match ARCH {
-        "x86_64" => "x86_64",
-        "aarch64" => "arm64",
-        other => bail!("Lambda has no {other} processors, so the functions cannot run here"),
-    };
     let parameters = [
-        ("Architecture", architecture),
+        ("Architecture", architecture()?),
         ("AllowHttpEndpoints", "true"),
-        ("AllowedNetworks", "127.0.0.0/8,::1/128"),
+        ("AllowedNetworks", LOOPBACK),
         ("ChangesPerMinute", "100000"),
     ];
     Ok(parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
+/// This machine's processor, by Lambda's name for it.
+pub(super) fn architecture() -> Result<&'static str> {
+    match ARCH {
+        "x86_64" => Ok("x86_64"),
+        "aarch64" => Ok("arm64"),
+        other => bail!("Lambda has no {other} processors, so the functions cannot run here"),
+    }
+}
+
+/// The functions' variables, in the form that `sam local --env-vars` reads.
+pub(super) fn env_vars(folder: &Path) -> PathBuf {
+    folder.join("sam-env.json")
+}
+
 /// Deploys the template with `binaries` for its functions.
 pub(super) async fn deploy(
-    checkout: &Checkout,
-    progress: Progress,
+    options: &Options,
     python: &Path,
     endpoint: &str,
     binaries: &[Binary],
     parameters: &BTreeMap<String, String>,
 ) -> Result<Outputs> {
-    let task = progress.begin("deploying template.yaml");
+    let task = options.progress.begin("deploying template.yaml");
     let mut command = Command::new(python);
     command
-        .arg(checkout.script("deploy.py"))
+        .arg(options.checkout.script("deploy.py"))
         .args(["--endpoint", endpoint, "--template"])
-        .arg(checkout.template())
+        .arg(options.checkout.template())
         .args(["--parameters", &serde_json::to_string(parameters)?])
+        .arg("--env-vars")
+        .arg(env_vars(&options.folder))
         .stdin(Stdio::null());
     for Binary { name, path } in binaries {
         command.arg("--binary").arg(format!("{name}={}", path.display()));

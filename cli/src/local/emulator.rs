@@ -39,6 +39,7 @@ impl Emulator {
         let task = options.progress.begin("starting the AWS emulator");
         let mut child = Command::new(python)
             .arg(options.checkout.script("emulator.py"))
+            .args(["--host", &options.emulator_host.to_string()])
             .args(["--port", &options.emulator_port.to_string()])
             .args(["--api-port", &options.api_port.to_string()])
             .arg("--folder")

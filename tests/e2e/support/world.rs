@@ -15,6 +15,7 @@ use docintell::checkout::Checkout;
 use docintell::local::build::Profile;
 use docintell::local::{LocalStack, Options, StackInfo};
 use docintell::progress::Progress;
+use serde_json::Value;
 
 /// The deployed stack and what has been seen of it.
 #[derive(Debug)]
@@ -105,6 +106,12 @@ impl World {
     /// Where the functions' output is written.
     pub fn functions_log(&self) -> PathBuf {
         self.stack.functions_log()
+    }
+
+    /// What `sam local --env-vars` would read.
+    pub fn env_vars(&self) -> Value {
+        let text = fs::read_to_string(self.stack.env_vars()).expect("the file can be read");
+        serde_json::from_str(&text).expect("the file is JSON")
     }
 
     /// All that the functions and the emulator have logged so far.

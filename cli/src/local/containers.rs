@@ -1,0 +1,182 @@
+//! A Docker network through which functions in containers, such as those of `sam local`, reach the stack: the
+//! emulated AWS listens on the network's gateway, which is this machine.
+//!
+//! The rule: a network that this program made goes with the program.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::{StackInfo, deploy};
+use crate::checkout::shown;
+use crate::program;
+use crate::progress::{Progress, Task};
+
+/// Marks a network that this program made, so that the next run removes it if this one is killed.
+const LABEL: &str = "docintell.local";
+
+/// A Docker network that this machine is the gateway of.
+#[derive(Debug)]
+pub(super) struct Network {
+    name: String,
+    gateway: Ipv4Addr,
+    /// Its addresses, as in `172.18.0.0/16`.
+    subnet: String,
+    is_ours: bool,
+}
+
+impl Network {
+    /// The network of that name, made if there is none.
+    pub(super) async fn open(name: &str, progress: Progress) -> Result<Self> {
+        let task = progress.begin("opening the Docker network");
+        if Command::new("docker").arg("--version").output().is_err() {
+            bail!(
+                "--docker-network needs Docker, and there is no `docker` in the PATH: install it"
+            );
+        }
+        let filter = format!("name=^{name}$");
+        let found = docker(&task, &["network", "ls", "--quiet", "--filter", &filter]).await?;
+        if found.is_empty() {
+            // Internal: its containers reach this machine through it, and nothing else.
+            docker(&task, &["network", "create", "--internal", "--label", LABEL, name]).await?;
+        }
+        let answer = docker(&task, &["network", "inspect", "--format", "{{json .}}", name]).await?;
+        let network = Self::read(name, &answer)?;
+        network.expect_here()?;
+        task.done(format_args!("Docker network {name}, gateway {}", network.gateway));
+        Ok(network)
+    }
+
+    /// Reads what `docker network inspect` says.
+    fn read(name: &str, answer: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Inspected {
+            #[serde(rename = "IPAM")]
+            addresses: Addresses,
+            labels: Option<BTreeMap<String, String>>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Addresses {
+            config: Option<Vec<Range>>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Range {
+            subnet: String,
+            gateway: Option<String>,
+        }
+        let Inspected { addresses, labels } = serde_json::from_str(answer)
+            .with_context(|| format!("what Docker says of network {name} cannot be read"))?;
+        // A network may have an IPv6 range as well, or no gateway at all, like `host`.
+        let range = addresses.config.into_iter().flatten().find_map(|Range { subnet, gateway }| {
+            Some((gateway?.parse::<Ipv4Addr>().ok()?, subnet))
+        });
+        let Some((gateway, subnet)) = range else {
+            bail!("Docker network {name} has no gateway with an IPv4 address: name another one");
+        };
+        let is_ours = labels.is_some_and(|labels| labels.contains_key(LABEL));
+        Ok(Self { name: name.to_owned(), gateway, subnet, is_ours })
+    }
+
+    /// Makes sure that the gateway is an address of this machine.
+    fn expect_here(&self) -> Result<()> {
+        match TcpListener::bind((self.gateway, 0)) {
+            Err(error) if error.kind() == ErrorKind::AddrNotAvailable => bail!(
+                "{}, the gateway of Docker network {}, is no address of this machine: Docker runs \
+                 rootless or in a virtual machine (Docker Desktop), where containers cannot reach \
+                 the local stack",
+                self.gateway,
+                self.name
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// This machine's address in the network.
+    pub(super) fn gateway(&self) -> Ipv4Addr {
+        self.gateway
+    }
+
+    /// The template's parameter that lets endpoints be in the network, beside loopback.
+    pub(super) fn parameter(&self) -> (String, String) {
+        ("AllowedNetworks".to_owned(), format!("{},{}", deploy::LOOPBACK, self.subnet))
+    }
+
+    pub(super) fn say_what_to_try(&self, info: &StackInfo, env_vars: &Path) -> Result<()> {
+        let architecture =
+            format!("--parameter-overrides Architecture={}", deploy::architecture()?);
+        let options = format!(
+            "--docker-network {} --env-vars {} {architecture}",
+            self.name,
+            shown(env_vars),
+        );
+        println!(
+            r"Functions in containers:
+
+  export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  sam build {architecture}
+  sam local invoke FanoutFunction --event events/stream-batch.json {options}
+  sam local start-api --port 3001 {options}
+",
+            info.aws_endpoint_url, info.region,
+        );
+        Ok(())
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        if !self.is_ours {
+            return;
+        }
+        let mut remove = Command::new("docker");
+        remove.args(["network", "rm", &self.name]).stdin(Stdio::null());
+        if !remove.output().is_ok_and(|output| output.status.success()) {
+            eprintln!(
+                "Docker network {0} is still in use: when its containers have ended, remove it with \
+                 `docker network rm {0}`.",
+                self.name
+            );
+        }
+    }
+}
+
+/// What docker answers, without the line's end.
+async fn docker(task: &Task, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("docker");
+    let output = program::run(task, command.args(arguments).stdin(Stdio::null())).await?;
+    Ok(output.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateway_is_the_one_with_an_ipv4_address() {
+        let answer = r#"{"IPAM": {"Config": [
+            {"Subnet": "fd00::/64", "Gateway": "fd00::1"},
+            {"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}
+        ]}, "Labels": {}}"#;
+        let network = Network::read("n", answer).unwrap();
+        assert_eq!(network.gateway, Ipv4Addr::new(172, 18, 0, 1));
+        let (name, networks) = network.parameter();
+        assert_eq!(name, "AllowedNetworks");
+        assert_eq!(networks, "127.0.0.0/8,::1/128,172.18.0.0/16");
+        assert!(!network.is_ours, "it would be removed");
+    }
+
+    #[test]
+    fn a_network_without_a_gateway_is_refused() {
+        let answer = r#"{"IPAM": {"Config": null}, "Labels": null}"#;
+        let error = Network::read("host", answer).unwrap_err().to_string();
+        assert!(error.contains("host has no gateway"), "{error}");
+    }
+}
