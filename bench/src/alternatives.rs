@@ -27,7 +27,7 @@ const PROCESSES: usize = 3;
 const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", "sender.mjs"];
 
 /// The sender in another language, or why it cannot be measured.
-pub struct Alternative {
+pub(crate) struct Alternative {
     language: &'static str,
     installed: Result<Installed>,
 }
@@ -43,7 +43,7 @@ struct Installed {
 }
 
 /// Installs what there is; before anything is measured, since packages may have to be fetched.
-pub async fn install() -> Vec<Alternative> {
+pub(crate) async fn install() -> Vec<Alternative> {
     vec![
         Alternative { language: "Node", installed: node().await },
         Alternative { language: "Python", installed: python().await },
@@ -51,7 +51,7 @@ pub async fn install() -> Vec<Alternative> {
 }
 
 /// Measures ours and every other sender, one process after the other.
-pub async fn measure(bench: &Bench) -> Result<String> {
+pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let title = "How does the same sender do in Node and in Python?";
     let columns = ["sender", "init ms", "deliveries/s", "CPU µs each", "RSS MiB"];
     let mut table = Table::new(title, &columns);

@@ -43,7 +43,7 @@ const HEADERS: [(&str, &str); 9] = [
 
 /// What the loop does.
 #[derive(Debug, Clone, Args)]
-pub struct Bare {
+pub(crate) struct Bare {
     /// Where it posts.
     #[arg(long)]
     pub url: String,
@@ -66,7 +66,7 @@ pub struct Bare {
 
 /// How the loop posts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum By {
+pub(crate) enum By {
     /// Through reqwest, as a careful user would set it up.
     Reqwest,
     /// The same, with both signatures made for each post.
@@ -84,7 +84,7 @@ struct Told {
 
 impl Bare {
     /// Runs it in a process of its own.
-    pub async fn run(&self, cores: Option<Cores>) -> Result<Cost> {
+    pub(crate) async fn run(&self, cores: Option<Cores>) -> Result<Cost> {
         let mut command = Command::new(std::env::current_exe().context("who am I?")?);
         command.args(["bare", "--url", &self.url]);
         if let Some(authority) = &self.authority {
@@ -106,7 +106,7 @@ impl Bare {
     }
 
     /// Runs it in this process and prints the figures.
-    pub fn work(&self) -> Result<()> {
+    pub(crate) fn work(&self) -> Result<()> {
         interrupt_nobody(std::process::id())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let told = runtime.block_on(async {

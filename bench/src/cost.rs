@@ -19,7 +19,7 @@ use bill::{KEEPING, MAKING};
 use case::Used;
 
 /// Counts and prices every case.
-pub async fn measure(bench: &Bench) -> Result<String> {
+pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let deliveries = bench.or_quick(1000, 200);
     let mut counted = Vec::new();
     for case in case::ALL {

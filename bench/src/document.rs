@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use docintell::checkout::Checkout;
 
 /// Writes the report into the document.
-pub fn write(report: &str) -> Result<()> {
+pub(crate) fn write(report: &str) -> Result<()> {
     let path = Checkout::find()?.root().join("docs/PERFORMANCE.md");
     let document = fs::read_to_string(&path).context("docs/PERFORMANCE.md cannot be read")?;
     let document = replace(&document, report)

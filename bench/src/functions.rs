@@ -35,7 +35,7 @@ struct Work {
 }
 
 /// Measures both functions.
-pub async fn measure(bench: &Bench) -> Result<String> {
+pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let title = "How much do the api function and fanout do on one processor?";
     let mut table = Table::new(title, &["work", "per second", "CPU µs each"]);
     for work in [
@@ -61,7 +61,7 @@ pub async fn measure(bench: &Bench) -> Result<String> {
 }
 
 /// What a new api function answers to `event`; an error if that is not a success.
-pub async fn success(api: &Program, event: &Bytes) -> Result<String> {
+pub(crate) async fn success(api: &Program, event: &Bytes) -> Result<String> {
     let answer = Function::start(api, None).await?.invoke(event.clone()).await?.answer;
     let (Ok(text) | Err(text)) = &answer;
     let text = String::from_utf8_lossy(text).into_owned();

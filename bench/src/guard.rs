@@ -15,7 +15,7 @@ use crate::table::{Table, quartiles};
 const IN_FLIGHT: usize = 10;
 
 /// Measures on connections that are kept and on new ones, each of which asks the resolver.
-pub async fn measure(bench: &Bench) -> Result<String> {
+pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let rounds = bench.or_quick(31, 7);
     let title = "What does the guard against hostile endpoints cost?";
     let columns = ["connections", "bare CPU µs a post", "guarded", "guarded / bare"];

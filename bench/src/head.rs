@@ -8,7 +8,7 @@ use harness::Cores;
 use webhooks::timestamp::Timestamp;
 
 /// Date, command, commit and machine, as one Markdown paragraph.
-pub fn text(cores: Cores) -> String {
+pub(crate) fn text(cores: Cores) -> String {
     let release = if cfg!(debug_assertions) { "" } else { " --release" };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let command = format!("cargo run{release} -p bench -- {}", arguments.join(" "));

@@ -20,7 +20,7 @@ const MARKS: [u32; 4] = [0, 1_000, 10_000, 100_000];
 const PROCESSES: usize = 2;
 
 /// Reads the memory of several senders on their way through many deliveries.
-pub async fn measure(bench: &Bench) -> Result<String> {
+pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let marks = &MARKS[..bench.or_quick(4, 3)];
     let mut processes = Vec::new();
     for process in 1..=PROCESSES {

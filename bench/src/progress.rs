@@ -8,7 +8,7 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 const WIDTH: usize = 79;
 
 /// Shows the current step, at a terminal only.
-pub fn step(text: impl Display) {
+pub(crate) fn step(text: impl Display) {
     if stderr().is_terminal() {
         let line: String = format!("  … {text}").chars().take(WIDTH).collect();
         write(format_args!("\r\x1b[2K{line}"));
@@ -16,7 +16,7 @@ pub fn step(text: impl Display) {
 }
 
 /// Shows what is done.
-pub fn done(text: impl Display) {
+pub(crate) fn done(text: impl Display) {
     let clear = if stderr().is_terminal() { "\r\x1b[2K" } else { "" };
     write(format_args!("{clear}  ✓ {text}\n"));
 }

@@ -79,7 +79,7 @@ struct Series {
 }
 
 /// Measures every case, or the headline ones.
-pub async fn measure(bench: &Bench) -> Result<String> {
+pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let cases: Vec<Case> = CASES.into_iter().filter(|case| case.quick || !bench.quick).collect();
     let mut measured: Vec<Series> = cases.iter().map(|_| Series::default()).collect();
     for round in 1..=ROUNDS {

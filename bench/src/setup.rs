@@ -8,7 +8,7 @@ use harness::{Authority, Cores, FakeAws, Program, TlsAcceptor};
 use crate::alternatives::Alternative;
 
 /// The bootstraps and the machine.
-pub struct Bench {
+pub(crate) struct Bench {
     /// Where `api`, `fanout` and `sender` are.
     bootstraps: PathBuf,
     /// Which processor runs what.
@@ -25,7 +25,7 @@ pub struct Bench {
 
 impl Bench {
     /// Builds the functions in the profile of this program, or takes those in `folder`.
-    pub async fn prepare(folder: Option<&Path>, cores: Cores, quick: bool) -> Result<Self> {
+    pub(crate) async fn prepare(folder: Option<&Path>, cores: Cores, quick: bool) -> Result<Self> {
         let bootstraps = if let Some(folder) = folder {
             folder.to_owned()
         } else {
@@ -39,7 +39,7 @@ impl Bench {
     }
 
     /// The function `name` with `aws`.
-    pub fn program(&self, name: &str, aws: &FakeAws) -> Result<Program> {
+    pub(crate) fn program(&self, name: &str, aws: &FakeAws) -> Result<Program> {
         let path = self.bootstraps.join(name);
         let path =
             path.canonicalize().with_context(|| format!("no bootstrap {}", path.display()))?;
@@ -47,7 +47,7 @@ impl Bench {
     }
 
     /// The sender with `aws`, trusting [`Bench::authority`].
-    pub fn sender(&self, aws: &FakeAws) -> Result<Program> {
+    pub(crate) fn sender(&self, aws: &FakeAws) -> Result<Program> {
         let mut program = self.program("sender", aws)?;
         let authority = self.authority.file().display().to_string();
         program.environment.push(("EXTRA_CA_FILE", authority));
@@ -55,7 +55,7 @@ impl Bench {
     }
 
     /// One of two amounts: for a whole run, or for a quick one.
-    pub fn or_quick(&self, whole: usize, quick: usize) -> usize {
+    pub(crate) fn or_quick(&self, whole: usize, quick: usize) -> usize {
         if self.quick { quick } else { whole }
     }
 }

@@ -15,7 +15,7 @@ use crate::setup::Bench;
 use crate::table::{Table, number, quartiles};
 
 /// Starts every function, and then the sender for its first HTTPS call, each many times.
-pub async fn measure(bench: &Bench) -> Result<String> {
+pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let processes = bench.or_quick(31, 11);
     let title = "How long does a new environment take, and how large is it?";
     let columns =

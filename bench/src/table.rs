@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One table of the report: text in the first column, figures in the others.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     title: String,
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -13,20 +13,24 @@ pub struct Table {
 
 impl Table {
     /// A table without rows.
-    pub fn new(title: impl Into<String>, columns: &[&str]) -> Self {
+    pub(crate) fn new(title: impl Into<String>, columns: &[&str]) -> Self {
         let columns = columns.iter().map(ToString::to_string).collect();
         Self { title: title.into(), columns, rows: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a row; panics unless it has as many cells as the table has columns.
-    pub fn row(&mut self, name: impl Into<String>, figures: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(
+        &mut self,
+        name: impl Into<String>,
+        figures: impl IntoIterator<Item = String>,
+    ) {
         let row: Vec<String> = std::iter::once(name.into()).chain(figures).collect();
         assert_eq!(row.len(), self.columns.len(), "a row of the table \"{}\"", self.title);
         self.rows.push(row);
     }
 
     /// Adds a paragraph below the table.
-    pub fn note(&mut self, text: impl Into<String>) {
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
     }
 }
@@ -68,14 +72,14 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[String], widths: &[usize]) -> fmt::
 }
 
 /// The median of repeated measurements with the lowest and the highest; a dash if there are none.
-pub fn range(mut values: Vec<f64>, decimals: usize) -> String {
+pub(crate) fn range(mut values: Vec<f64>, decimals: usize) -> String {
     values.sort_by(f64::total_cmp);
     let median = values.get(values.len() / 2).copied();
     spread(values.first().copied(), median, values.last().copied(), decimals)
 }
 
 /// The median with the quartiles, for many short measurements of which some meet an interruption.
-pub fn quartiles(mut values: Vec<f64>, decimals: usize) -> String {
+pub(crate) fn quartiles(mut values: Vec<f64>, decimals: usize) -> String {
     values.sort_by(f64::total_cmp);
     let at = |quarter: usize| values.get(values.len() * quarter / 4).copied();
     spread(at(1), at(2), at(3), decimals)
@@ -90,7 +94,7 @@ fn spread(low: Option<f64>, median: Option<f64>, high: Option<f64>, decimals: us
 }
 
 /// A figure with a comma between thousands.
-pub fn number(figure: f64, decimals: usize) -> String {
+pub(crate) fn number(figure: f64, decimals: usize) -> String {
     let text = format!("{figure:.decimals$}");
     let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
     let digits = whole.trim_start_matches('-').len();

@@ -3,7 +3,7 @@
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// The first number that `key` has in the section called `section`.
-pub fn number(section: &str, key: &str) -> u32 {
+pub(crate) fn number(section: &str, key: &str) -> u32 {
     let (_, section) =
         TEMPLATE.split_once(&format!("\n  {section}:\n")).expect("the template has the section");
     // The section ends where a line is indented no deeper than its name.
@@ -16,7 +16,7 @@ pub fn number(section: &str, key: &str) -> u32 {
 }
 
 /// How many resources of a type it has.
-pub fn count(resource_type: &str) -> usize {
+pub(crate) fn count(resource_type: &str) -> usize {
     TEMPLATE.matches(&format!("Type: {resource_type}\n")).count()
 }
 

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use webhooks::id::WebhookId;
 
 /// First and last year of a certificate: valid from the first day of the one until the first day of the other.
-pub type Years = (i32, i32);
+pub(crate) type Years = (i32, i32);
 
 /// A certificate that is valid today.
 pub const NOW: Years = (2020, 2100);

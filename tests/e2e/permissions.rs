@@ -5,7 +5,7 @@
 
 mod data;
 mod operations;
-pub mod template;
+pub(crate) mod template;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -28,7 +28,7 @@ const PREFIX: &str = "docintell-webhooks";
 
 /// The function of that name on the deployed stack's tables and queues, with the template's default limit of
 /// changes.
-pub async fn host(function: &'static str) -> Hosted {
+pub(crate) async fn host(function: &'static str) -> Hosted {
     let info = World::get().info();
     // On another thread, because reading the template starts a runtime.
     let changes = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").to_string());

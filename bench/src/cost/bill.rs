@@ -13,7 +13,7 @@ const AROUND_A_ROW: u64 = 100;
 
 /// One line of a bill.
 #[derive(Debug, Clone, Copy)]
-pub struct Line {
+pub(super) struct Line {
     /// What is paid for.
     pub name: &'static str,
     /// Its list price.
@@ -22,7 +22,7 @@ pub struct Line {
 }
 
 /// What is paid for making deliveries.
-pub const MAKING: [Line; 10] = [
+pub(super) const MAKING: [Line; 10] = [
     line("Lambda requests", prices::LAMBDA_REQUESTS, |used| {
         float(used.fanout.invocations + used.sender.invocations)
     }),
@@ -42,7 +42,7 @@ pub const MAKING: [Line; 10] = [
 ];
 
 /// What is paid for keeping them in the log for a month.
-pub const KEEPING: [Line; 2] = [
+pub(super) const KEEPING: [Line; 2] = [
     line("log for 30 days: storage", prices::DYNAMODB_STORAGE, bytes_kept),
     line("log for 30 days: point-in-time recovery", prices::DYNAMODB_RECOVERY, bytes_kept),
 ];
@@ -53,18 +53,18 @@ const fn line(name: &'static str, price: Price, amount: fn(&Used) -> f64) -> Lin
 
 impl Line {
     /// Dollars for a million deliveries like these.
-    pub fn per_million(&self, used: &Used) -> f64 {
+    pub(super) fn per_million(&self, used: &Used) -> f64 {
         self.price.of((self.amount)(used) * 1e6 / float(used.deliveries))
     }
 }
 
 /// Dollars for a million deliveries like these.
-pub fn per_million(lines: &[Line], used: &Used) -> f64 {
+pub(super) fn per_million(lines: &[Line], used: &Used) -> f64 {
     lines.iter().map(|line| line.per_million(used)).sum()
 }
 
 /// Bytes that leave AWS for the endpoints.
-pub fn bytes_out(used: &Used) -> f64 {
+pub(super) fn bytes_out(used: &Used) -> f64 {
     float(used.bytes_posted + used.posts * AROUND_A_POST)
 }
 
@@ -73,7 +73,7 @@ fn bytes_kept(used: &Used) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
-pub fn float(count: u64) -> f64 {
+pub(super) fn float(count: u64) -> f64 {
     count as f64
 }
 

@@ -20,11 +20,11 @@ use crate::setup::Bench;
 use crate::template;
 
 /// How long a call to AWS takes.
-pub const AWS_LATENCY: Duration = Duration::from_millis(5);
+pub(super) const AWS_LATENCY: Duration = Duration::from_millis(5);
 
 /// One set of conditions.
 #[derive(Debug, Clone, Copy)]
-pub struct Case {
+pub(super) struct Case {
     /// What it is called.
     pub name: &'static str,
     /// Tenants with a webhook each, whose documents change in turn.
@@ -43,7 +43,7 @@ pub struct Case {
 
 /// What the deliveries of a case have used.
 #[derive(Debug)]
-pub struct Used {
+pub(super) struct Used {
     /// Deliveries that were asked for.
     pub deliveries: u64,
     /// Posts that were made for them.
@@ -61,7 +61,7 @@ pub struct Used {
 }
 
 /// The case that the others are variations of.
-pub const HAPPY: Case = Case {
+pub(super) const HAPPY: Case = Case {
     name: "one webhook",
     tenants: 1,
     records: 100,
@@ -74,7 +74,7 @@ pub const HAPPY: Case = Case {
 const FOR_GOOD: Failing = Failing { one_in: 10, attempts: u32::MAX };
 
 /// All of them, from full batches to batches of one.
-pub const ALL: [Case; 5] = [
+pub(super) const ALL: [Case; 5] = [
     HAPPY,
     Case { name: "ten tenants", tenants: 10, ..HAPPY },
     Case { name: "10 % fail for good", failing: Some(FOR_GOOD), ..HAPPY },
@@ -84,7 +84,7 @@ pub const ALL: [Case; 5] = [
 
 impl Case {
     /// Makes so many deliveries.
-    pub async fn run(self, bench: &Bench, deliveries: usize) -> Result<Used> {
+    pub(super) async fn run(self, bench: &Bench, deliveries: usize) -> Result<Used> {
         let aws = FakeAws::start().await;
         aws.charge();
         aws.answer_after(AWS_LATENCY);

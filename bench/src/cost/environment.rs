@@ -17,7 +17,7 @@ const PROCESSOR_MB: f64 = 1769.0;
 
 /// A function's process, and what it has cost so far.
 #[derive(Debug)]
-pub struct Environment {
+pub(super) struct Environment {
     function: Function,
     /// Its processor time when the last invocation had ended.
     cpu: Duration,
@@ -26,7 +26,7 @@ pub struct Environment {
 
 /// What Lambda bills.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Compute {
+pub(super) struct Compute {
     /// Invocations.
     pub invocations: u64,
     /// Billed time, with the start.
@@ -39,12 +39,12 @@ pub struct Compute {
 
 impl Compute {
     /// Memory times billed time.
-    pub fn gb_seconds(&self) -> f64 {
+    pub(super) fn gb_seconds(&self) -> f64 {
         self.billed.as_secs_f64() * self.memory_mb / 1024.0
     }
 
     /// Of several environments of one function.
-    pub fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.invocations += other.invocations;
         self.billed += other.billed;
         self.memory_mb = other.memory_mb;
@@ -54,7 +54,7 @@ impl Compute {
 
 impl Environment {
     /// Starts a function, which is billed too.
-    pub async fn start(program: &Program, cores: Cores) -> Result<Self> {
+    pub(super) async fn start(program: &Program, cores: Cores) -> Result<Self> {
         let function = Function::start(program, Some(cores)).await?;
         let init = function.init;
         let compute = Compute { memory_mb: memory_mb(), ..Compute::default() };
@@ -64,7 +64,7 @@ impl Environment {
     }
 
     /// One invocation; what the function answered.
-    pub async fn invoke(&mut self, event: Bytes) -> Result<Bytes> {
+    pub(super) async fn invoke(&mut self, event: Bytes) -> Result<Bytes> {
         let invocation = self.function.invoke(event).await?;
         self.compute.invocations += 1;
         self.bill(invocation.took)?;
@@ -86,7 +86,7 @@ impl Environment {
     }
 
     /// Ends it; what it has cost.
-    pub async fn end(mut self) -> Compute {
+    pub(super) async fn end(mut self) -> Compute {
         // What it wrote last is still on its way.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.compute.log_bytes = self.function.process.bytes_written();
@@ -95,7 +95,7 @@ impl Environment {
 }
 
 /// The memory that the template gives each function.
-pub fn memory_mb() -> f64 {
+pub(super) fn memory_mb() -> f64 {
     template::number("FunctionMemory", "Default").into()
 }
 

@@ -28,7 +28,7 @@ fn idle() -> [(&'static str, f64); 4] {
 }
 
 /// Dollars by volume, where batches are full and where each message comes alone.
-pub fn table(full: &Used, single: &Used) -> Table {
+pub(super) fn table(full: &Used, single: &Used) -> Table {
     let columns =
         ["deliveries a month", "full batches", "batches of one", "EventBridge API destinations"];
     let mut table = Table::new("What does a month cost with 100 webhooks, in dollars?", &columns);

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Dollars for a number of units.
 #[derive(Debug, Clone, Copy)]
-pub struct Price {
+pub(super) struct Price {
     dollars: f64,
     units: f64,
     /// The name of that number of units.
@@ -15,7 +15,7 @@ pub struct Price {
 
 impl Price {
     /// Dollars for so many units.
-    pub fn of(self, units: f64) -> f64 {
+    pub(super) fn of(self, units: f64) -> f64 {
         self.dollars * units / self.units
     }
 }
@@ -40,36 +40,36 @@ const fn each(dollars: f64) -> Price {
 }
 
 // <https://aws.amazon.com/lambda/pricing/>, on arm64.
-pub const LAMBDA_REQUESTS: Price = per_million(0.20);
-pub const LAMBDA_GB_SECONDS: Price =
+pub(super) const LAMBDA_REQUESTS: Price = per_million(0.20);
+pub(super) const LAMBDA_GB_SECONDS: Price =
     Price { dollars: 0.000_013_333_4, units: 1.0, unit: "GB-second" };
 
 // <https://aws.amazon.com/sqs/pricing/>. The page does not say for which requests a fair queue costs more; here
 // it is taken to be all of them.
-pub const SQS_REQUESTS: Price = per_million(0.40);
-pub const SQS_FAIRNESS: Price = per_million(0.10);
+pub(super) const SQS_REQUESTS: Price = per_million(0.40);
+pub(super) const SQS_FAIRNESS: Price = per_million(0.10);
 
 // <https://aws.amazon.com/dynamodb/pricing/on-demand/>; the storage is for a month.
-pub const DYNAMODB_WRITES: Price = per_million(0.625);
-pub const DYNAMODB_READS: Price = per_million(0.125);
-pub const DYNAMODB_STORAGE: Price = per_gb(0.25);
-pub const DYNAMODB_RECOVERY: Price = per_gb(0.20);
+pub(super) const DYNAMODB_WRITES: Price = per_million(0.625);
+pub(super) const DYNAMODB_READS: Price = per_million(0.125);
+pub(super) const DYNAMODB_STORAGE: Price = per_gb(0.25);
+pub(super) const DYNAMODB_RECOVERY: Price = per_gb(0.20);
 
 // <https://aws.amazon.com/secrets-manager/pricing/>; a secret is for a month.
-pub const SECRET_CALLS: Price = Price { dollars: 0.05, units: 10_000.0, unit: "10,000" };
-pub const SECRETS: Price = each(0.40);
+pub(super) const SECRET_CALLS: Price = Price { dollars: 0.05, units: 10_000.0, unit: "10,000" };
+pub(super) const SECRETS: Price = each(0.40);
 
 // <https://aws.amazon.com/cloudwatch/pricing/> and <https://aws.amazon.com/kms/pricing/>; for a month.
-pub const LOGS: Price = per_gb(0.50);
-pub const ALARMS: Price = each(0.10);
-pub const KEYS: Price = each(1.00);
+pub(super) const LOGS: Price = per_gb(0.50);
+pub(super) const ALARMS: Price = each(0.10);
+pub(super) const KEYS: Price = each(1.00);
 
 // <https://aws.amazon.com/ec2/pricing/on-demand/>
-pub const DATA_OUT: Price = per_gb(0.09);
+pub(super) const DATA_OUT: Price = per_gb(0.09);
 
 // <https://aws.amazon.com/eventbridge/pricing/>
-pub const EVENTS: Price = per_million(1.00);
-pub const API_DESTINATIONS: Price = per_million(0.20);
+pub(super) const EVENTS: Price = per_million(1.00);
+pub(super) const API_DESTINATIONS: Price = per_million(0.20);
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ use webhooks::resolve::ResolveError;
 use crate::attempt::ATTEMPT_TIMEOUT;
 use crate::guard::CONNECT_TIMEOUT;
 
-pub use self::tls::TlsFailure;
+pub(crate) use self::tls::TlsFailure;
 
 /// Why an attempt failed. The text is printable and has at most 500 characters.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Parses the variables that contain addresses and ignores the others. An empty one counts as missing.
-    pub fn in_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    pub(super) fn in_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut found = Self::default();
         for (name, value) in variables {
             let Some(name) = name.to_str().filter(|name| has_address(name)) else { continue };

@@ -15,7 +15,7 @@ use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
 /// How many signing secrets of `tenant` Secrets Manager holds.
-pub async fn secrets_of(tenant: &Tenant) -> usize {
+pub(super) async fn secrets_of(tenant: &Tenant) -> usize {
     let filter = Filter::builder()
         .key(FilterNameStringType::Name)
         .values(format!("docintell-webhooks/{}/", tenant.id))

@@ -19,11 +19,11 @@ const NOT_SENDING: Duration = Duration::from_mins(5);
 const RECENT: Duration = Duration::from_mins(1);
 
 /// Time since the simulation began.
-pub type Time = Duration;
+pub(super) type Time = Duration;
 
 /// What messages carry as `MessageGroupId`, between which a queue is fair.
 #[derive(Debug, Clone, Copy)]
-pub enum Grouping {
+pub(super) enum Grouping {
     /// Their tenant's id, as deployed.
     ByTenant,
     /// Their webhook's id.
@@ -33,7 +33,7 @@ pub enum Grouping {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Message {
+pub(super) struct Message {
     /// The webhook's number.
     pub webhook: usize,
     /// When its event was queued.
@@ -45,7 +45,7 @@ pub struct Message {
 }
 
 #[derive(Debug)]
-pub struct Queue {
+pub(super) struct Queue {
     /// Of each webhook, the number of its group.
     group_of: Vec<usize>,
     groups: Vec<Group>,
@@ -64,7 +64,7 @@ struct Group {
 
 impl Queue {
     /// An empty queue for messages of webhooks that belong to these tenants.
-    pub fn new(grouping: Grouping, tenants: &[usize]) -> Self {
+    pub(super) fn new(grouping: Grouping, tenants: &[usize]) -> Self {
         let group = |(webhook, &tenant)| match grouping {
             Grouping::ByTenant => tenant,
             Grouping::ByWebhook => webhook,
@@ -76,12 +76,12 @@ impl Queue {
     }
 
     /// Whether no message is visible.
-    pub fn is_drained(&self) -> bool {
+    pub(super) fn is_drained(&self) -> bool {
         self.groups.iter().all(|group| group.visible.is_empty())
     }
 
     /// Takes a new message of a webhook.
-    pub fn send(&mut self, webhook: usize, now: Time) {
+    pub(super) fn send(&mut self, webhook: usize, now: Time) {
         let message = Message { webhook, queued_at: now, receives: 0, received_at: Time::ZERO };
         let group = self.group(&message);
         group.last_sent_at = now;
@@ -89,7 +89,7 @@ impl Queue {
     }
 
     /// Hands out up to `limit` messages, which are in flight from now on.
-    pub fn receive(&mut self, limit: usize, now: Time) -> Vec<Message> {
+    pub(super) fn receive(&mut self, limit: usize, now: Time) -> Vec<Message> {
         let slow = self.slow(now);
         let mut batch = Vec::with_capacity(limit);
         while batch.len() < limit
@@ -103,7 +103,7 @@ impl Queue {
     }
 
     /// Deletes a message that is in flight.
-    pub fn delete(&mut self, message: &Message, now: Time) {
+    pub(super) fn delete(&mut self, message: &Message, now: Time) {
         let group = self.group(message);
         group.in_flight -= 1;
         let took = now.saturating_sub(message.received_at).as_secs_f64();
@@ -111,7 +111,7 @@ impl Queue {
     }
 
     /// Makes a message that is in flight visible again.
-    pub fn show(&mut self, message: Message, now: Time) {
+    pub(super) fn show(&mut self, message: Message, now: Time) {
         self.delete(&message, now);
         self.group(&message).place(message);
     }

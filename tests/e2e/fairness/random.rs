@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 /// Numbers that this seed decides.
-pub struct Random(pub u64);
+pub(super) struct Random(pub u64);
 
 impl Random {
     /// Any number.
-    pub fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,12 +16,12 @@ impl Random {
     }
 
     /// A time from the shortest to just below the longest, each as likely as any other.
-    pub fn between(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
+    pub(super) fn between(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
         shortest + longest.saturating_sub(shortest).mul_f64(self.fraction())
     }
 
     /// The wait for the next of events that come independently of each other, one every `mean`.
-    pub fn wait(&mut self, mean: Duration) -> Duration {
+    pub(super) fn wait(&mut self, mean: Duration) -> Duration {
         mean.mul_f64(-(1.0 - self.fraction()).ln())
     }
 

@@ -26,7 +26,7 @@ const ANSWERS_AFTER: (Duration, Duration) = (Duration::from_millis(25), Duration
 
 /// How the queue is read.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub(super) struct Settings {
     pub batch_size: usize,
     pub max_concurrency: u32,
     pub grouping: Grouping,
@@ -36,14 +36,14 @@ pub struct Settings {
 /// How pollers are added while messages wait: `by` so many after each time of `every`. AWS says up to 300 a
 /// minute, and not in what steps. Those beyond the first ones go as soon as they find nothing. Assumed.
 #[derive(Debug, Clone, Copy)]
-pub struct Scaling {
+pub(super) struct Scaling {
     pub every: Duration,
     pub by: u32,
 }
 
 /// A webhook and its events.
 #[derive(Debug, Clone, Copy)]
-pub struct Webhook {
+pub(super) struct Webhook {
     /// The number of its tenant, whose documents are events of all its webhooks: those with the same mean time
     /// between two events have them at the same moments.
     pub tenant: usize,
@@ -53,7 +53,7 @@ pub struct Webhook {
 
 /// What an endpoint does with a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
+pub(super) enum Endpoint {
     Answers,
     /// It keeps the sender waiting until the attempt times out.
     Hangs,
@@ -61,7 +61,7 @@ pub enum Endpoint {
 
 /// When a webhook's events are queued.
 #[derive(Debug, Clone, Copy)]
-pub enum Events {
+pub(super) enum Events {
     /// So many at one moment.
     AtOnce(Time, u32),
     /// Independently of one another, with this mean time between two.
@@ -72,14 +72,14 @@ pub enum Events {
 
 /// A delivery that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delivery {
+pub(super) struct Delivery {
     pub webhook: usize,
     pub queued_at: Time,
     pub delivered_at: Time,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub(super) struct Outcome {
     pub deliveries: Vec<Delivery>,
     /// When the last attempt of a delivery failed, and of which webhook it was.
     pub dead_letters: Vec<(Time, usize)>,
@@ -88,7 +88,7 @@ pub struct Outcome {
 }
 
 /// Lets events come until `until`, and ends when every one is delivered or given up.
-pub fn run(settings: Settings, webhooks: &[Webhook], until: Time, seed: u64) -> Outcome {
+pub(super) fn run(settings: Settings, webhooks: &[Webhook], until: Time, seed: u64) -> Outcome {
     let mut seeds = Random(seed);
     let tenants: Vec<usize> = webhooks.iter().map(|webhook| webhook.tenant).collect();
     let mut seed_of = BTreeMap::new();

@@ -20,7 +20,7 @@ const SAMPLE_URL: &str = "https://yourapp.com/webhooks/docintel";
 
 /// Something that the system is asked to do once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub(super) enum Task {
     /// A request to the API: its name, its sample event and the status of its answer.
     Api(&'static str, &'static str, u16),
     JobChange,
@@ -28,7 +28,7 @@ pub enum Task {
     FailingDelivery,
 }
 
-pub const TASKS: [Task; 9] = [
+pub(super) const TASKS: [Task; 9] = [
     Task::Api("create", include_str!("../../../events/api-create.json"), 201),
     Task::Api("get", include_str!("../../../events/api-get.json"), 200),
     Task::Api("list", include_str!("../../../events/api-list.json"), 200),
@@ -41,7 +41,7 @@ pub const TASKS: [Task; 9] = [
 ];
 
 impl Task {
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Api(name, ..) => name,
             Self::JobChange => "a job's change",
@@ -52,7 +52,7 @@ impl Task {
 }
 
 #[derive(Debug)]
-pub struct Account {
+pub(super) struct Account {
     aws: FakeAws,
     works: Receiver,
     fails: Receiver,
@@ -68,7 +68,7 @@ pub struct Account {
 
 impl Account {
     /// So many tenants with a webhook and an API key each, but for the first, which has so many webhooks.
-    pub async fn with(webhooks: usize, tenants: usize) -> Self {
+    pub(super) async fn with(webhooks: usize, tenants: usize) -> Self {
         let place = place().await;
         let aws = FakeAws::start().await;
         aws.charge();
@@ -107,13 +107,13 @@ impl Account {
     }
 
     /// Makes a delivery to every webhook, so that the sender has met each.
-    pub async fn deliver_to_all(&mut self) {
+    pub(super) async fn deliver_to_all(&mut self) {
         let targets = self.webhooks.clone();
         self.deliver_to(&targets).await;
     }
 
     /// Makes deliveries until at least so many are in the log.
-    pub async fn fill_log(&mut self, deliveries: usize) {
+    pub(super) async fn fill_log(&mut self, deliveries: usize) {
         let logged = usize::try_from(self.aws.stored_deliveries().rows).expect("it is small");
         let target = self.webhooks[0];
         self.deliver_to(&vec![target; deliveries.saturating_sub(logged)]).await;
@@ -136,7 +136,7 @@ impl Account {
 
     /// Gives fanout so many job changes of the first tenant, and the sender what fanout queues; what both ask
     /// of AWS.
-    pub async fn fan_out_and_deliver(&mut self, events: usize) -> Usage {
+    pub(super) async fn fan_out_and_deliver(&mut self, events: usize) -> Usage {
         drop(self.aws.take_usage());
         let tenant = [self.webhooks[0].tenant];
         let numbers = (0..events).step_by(RECORDS).map(|first| first..events.min(first + RECORDS));
@@ -151,7 +151,7 @@ impl Account {
     }
 
     /// What a task asks of AWS when the functions have done it before.
-    pub async fn ask(&mut self, task: Task) -> Usage {
+    pub(super) async fn ask(&mut self, task: Task) -> Usage {
         self.work(task).await;
         drop(self.aws.take_usage());
         self.work(task).await;

@@ -5,13 +5,13 @@
 const PAGE: &str = include_str!("../../../docs/OPERATIONS.md");
 
 /// A table without its headings.
-pub struct Table {
+pub(super) struct Table {
     pub rows: Vec<Vec<Cell>>,
 }
 
 /// What stands between two bars.
 #[derive(Debug)]
-pub struct Cell {
+pub(super) struct Cell {
     pub text: String,
     /// The parts in code style.
     pub code: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Cell {
 
 impl Table {
     /// The table whose first column is headed `heading`.
-    pub fn read(heading: &str) -> Self {
+    pub(super) fn read(heading: &str) -> Self {
         let head = format!("| {heading} |");
         let mut lines = PAGE.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
         assert!(lines.next().is_some_and(|line| line.starts_with("|---")), "no table {head}");
@@ -28,7 +28,7 @@ impl Table {
     }
 
     /// All that stands in code style in the first column, sorted.
-    pub fn subjects(&self) -> Vec<&str> {
+    pub(super) fn subjects(&self) -> Vec<&str> {
         let mut subjects: Vec<&str> =
             self.rows.iter().flat_map(|row| &row[0].code).map(String::as_str).collect();
         subjects.sort_unstable();

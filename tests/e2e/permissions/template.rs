@@ -34,27 +34,27 @@ static TEMPLATE: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The deployed architecture.
-pub struct Template(&'static Value);
+pub(crate) struct Template(&'static Value);
 
 impl Template {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         Self(&TEMPLATE)
     }
 
     /// A resource as the template has it: its properties, policies, metadata.
-    pub fn resource(&self, name: &str) -> &Value {
+    pub(crate) fn resource(&self, name: &str) -> &Value {
         self.0["Resources"].get(name).unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
     /// A parameter's default.
-    pub fn default_of(&self, parameter: &str) -> &Value {
+    pub(crate) fn default_of(&self, parameter: &str) -> &Value {
         let default = &self.0["Parameters"][parameter]["Default"];
         assert!(!default.is_null(), "the template has no default of {parameter}");
         default
     }
 
     /// Each resource's name, type and value.
-    pub fn resources(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         let resources = self.0["Resources"].as_object().expect("the template has resources");
         resources.iter().map(|(name, resource)| {
             (name.as_str(), resource["Type"].as_str().expect("a resource has a type"), resource)
@@ -62,19 +62,19 @@ impl Template {
     }
 
     /// The names and values of the resources of one type.
-    pub fn of_type(&self, wanted: &str) -> impl Iterator<Item = (&str, &Value)> {
+    pub(crate) fn of_type(&self, wanted: &str) -> impl Iterator<Item = (&str, &Value)> {
         self.resources()
             .filter(move |(_, kind, _)| *kind == wanted)
             .map(|(name, _, resource)| (name, resource))
     }
 
-    pub fn names_of_type(&self, wanted: &str) -> Vec<&str> {
+    pub(crate) fn names_of_type(&self, wanted: &str) -> Vec<&str> {
         self.of_type(wanted).map(|(name, _)| name).collect()
     }
 }
 
 /// IAM takes a list of one without its brackets.
-pub fn one_or_many(value: &Value) -> &[Value] {
+pub(crate) fn one_or_many(value: &Value) -> &[Value] {
     value.as_array().map_or(slice::from_ref(value), Vec::as_slice)
 }
 

@@ -9,12 +9,12 @@ use webhooks::timestamp::Timestamp;
 use super::world::World;
 
 /// A new id for a job or a document.
-pub fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     TenantId::random().to_string()
 }
 
 /// Puts a row into the Jobs table: strings as strings, numbers as numbers.
-pub async fn put(fields: Value) {
+pub(crate) async fn put(fields: Value) {
     let world = World::get();
     let Value::Object(fields) = fields else { panic!("a row is an object") };
     let table = world.info().outputs.jobs_table().expect("a local stack has it");
@@ -30,14 +30,14 @@ pub async fn put(fields: Value) {
 }
 
 /// Uploads a document of `tenant`; the answer is its job's id.
-pub async fn upload(tenant: TenantId) -> String {
+pub(crate) async fn upload(tenant: TenantId) -> String {
     let job = new_id();
     state(tenant, &job, "queued").await;
     job
 }
 
 /// Puts `job` of `tenant` into a state.
-pub async fn state(tenant: TenantId, job: &str, status: &str) {
+pub(crate) async fn state(tenant: TenantId, job: &str, status: &str) {
     put(serde_json::json!({
         "job_id": job,
         "document_id": new_id(),

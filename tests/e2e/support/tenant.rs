@@ -18,7 +18,7 @@ use super::world::World;
 
 /// A tenant that no other test knows.
 #[derive(Debug)]
-pub struct Tenant {
+pub(crate) struct Tenant {
     /// Who they are.
     pub id: TenantId,
     /// Their API key.
@@ -28,7 +28,7 @@ pub struct Tenant {
 
 /// An answer of the API.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status.
     pub status: u16,
     /// The headers.
@@ -39,7 +39,7 @@ pub struct Answer {
 
 /// A webhook that a test has registered.
 #[derive(Debug)]
-pub struct Hook {
+pub(crate) struct Hook {
     /// `webhook_config_id`
     pub id: String,
     /// `signing_secret`
@@ -48,19 +48,19 @@ pub struct Hook {
 
 impl Tenant {
     /// A new tenant.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_id(TenantId::random()).await
     }
 
     /// A new tenant, an endpoint that does what `script` says, and its webhook for every event.
-    pub async fn subscribed(script: impl Into<Script>) -> (Self, Receiver, Hook) {
+    pub(crate) async fn subscribed(script: impl Into<Script>) -> (Self, Receiver, Hook) {
         let (tenant, receiver) = (Self::new().await, Receiver::start(script).await);
         let hook = tenant.subscribe(&receiver).await;
         (tenant, receiver, hook)
     }
 
     /// A tenant of that id, with a new key.
-    pub async fn with_id(id: TenantId) -> Self {
+    pub(crate) async fn with_id(id: TenantId) -> Self {
         let world = World::get();
         let store = keys::store(&world.aws(), &world.info().outputs.api_keys_table);
         let (key, _) = keys::create(&store, id, "a test's", KeyEnvironment::Test, None)
@@ -72,7 +72,7 @@ impl Tenant {
     }
 
     /// A request with the tenant's key and, if there is one, a JSON body.
-    pub async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let request = self.unsent(method, path).bearer_auth(&self.key);
         match body {
             Some(body) => {
@@ -84,12 +84,12 @@ impl Tenant {
     }
 
     /// A request with nothing in it yet, not even a key.
-    pub fn unsent(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn unsent(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", World::get().info().outputs.api_url))
     }
 
     /// Sends any request to the API.
-    pub async fn send(request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.expect("the API answers");
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -109,7 +109,7 @@ impl Tenant {
     }
 
     /// Registers a webhook with these fields.
-    pub async fn create(&self, fields: Value) -> Hook {
+    pub(crate) async fn create(&self, fields: Value) -> Hook {
         let answer = self.request(Method::POST, "/v1/webhooks", Some(fields)).await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
         let text = |name: &str| answer.body[name].as_str().expect("it is a string").to_owned();
@@ -117,7 +117,7 @@ impl Tenant {
     }
 
     /// Registers `receiver` for every event.
-    pub async fn subscribe(&self, receiver: &Receiver) -> Hook {
+    pub(crate) async fn subscribe(&self, receiver: &Receiver) -> Hook {
         self.create(json!({
             "url": receiver.url(),
             "events": ["document.uploaded", "document.processing.completed", "document.processing.failed"],
@@ -126,14 +126,14 @@ impl Tenant {
     }
 
     /// Changes a webhook.
-    pub async fn change(&self, hook: &Hook, fields: Value) {
+    pub(crate) async fn change(&self, hook: &Hook, fields: Value) {
         let path = format!("/v1/webhooks/{}", hook.id);
         let answer = self.request(Method::PATCH, &path, Some(fields)).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
     }
 
     /// The hook's delivery, once its status is `status`.
-    pub async fn delivery(&self, hook: &Hook, status: DeliveryStatus) -> DeliveryRow {
+    pub(crate) async fn delivery(&self, hook: &Hook, status: DeliveryStatus) -> DeliveryRow {
         eventually(&format!("a delivery that is {}", status.as_str()), async || {
             self.deliveries(hook).await.into_iter().find(|row| row.status == status)
         })
@@ -141,7 +141,7 @@ impl Tenant {
     }
 
     /// All that the log has of a hook.
-    pub async fn deliveries(&self, hook: &Hook) -> Vec<DeliveryRow> {
+    pub(crate) async fn deliveries(&self, hook: &Hook) -> Vec<DeliveryRow> {
         let world = World::get();
         aws_sdk_dynamodb::Client::new(&world.aws())
             .query()

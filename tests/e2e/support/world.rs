@@ -19,7 +19,7 @@ use serde_json::Value;
 
 /// The deployed stack and what has been seen of it.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     stack: LocalStack,
     dead_letters: Mutex<Vec<Parked>>,
     faults: Mutex<Vec<Parked>>,
@@ -28,7 +28,7 @@ pub struct World {
 
 /// A message of the dead-letter queue or of `PipelineFaults`.
 #[derive(Debug, Clone)]
-pub struct Parked {
+pub(crate) struct Parked {
     /// The message's text.
     pub body: String,
     /// Its string attributes.
@@ -37,7 +37,7 @@ pub struct Parked {
 
 impl World {
     /// The stack, which the first test to ask starts.
-    pub fn get() -> &'static Self {
+    pub(crate) fn get() -> &'static Self {
         static WORLD: OnceLock<Result<World, String>> = OnceLock::new();
         static DRAIN: OnceLock<thread::JoinHandle<()>> = OnceLock::new();
         let world = WORLD.get_or_init(|| {
@@ -53,38 +53,38 @@ impl World {
     }
 
     /// Where everything is.
-    pub fn info(&self) -> &StackInfo {
+    pub(crate) fn info(&self) -> &StackInfo {
         self.stack.info()
     }
 
     /// Configuration for clients on the caller's runtime, with more patience than the functions have.
-    pub fn aws(&self) -> SdkConfig {
+    pub(crate) fn aws(&self) -> SdkConfig {
         let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(1)).build();
         self.stack.info().aws_config().into_builder().timeout_config(timeouts).build()
     }
 
     /// The dead letters so far that name `id` in their text.
-    pub fn dead_letters_of(&self, id: &str) -> Vec<Parked> {
+    pub(crate) fn dead_letters_of(&self, id: &str) -> Vec<Parked> {
         naming(&self.dead_letters, id)
     }
 
     /// The pipeline faults so far that name `id` in their text.
-    pub fn faults_of(&self, id: &str) -> Vec<Parked> {
+    pub(crate) fn faults_of(&self, id: &str) -> Vec<Parked> {
         naming(&self.faults, id)
     }
 
     /// Notes a value that no log may show.
-    pub fn keep_secret(&self, secret: &str) {
+    pub(crate) fn keep_secret(&self, secret: &str) {
         self.secrets.lock().expect("no test panics here").push(secret.to_owned());
     }
 
     /// Every value noted so far that no log may show.
-    pub fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         self.secrets.lock().expect("no test panics here").clone()
     }
 
     /// All that is in the tables now, and all that has been parked so far.
-    pub async fn stored(&self) -> String {
+    pub(crate) async fn stored(&self) -> String {
         let client = aws_sdk_dynamodb::Client::new(&self.aws());
         let outputs = &self.info().outputs;
         let jobs = outputs.jobs_table().expect("a local stack has it");
@@ -104,18 +104,18 @@ impl World {
     }
 
     /// Where the functions' output is written.
-    pub fn functions_log(&self) -> PathBuf {
+    pub(crate) fn functions_log(&self) -> PathBuf {
         self.stack.functions_log()
     }
 
     /// What `sam local --env-vars` would read.
-    pub fn env_vars(&self) -> Value {
+    pub(crate) fn env_vars(&self) -> Value {
         let text = fs::read_to_string(self.stack.env_vars()).expect("the file can be read");
         serde_json::from_str(&text).expect("the file is JSON")
     }
 
     /// All that the functions and the emulator have logged so far.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         [self.stack.functions_log(), self.stack.emulator_log()]
             .map(|path| fs::read_to_string(path).expect("the log can be read"))
             .concat()
