@@ -13,8 +13,8 @@ use crate::support::world::World;
 
 const URL: &str = "https://a{b}..-example/hook";
 const REASON: &str = "the URL's host is not a valid host name: each part between dots must have 1 to 63 letters, \
-                      digits, hyphens or underscores and neither begin nor end with a hyphen; the whole name at \
-                      most 253 characters";
+                      digits, hyphens or underscores and must not begin or end with a hyphen; the whole name \
+                      has at most 253 characters";
 
 /// A webhook of `tenant` whose URL nobody could register any more.
 async fn old_row(tenant: &Tenant) -> Hook {

@@ -152,8 +152,8 @@ async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
 #[tokio::test]
 async fn a_host_that_dns_or_tls_can_never_take_is_the_tenants_own_failure_at_once() {
     const REASON: &str = "the URL's host is not a valid host name: each part between dots must have 1 to 63 letters, \
-                          digits, hyphens or underscores and neither begin nor end with a hyphen; the whole name at \
-                          most 253 characters";
+                          digits, hyphens or underscores and must not begin or end with a hyphen; the whole name \
+                          has at most 253 characters";
     let label = "a".repeat(64);
     let hosts =
         ["*.example", "a..b", "a(b).example", "a{b}.example", "-a.example", "a-.example", &label];
