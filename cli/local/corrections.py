@@ -1,7 +1,7 @@
-"""Corrects the emulator where it differs from AWS in a way that the functions or their policies notice.
+"""Patches the emulator where it differs from AWS and the functions or their policies notice.
 
-The one rule: a correction makes the emulator do what AWS documents, so that neither the template nor the
-functions need to know it exists. Each replaces one function of the emulator, whose version is pinned.
+The one rule: a patch makes the emulator do what AWS documents. The template and the functions do not know about
+it. Each patch replaces one function of the emulator, whose version is pinned.
 """
 
 from ministack import app
@@ -18,13 +18,13 @@ def apply() -> None:
 
 
 def treat_loopback_as_tls() -> None:
-    """The queues' policies refuse plain http. Loopback stands in for TLS, so that they can stay in force."""
+    """The queues' policies refuse plain http. The emulator treats http on this machine as TLS, and the policies stay on."""
     pin_origin = app.pin_request_origin
     app.pin_request_origin = lambda address, _secure: pin_origin(address, True)
 
 
 def allow_batches_with_the_single_action() -> None:
-    """SQS has no actions for batches: whoever may send a message may send ten. The emulator invents some."""
+    """On AWS, `sqs:SendMessage` also allows `SendMessageBatch`. The emulator asks for actions that AWS does not have."""
     action_of = iam_actions.extract_iam_action
 
     def corrected(*arguments, **named):
@@ -35,8 +35,8 @@ def allow_batches_with_the_single_action() -> None:
 
 
 def retry_stream_records_that_are_reported() -> None:
-    """The emulator drops the stream records that a function reports as failed. They make the whole batch fail
-    here, which is retried after a second; AWS retries from the lowest failed record."""
+    """The emulator drops stream records that a function reports as failed. With this patch the whole batch fails
+    and is retried after a second. AWS retries from the lowest failed record."""
     execute = lambda_svc._execute_function
 
     def corrected(function, event):
@@ -51,8 +51,8 @@ def retry_stream_records_that_are_reported() -> None:
 
 
 def filter_on_fields_that_are_missing() -> None:
-    """A field that is missing matches `exists: false`, also where what it would be in is missing too, and no
-    other rule. In the emulator it matches `anything-but`, and inside of something missing nothing matches."""
+    """On AWS a missing field matches `exists: false` and no other rule, even if its parent is missing too. In the
+    emulator a missing field matches `anything-but`, and a field without a parent matches nothing."""
     match = lambda_svc._match_esm_filter
 
     def corrected(record, pattern):
@@ -72,7 +72,7 @@ def filter_on_fields_that_are_missing() -> None:
 
 
 def read_concurrency_as_a_number() -> None:
-    """A number that comes from a template parameter stays text in the emulator, and its SQS poller fails on it."""
+    """The emulator keeps a number from a template parameter as text, and its SQS poller fails on it."""
     concurrency_of = lambda_svc._sqs_esm_concurrency
 
     def corrected(mapping, *arguments):

@@ -1,10 +1,10 @@
 """Deploys template.yaml to the emulator, with functions that are already built.
 
-The one rule: the template is deployed as it stands. Only where each function's code lies is filled in, as
-`sam package` would do, and what the emulator does not create from it is added through its API.
+The one rule: the template stays unchanged, except that each function's `CodeUri` points to its uploaded code, as
+after `sam package`. Resources that the emulator does not create from a template are added through its API.
 
-Progress goes to standard error; the stack's outputs go to standard output, as one JSON object. A failure
-is one sentence on standard error and exit code 1.
+Progress goes to standard error. The stack's outputs go to standard output, as one JSON object. A failure prints
+one sentence to standard error and exits with code 1.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 import zipfile
 from pathlib import Path
 
-# A person's own profile or region must not reach the clients made here.
+# The clients below must not use the caller's own AWS profile or region.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 
@@ -27,12 +27,12 @@ from samtranslator.yaml_helper import yaml_parse
 
 REGION = "us-east-1"
 BUCKET = "docintell-deployments"
-# A stack of this size takes two seconds.
+# This stack usually takes two seconds.
 DEADLINE_SECONDS = 60
 
 
 class DeployError(Exception):
-    """Why the stack is not there, as a sentence for a person."""
+    """Why the deployment failed, as a sentence for the user."""
 
 
 def main() -> int:
@@ -41,11 +41,11 @@ def main() -> int:
     parser.add_argument("--template", type=Path, required=True)
     parser.add_argument("--stack-name", default="docintell-webhooks")
     parser.add_argument("--binary", action="append", default=[], metavar="NAME=PATH",
-                        help="the built binary that the template calls NAME; once for each function")
+                        help="path of a function's binary, by the template's name for it; repeat for each function")
     parser.add_argument("--parameters", default="{}", metavar="JSON",
-                        help="an object of template parameters, or - to read it from standard input")
+                        help="template parameters as a JSON object, or - to read it from standard input")
     parser.add_argument("--env-vars", type=Path, metavar="FILE",
-                        help="where to write each function's variables, as `sam local --env-vars` reads them")
+                        help="file for each function's environment variables, in the format of `sam local --env-vars`")
     arguments = parser.parse_args()
     try:
         outputs = deploy(arguments)
@@ -64,12 +64,12 @@ def deploy(arguments: argparse.Namespace) -> dict[str, str]:
     session = boto3.Session("test", "test", region_name=REGION)
 
     def client(service: str):
-        # One try, and no proxy from the environment: the emulator is on this machine.
+        # The emulator runs on this machine: no retries, and no proxy from the environment.
         config = Config(proxies={}, retries={"total_max_attempts": 1})
         return session.client(service, endpoint_url=arguments.endpoint, config=config)
 
     template = yaml_parse(arguments.template.read_text())
-    # CloudFormation refuses these, the emulator takes and ignores them.
+    # CloudFormation refuses unknown parameters; the emulator ignores them.
     if unknown := parameters.keys() - template["Parameters"].keys():
         raise DeployError(f"the template has no parameter {', '.join(sorted(unknown))}.")
     upload_code(client("s3"), template, binaries)
@@ -78,21 +78,21 @@ def deploy(arguments: argparse.Namespace) -> dict[str, str]:
     enable_time_to_live(client("dynamodb"), template, outputs)
     if arguments.env_vars:
         variables = environments(client("lambda"), template, outputs)
-        # These reach every function that declares them.
+        # sam sets these on every function that declares them.
         variables["Parameters"] = {"AWS_ENDPOINT_URL": arguments.endpoint}
         arguments.env_vars.write_text(json.dumps(variables, indent=2) + "\n")
     return outputs
 
 
 def upload_code(s3, template: dict, binaries: dict[str, str]) -> None:
-    """Puts each function's binary into a bucket and its place there into the template."""
+    """Uploads each function's binary to a bucket and writes its location into the template."""
     s3.create_bucket(Bucket=BUCKET)
     for resource in template["Resources"].values():
         if resource["Type"] != "AWS::Serverless::Function":
             continue
         name = resource["Metadata"]["BuildProperties"]["Binary"]
         if name not in binaries:
-            raise DeployError(f"the template asks for a binary {name}: say where it is with --binary {name}=PATH.")
+            raise DeployError(f"the template needs a binary {name}: pass its path with --binary {name}=PATH.")
         progress(f"uploading {name}")
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as bundle:
@@ -125,17 +125,17 @@ def create_stack(cloudformation, name: str, template: dict, parameters: dict) ->
 
 
 def first_failure(cloudformation, stack: dict) -> str:
-    """The reason of the resource that failed first: all later ones follow from it."""
+    """The reason of the first failed resource. Later failures follow from it."""
     events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
     for event in sorted(events, key=lambda event: event["Timestamp"]):
-        # The stack's own event only counts the resources that failed.
+        # The stack's own event only counts the failed resources.
         if event["ResourceStatus"] == "CREATE_FAILED" and event["PhysicalResourceId"] != stack["StackId"]:
             return f"{event['LogicalResourceId']} failed: {event.get('ResourceStatusReason', 'no reason given').rstrip('.')}."
     return f"it is {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given').rstrip('.')}."
 
 
 def add_default_route(apigateway, functions, outputs: dict[str, str]) -> None:
-    """The emulator makes the HTTP API and leaves out the routes, which SAM writes into its OpenAPI body."""
+    """The emulator creates the HTTP API without its routes, which SAM writes into the API's OpenAPI body."""
     progress("adding the API's route")
     api = outputs["HttpApiId"]
     function = functions.get_function_configuration(FunctionName=outputs["ApiFunctionName"])
@@ -149,7 +149,7 @@ def add_default_route(apigateway, functions, outputs: dict[str, str]) -> None:
 
 
 def enable_time_to_live(dynamodb, template: dict, outputs: dict[str, str]) -> None:
-    """The emulator does not take a table's time to live from a template. Tables' outputs are named like them."""
+    """The emulator ignores a table's time to live in a template. Each table's output has the table's name in the template."""
     for name, resource in template["Resources"].items():
         specification = resource.get("Properties", {}).get("TimeToLiveSpecification")
         if specification and name in outputs:
@@ -157,7 +157,7 @@ def enable_time_to_live(dynamodb, template: dict, outputs: dict[str, str]) -> No
 
 
 def environments(functions, template: dict, outputs: dict[str, str]) -> dict[str, dict[str, str]]:
-    """The variables of each deployed function, by its name in the template. Functions' outputs are named like them."""
+    """The environment variables of each deployed function, by the function's name in the template."""
     return {
         name: functions.get_function_configuration(FunctionName=outputs[f"{name}Name"])["Environment"]["Variables"]
         for name, resource in template["Resources"].items()

@@ -1,14 +1,13 @@
-"""Runs the AWS emulator for as long as this program's standard input stays open.
+"""Runs the AWS emulator until this program's standard input closes.
 
-The one rule: nothing outlives whoever holds the other end of standard input. Two processes keep it, so
-that any of them may be killed at any time:
+The one rule: nothing outlives the process that started this program. Two processes enforce it, and each of them
+may be killed at any time:
 
-    whoever started us ──stdin──▶ watch ──stdin──▶ serve (a process group with the functions in it)
+    caller ──stdin──▶ watch ──stdin──▶ serve (a process group that contains the functions)
 
-When its input ends, `serve` kills its own group. When `serve` dies by itself, `watch` kills what is left
-of the group.
+When its input closes, `serve` kills its own process group. When `serve` dies, `watch` kills the rest of the group.
 
-Once connections are accepted, one line of JSON on standard output says where:
+When the emulator accepts connections, it prints its addresses to standard output as one line of JSON:
     {"endpoint": "http://127.0.0.1:4566", "api_url": "http://127.0.0.1:3000", "region": "us-east-1"}
 """
 
@@ -32,11 +31,11 @@ LOG_NAME = "emulator.log"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--host", default=LOOPBACK, help="address of this machine that the AWS endpoint listens on")
-    parser.add_argument("--port", type=int, default=4566, help="port of the AWS endpoint, 0 for any free one")
-    parser.add_argument("--api-port", type=int, default=3000, help="port that serves the stack's HTTP API, 0 for any")
+    parser.add_argument("--host", default=LOOPBACK, help="address on which the AWS endpoint listens")
+    parser.add_argument("--port", type=int, default=4566, help="port of the AWS endpoint; 0 picks a free one")
+    parser.add_argument("--api-port", type=int, default=3000, help="port of the stack's HTTP API; 0 picks a free one")
     parser.add_argument("--folder", type=Path, required=True,
-                        help="where emulator.log, functions.log and temporary files go")
+                        help="folder for emulator.log, functions.log and temporary files")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     return serve(arguments) if arguments.serve else watch(arguments)
@@ -46,10 +45,10 @@ def main() -> int:
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    """Starts `serve` and waits for its end."""
-    # Ctrl-C reaches the terminal's whole foreground; only the end of our input is meant for us.
+    """Starts `serve` and waits until it ends."""
+    # The terminal sends Ctrl-C to every foreground process. This one stops when its input closes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Also cleared here, at the start: the last run may not have got to its end.
+    # The previous run may have been killed before it removed this folder.
     scratch = arguments.folder.resolve() / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -61,27 +60,27 @@ def watch(arguments: argparse.Namespace) -> int:
         start_new_session=True,
         env=clean_environment(str(scratch)),
     )
-    asked_to_end = threading.Event()
+    stop_requested = threading.Event()
 
-    def end(*_) -> None:
-        asked_to_end.set()
+    def stop(*_) -> None:
+        stop_requested.set()
         emulator.stdin.close()
 
-    signal.signal(signal.SIGTERM, end)
-    when_input_ends(end)
+    signal.signal(signal.SIGTERM, stop)
+    on_input_closed(stop)
     code = emulator.wait()
     kill_group(emulator.pid)
     shutil.rmtree(scratch, ignore_errors=True)
-    if asked_to_end.is_set():
+    if stop_requested.is_set():
         return 0
-    # Before there is a log, `serve` itself has said on standard error why it ended.
+    # Without a log, `serve` has printed the reason to standard error.
     if log.exists():
-        print(f"The emulator ended by itself (code {code}): see {log}.", file=sys.stderr)
+        print(f"The emulator stopped unexpectedly (exit code {code}): see {log}.", file=sys.stderr)
     return 1
 
 
 def clean_environment(scratch: str) -> dict[str, str]:
-    """What the emulator and, through it, the functions see: nothing of the person's own AWS settings."""
+    """The environment of the emulator and the functions, without the caller's own AWS settings."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     return kept | {"HOME": scratch, "TMPDIR": scratch}
 
@@ -90,17 +89,17 @@ def kill_group(group: int) -> None:
     try:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # Nothing was left of it.
+        pass  # The group has ended already.
 
 
-def when_input_ends(then) -> None:
-    """Calls `then` from a thread when standard input ends."""
+def on_input_closed(callback) -> None:
+    """Calls `callback` from a thread when standard input closes."""
 
     def read() -> None:
-        # Not sys.stdin: its lock, held here, would make the interpreter's exit fail.
+        # sys.stdin would hold a lock here, and the interpreter could not exit.
         while os.read(0, 4096):
             pass
-        then()
+        callback()
 
     threading.Thread(target=read, daemon=True).start()
 
@@ -109,13 +108,13 @@ def when_input_ends(then) -> None:
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Is the emulator, until its input ends."""
-    when_input_ends(lambda: os.killpg(os.getpgrp(), signal.SIGKILL))
+    """Runs the emulator until its input closes."""
+    on_input_closed(lambda: os.killpg(os.getpgrp(), signal.SIGKILL))
     aws = listen(arguments.host, arguments.port, "--port")
     api = listen(LOOPBACK, arguments.api_port, "--api-port")
     aws_port, api_port = aws.getsockname()[1], api.getsockname()[1]
     endpoint = f"http://{arguments.host}:{aws_port}"
-    # Read by the emulator when it is imported, and inherited by the functions.
+    # The emulator reads these at import, and the functions inherit them.
     os.environ.update(
         {
             "BIND_HOST": arguments.host,
@@ -124,11 +123,11 @@ def serve(arguments: argparse.Namespace) -> int:
             "AUTH": "true",
             "IOT_MTLS_ENABLED": "0",
             "AWS_ENDPOINT_URL": endpoint,
-            # The emulator's own key, which may do everything; each function gets a key of its role.
+            # The emulator's own key may do everything. Each function gets a key with the rights of its role.
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
-            # On AWS these two follow from the template's LoggingConfig.
+            # On AWS, Lambda sets these two from the template's LoggingConfig.
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
             "AWS_LAMBDA_LOG_LEVEL": "INFO",
         }
@@ -148,7 +147,7 @@ def serve(arguments: argparse.Namespace) -> int:
     os.dup2(log, 2)
 
     config = Config()
-    # Both are listening already, so that whoever read the line above may connect at once.
+    # Both sockets listen already, so the caller can connect as soon as it has read the line above.
     config.bind = [f"fd://{aws.detach()}", f"fd://{api.detach()}"]
     config.keep_alive_timeout = 75
     asyncio.run(run(with_api_at_root(emulator.app, api_port), config))
@@ -159,14 +158,14 @@ def listen(host: str, port: int, option: str) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=256)
     except OSError as error:
-        sys.exit(f"Port {port} on {host} cannot be used ({os.strerror(error.errno)}): choose another with {option}.")
+        sys.exit(f"Port {port} on {host} cannot be used ({os.strerror(error.errno)}): choose another port with {option}.")
 
 
 def copy_function_output(log) -> None:
-    """Copies each line of a function's output to `log` as it is written, as one JSON object.
+    """Copies each line that a function writes to `log` at once, as one JSON object.
 
-    The emulator keeps output by invocation: what a function says before its first one, after its answer,
-    or when it is killed would be late or lost.
+    The emulator collects output per invocation. Output before the first invocation, after a response or at a kill
+    would be late or lost.
     """
     from ministack.core.lambda_runtime import ProvidedWorker
 
@@ -186,29 +185,29 @@ def copy_function_output(log) -> None:
     ProvidedWorker._pump_output = lambda worker, stream, queue: pump(
         worker, Copied(stream, worker.func_name), queue
     )
-    # After each answer the emulator would wait up to 50 ms for output that is in our copy anyway.
+    # The emulator would wait up to 50 ms for more output after each response. The log has that output already.
     ProvidedWorker._drain_stderr_bounded = lambda worker, **_: worker._drain_stderr()
 
 
 def log_entry(function: str, line: bytes) -> dict:
-    """A line of a function's output, with its time. What is not a JSON object, such as a panic, is a `message`."""
+    """A line of a function's output with time and function. Plain text, such as a panic, becomes a `message`."""
     text = line.decode(errors="replace").rstrip()
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     entry = {"time": now, "function": function}
     try:
-        said = json.loads(text)
+        fields = json.loads(text)
     except json.JSONDecodeError:
-        said = None
-    if not isinstance(said, dict):
+        fields = None
+    if not isinstance(fields, dict):
         return entry | {"message": text}
-    # The innermost span, which is the last of `spans` too.
-    if "spans" in said:
-        said.pop("span", None)
-    return entry | said
+    # `span` repeats the last entry of `spans`.
+    if "spans" in fields:
+        fields.pop("span", None)
+    return entry | fields
 
 
 def with_api_at_root(emulator, api_port: int):
-    """Serves the one HTTP API at the root of `api_port`; the emulator itself puts it behind a long path."""
+    """Serves the HTTP API at the root of `api_port`. The emulator itself serves it under a long path."""
     from ministack.services import apigateway
 
     async def app(scope, receive, send) -> None:

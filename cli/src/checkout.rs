@@ -1,7 +1,7 @@
-//! The checkout of this project that a command works in.
+//! The checkout of this project in which a command works.
 //!
-//! The rules: it is looked for upwards from the current directory, so that a copy uses its own files; and nothing
-//! is written outside [`Checkout::local_folder`].
+//! The rules: the search starts in the current directory and goes up, so a copied checkout uses its own files.
+//! Commands write only to [`Checkout::local_folder`].
 
 use std::env::current_dir;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use webhooks::env;
 
-/// What only a checkout has.
+/// Only a checkout has both files.
 const MARKERS: [&str; 2] = ["template.yaml", "cli/local/emulator.py"];
 
-/// A checkout, by its root.
 #[derive(Debug, Clone)]
 pub struct Checkout {
     root: PathBuf,
 }
 
 impl Checkout {
-    /// The checkout that the current directory lies in.
+    /// Finds the checkout around the current directory.
     pub fn find() -> Result<Self> {
         let folder = current_dir().context("the current directory cannot be read")?;
         let Some(checkout) = Self::around(&folder) else {
             bail!(
-                "{} lies in no checkout of DocIntell Webhooks: change into one (the folder with \
-                 template.yaml, or any below it)",
+                "{} is not in a checkout of DocIntell Webhooks: change to the folder with \
+                 template.yaml, or to one below it",
                 folder.display()
             );
         };
@@ -37,37 +36,35 @@ impl Checkout {
         folder.ancestors().find(is_root).map(|root| Self { root: root.to_owned() })
     }
 
-    /// The workspace's root.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The template that is deployed.
     #[must_use]
     pub fn template(&self) -> PathBuf {
         self.root.join("template.yaml")
     }
 
-    /// A Python program or list that belongs to the local stack.
+    /// A file of the local stack's Python part.
     pub(crate) fn script(&self, name: &str) -> PathBuf {
         self.root.join("cli/local").join(name)
     }
 
-    /// What a run leaves behind: the Python environment, logs, and while it lasts `stack.json`.
+    /// Holds the Python environment, logs and, while a stack runs, `stack.json`.
     #[must_use]
     pub fn local_folder(&self) -> PathBuf {
         self.root.join("target/local")
     }
 }
 
-/// A path as a person types it here.
+/// The path relative to the current directory, if it lies below it.
 pub(crate) fn shown(path: &Path) -> String {
     let folder = current_dir().unwrap_or_default();
     path.strip_prefix(folder).unwrap_or(path).display().to_string()
 }
 
-/// What a person types before a subcommand.
+/// The command that a user types before a subcommand.
 pub(crate) fn invocation() -> String {
     match (env::optional("CARGO"), std::env::args().next()) {
         (None, Some(path)) => path,
@@ -87,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_outside_is_in_no_checkout() {
+    fn no_checkout_is_found_from_a_folder_outside() {
         assert!(Checkout::around(Path::new("/usr/bin")).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: which command is meant, and how its error is shown.
+//! Parses the command line, runs the command and prints its error.
 
 use std::process::ExitCode;
 
@@ -17,22 +17,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole system on this machine (what no command means)
+    /// Run the whole system on this machine (the default command)
     Local(LocalArgs),
-    /// Write job states as the document pipeline would
+    /// Write job states, as the document pipeline does
     Job(job::JobArgs),
-    /// Make, list and revoke API keys
+    /// Create, list and revoke API keys
     Keys(keys::KeysArgs),
 }
 
-/// Does what the program's arguments ask for.
+/// Runs the command that the program's arguments name.
 pub async fn run() -> ExitCode {
-    let done = match Cli::parse().command.unwrap_or(Command::Local(LocalArgs::default())) {
+    let result = match Cli::parse().command.unwrap_or(Command::Local(LocalArgs::default())) {
         Command::Local(args) => local::command::run(args).await,
         Command::Job(args) => job::run(args).await,
         Command::Keys(args) => keys::run(args).await,
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn no_command_means_local() {
+    fn the_command_is_optional() {
         assert!(Cli::try_parse_from(["docintell"]).is_ok_and(|cli| cli.command.is_none()));
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP to the stack on this machine.
+//! An HTTP client for the stack on this machine.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-/// A client for plain http on loopback: it trusts no certificate, uses no proxy and follows no redirect.
+/// A client for plain http on this machine. It trusts no certificate, uses no proxy and follows no redirect.
 pub fn loopback_client() -> Result<reqwest::Client> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -18,5 +18,5 @@ pub fn loopback_client() -> Result<reqwest::Client> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .context("an HTTP client cannot be made")
+        .context("the HTTP client cannot be created")
 }

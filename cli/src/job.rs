@@ -1,4 +1,4 @@
-//! `docintell job`: writes job states as the document pipeline would, and so makes events.
+//! `docintell job`: writes job states as the document pipeline does. Each write causes an event.
 
 pub(crate) mod table;
 
@@ -13,56 +13,55 @@ use crate::checkout;
 use crate::stack::{StackArgs, Table, Target};
 use table::{JobsTable, NewJob, Transition};
 
-/// How long a new job stays in a state that it is only taken through. A pipeline takes time as well; and
-/// a delivery that is shown beside a job that has moved on cannot be timed.
-const STATE_LASTS: Duration = Duration::from_millis(500);
+/// How long a new job stays in each state on its way to the requested one. The local stack can only time a
+/// delivery while the job is still in the state of its event.
+const STATE_DURATION: Duration = Duration::from_millis(500);
 
-/// Options of `docintell job`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JobArgs {
     #[command(subcommand)]
     command: JobCommand,
     #[command(flatten)]
     stack: StackArgs,
-    /// The jobs table on AWS, by its name
+    /// Name of a jobs table on AWS
     #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name")]
     jobs_table: Option<String>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 enum JobCommand {
-    /// A document has been uploaded: its job is queued
+    /// Upload a document: its job is queued
     Upload {
-        /// Id of the job [default: a new one]
+        /// Id of the job [default: a new id]
         #[arg(long)]
         job_id: Option<String>,
         #[command(flatten)]
         document: DocumentArgs,
     },
-    /// The job is being processed
+    /// Start processing a job
     Process {
         #[command(flatten)]
-        job: WhichJob,
+        job: JobSelection,
     },
-    /// The job has been completed
+    /// Complete a job
     Complete {
         #[command(flatten)]
-        job: WhichJob,
-        /// Pages that the document has
+        job: JobSelection,
+        /// Number of pages in the document
         #[arg(long, default_value_t = 12)]
         pages: u32,
-        /// Seconds that the processing took
+        /// Processing time in seconds
         #[arg(long, default_value = "45.2", value_parser = seconds)]
         seconds: f64,
-        /// Version of the extracted representation
+        /// Version of the document's extracted representation
         #[arg(long, default_value = "v001")]
         ir_version: String,
     },
-    /// The job has failed
+    /// Fail a job
     Fail {
         #[command(flatten)]
-        job: WhichJob,
-        /// Why [default: the pipeline gives no reason]
+        job: JobSelection,
+        /// Error message [default: none]
         #[arg(long)]
         message: Option<String>,
     },
@@ -70,17 +69,17 @@ enum JobCommand {
 
 #[derive(Debug, Clone, Args)]
 struct DocumentArgs {
-    /// Id of the document [default: a new one]
+    /// Id of the document [default: a new id]
     #[arg(long)]
     document_id: Option<String>,
-    /// Owner of the document [default: the local stack's tenant]
+    /// Tenant that owns the document [default: the local stack's tenant]
     #[arg(long)]
     tenant_id: Option<TenantId>,
 }
 
 #[derive(Debug, Clone, Args)]
-struct WhichJob {
-    /// Id of the job [default: a new document is uploaded and processed first]
+struct JobSelection {
+    /// Id of the job [default: upload and process a new document first]
     #[arg(long, conflicts_with_all = ["document_id", "tenant_id"])]
     job_id: Option<String>,
     #[command(flatten)]
@@ -92,7 +91,7 @@ impl DocumentArgs {
         let tenant_id = self
             .tenant_id
             .or(target.tenant_id())
-            .context("a stack on AWS has no tenant of its own: name one with --tenant-id")?;
+            .context("a stack on AWS has no default tenant: choose one with --tenant-id")?;
         let new = NewJob::of(tenant_id);
         Ok(NewJob {
             job_id: job_id.unwrap_or(new.job_id),
@@ -102,7 +101,6 @@ impl DocumentArgs {
     }
 }
 
-/// Writes what was asked for and says what was written.
 pub(crate) async fn run(args: JobArgs) -> Result<()> {
     let target = args.stack.target(Table::Jobs, args.jobs_table).await?;
     let jobs = JobsTable::new(&target.config(), target.table(Table::Jobs)?.to_owned());
@@ -125,8 +123,8 @@ pub(crate) async fn run(args: JobArgs) -> Result<()> {
             None
         }
     };
-    if let Some(place) = where_deliveries_show(&target) {
-        println!("See its deliveries {place}.");
+    if let Some(location) = where_deliveries_appear(&target) {
+        println!("See its deliveries {location}.");
     }
     if let Some((command, job_id)) = next {
         let (docintell, options) = (checkout::invocation(), target.options());
@@ -135,8 +133,8 @@ pub(crate) async fn run(args: JobArgs) -> Result<()> {
     Ok(())
 }
 
-/// Where a person sees what becomes of a job's events.
-fn where_deliveries_show(target: &Target) -> Option<String> {
+/// Where the user sees the deliveries of a job's events.
+fn where_deliveries_appear(target: &Target) -> Option<String> {
     match target {
         Target::Local(_) => {
             Some("in the terminal of the local stack, in the lines with the job's id".to_owned())
@@ -160,28 +158,28 @@ async fn upload(jobs: &JobsTable, job: NewJob) -> Result<String> {
     Ok(job.job_id)
 }
 
-/// Changes the job's state, a new job's through all states before; returns its id.
+/// Changes the job's state and returns its id. Without an id, uploads a new document and processes it first.
 async fn advance(
     jobs: &JobsTable,
-    job: WhichJob,
+    job: JobSelection,
     to: Transition,
     target: &Target,
 ) -> Result<String> {
     if let Some(job_id) = job.job_id {
-        take(jobs, &job_id, &to).await?;
+        write(jobs, &job_id, &to).await?;
         return Ok(job_id);
     }
     let job_id = upload(jobs, job.document.new_job(None, target)?).await?;
     if to.status() != JobStatus::Processing {
-        tokio::time::sleep(STATE_LASTS).await;
-        take(jobs, &job_id, &Transition::Process).await?;
+        tokio::time::sleep(STATE_DURATION).await;
+        write(jobs, &job_id, &Transition::Process).await?;
     }
-    tokio::time::sleep(STATE_LASTS).await;
-    take(jobs, &job_id, &to).await?;
+    tokio::time::sleep(STATE_DURATION).await;
+    write(jobs, &job_id, &to).await?;
     Ok(job_id)
 }
 
-async fn take(jobs: &JobsTable, job_id: &str, transition: &Transition) -> Result<()> {
+async fn write(jobs: &JobsTable, job_id: &str, transition: &Transition) -> Result<()> {
     let at = jobs.advance(job_id, transition).await?;
     println!("{at}  job {job_id} is {}", transition.status());
     Ok(())
@@ -190,6 +188,6 @@ async fn take(jobs: &JobsTable, job_id: &str, transition: &Transition) -> Result
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if f64::is_finite(seconds) && seconds >= 0.0 => Ok(seconds),
-        _ => Err("not a number of seconds; expected the form 45.2".to_owned()),
+        _ => Err("not a number of seconds; expected a number such as 45.2".to_owned()),
     }
 }

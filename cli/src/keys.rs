@@ -1,7 +1,7 @@
 //! `docintell keys`: a tenant's API keys.
 //!
-//! The rule: a key is shown once, when it is made; it goes to standard output alone, so that a shell can
-//! take it into a variable.
+//! The rule: a key is printed once, when it is created. Only the key goes to standard output, so a shell can store
+//! it in a variable.
 
 use std::time::Duration;
 
@@ -16,41 +16,40 @@ use webhooks::timestamp::Timestamp;
 
 use crate::stack::{StackArgs, Table, Target};
 
-/// Options of `docintell keys`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
     command: KeysCommand,
     #[command(flatten)]
     stack: StackArgs,
-    /// The table of API keys on AWS, by its name; needs no SAM CLI
+    /// Name of a table of API keys on AWS; needs no SAM CLI
     #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name")]
     api_keys_table: Option<String>,
-    /// The keys' owner [default: the local stack's tenant; for a new key on AWS, a new tenant]
+    /// Tenant that owns the keys [default: the local stack's tenant; for a new key on AWS, a new tenant]
     #[arg(long, global = true)]
     tenant_id: Option<TenantId>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 enum KeysCommand {
-    /// Make a key and show it, this once
+    /// Create a key and print it; it cannot be printed again
     Create {
-        /// What to call it
+        /// A name, to recognize the key by
         #[arg(long, default_value = "unnamed")]
         name: String,
-        /// Mark of the key: `live` for production (`dk_live_…`), `test` for development (`dk_test_…`). Only people
-        /// tell them apart: both open the same data of the tenant [default: test for the local stack, live on AWS]
+        /// Prefix of the key: `live` for production (`dk_live_…`), `test` for development (`dk_test_…`). The API treats
+        /// both alike; the prefix is for people [default: test for the local stack, live on AWS]
         #[arg(long, value_enum)]
         environment: Option<Environment>,
-        /// Days until it stops working [default: it does not]
+        /// Days until the key expires [default: never]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
         expires_in: Option<u32>,
     },
-    /// List the tenant's keys, revoked ones too
+    /// List the tenant's keys, including revoked ones
     List,
-    /// Withdraw a key at once
+    /// Revoke a key at once
     Revoke {
-        /// Id of the key, as `list` shows it
+        /// Id of the key, from `keys list`
         key_id: KeyId,
     },
 }
@@ -70,13 +69,12 @@ impl From<Environment> for KeyEnvironment {
     }
 }
 
-/// The keys in `table`.
 #[must_use]
 pub fn store(config: &SdkConfig, table: &str) -> ApiKeyStore {
     ApiKeyStore::new(DynamoDb::new(config), table.to_owned())
 }
 
-/// Makes a key of `tenant_id` that opens the API at once.
+/// Creates a key for `tenant_id`. It works at once.
 pub async fn create(
     keys: &ApiKeyStore,
     tenant_id: TenantId,
@@ -100,7 +98,6 @@ pub async fn create(
     Ok((key, record))
 }
 
-/// Does what was asked for.
 pub(crate) async fn run(args: KeysArgs) -> Result<()> {
     let target = args.stack.target(Table::ApiKeys, args.api_keys_table).await?;
     let keys = store(&target.config(), target.table(Table::ApiKeys)?);
@@ -112,7 +109,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
             let environment = environment.map_or(default_environment(&target), Into::into);
             let (key, record) = create(&keys, tenant_id, &name, environment, expires_at).await?;
             eprintln!(
-                "Key {} ({name}) of tenant {tenant_id}, marked for {}. It is not shown again:",
+                "Key {} ({name}) of tenant {tenant_id} is for {}. It is not shown again:",
                 record.key_id,
                 match environment {
                     KeyEnvironment::Live => "production (live)",
@@ -133,7 +130,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
         KeysCommand::Revoke { key_id } => {
             let tenant_id = expect_tenant(tenant_id)?;
             if !keys.revoke(tenant_id, key_id).await.context("the key could not be revoked")? {
-                bail!("tenant {tenant_id} has no key {key_id}: `keys list` shows those there are");
+                bail!("tenant {tenant_id} has no key {key_id}: see `keys list`");
             }
             eprintln!("Key {key_id} is revoked.");
         }
@@ -141,7 +138,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
     Ok(())
 }
 
-/// The API treats both alike; the mark tells a person where a key belongs.
+/// The API treats both alike; the prefix tells a person where a key belongs.
 fn default_environment(target: &Target) -> KeyEnvironment {
     match target {
         Target::Local(_) => KeyEnvironment::Test,
@@ -150,7 +147,7 @@ fn default_environment(target: &Target) -> KeyEnvironment {
 }
 
 fn expect_tenant(tenant_id: Option<TenantId>) -> Result<TenantId> {
-    tenant_id.context("a stack on AWS has no tenant of its own: name one with --tenant-id")
+    tenant_id.context("a stack on AWS has no default tenant: choose one with --tenant-id")
 }
 
 fn in_days(days: u32) -> Timestamp {
@@ -163,7 +160,7 @@ fn in_days(days: u32) -> Timestamp {
 fn count(keys: usize) -> String {
     match keys {
         1 => "1 key".to_owned(),
-        several => format!("{several} keys"),
+        count => format!("{count} keys"),
     }
 }
 

@@ -1,11 +1,13 @@
-//! `docintell`, the tool for people: a stack on this machine, job states, API keys.
+//! `docintell`, the command-line tool: a stack on this machine, job states, API keys.
 //!
-//! `command_line` says which command is meant; [`local`], `job` and [`keys`] are the commands. [`stack`] finds
+//! `command_line` parses the arguments and runs one of the commands [`local`], `job` and [`keys`]. [`stack`] finds
 //! the stack that a command works on, local or on AWS, and holds its outputs. [`local`] needs a [`checkout`] of
-//! this project; commands for a deployed stack work anywhere. [`progress`] shows what takes time, and [`program`]
-//! runs other programs for it. Tests start their stacks through [`local::LocalStack`].
+//! this project; commands for a deployed stack work anywhere. [`progress`] shows slow tasks, and [`program`] runs
+//! other programs for them. Tests start stacks with [`local::LocalStack`].
 //!
-//! The rule: an error is a sentence that says what was wrong and what to do.
+//! The rule: an error message says what is wrong and what to do.
+
+#![allow(missing_docs, reason = "a program; only this workspace uses its library")]
 
 pub mod checkout;
 mod command_line;

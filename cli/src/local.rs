@@ -1,10 +1,10 @@
-//! The deployed system on this machine: template.yaml and the functions' binaries on an AWS emulator.
+//! The local stack: template.yaml and the functions' binaries, deployed to an AWS emulator on this machine.
 //!
-//! [`LocalStack`] brings it up, from what [`python`], `emulator`, [`build`] and `deploy` do; [`StackInfo`] says where
-//! it is. `command` is `docintell local`: it runs the `demo` with its `receiver`, and [`deliveries`] shows what
-//! the delivery log and the functions say of each delivery.
+//! [`LocalStack`] starts it: [`python`] installs the emulator, `emulator` starts it, [`build`] builds the functions
+//! and `deploy` deploys them. [`StackInfo`] holds the stack's addresses. `command` is `docintell local`: it runs the
+//! `demo` with its `receiver` and shows [`deliveries`]. `containers` connects functions in Docker.
 //!
-//! The rule: nothing outlives the [`LocalStack`], however its process ends.
+//! The rule: nothing outlives the [`LocalStack`], even if its process is killed.
 
 pub mod build;
 pub(crate) mod command;
@@ -33,29 +33,27 @@ use build::Profile;
 use emulator::Emulator;
 pub use info::StackInfo;
 
-/// How a stack is started.
+/// Options of a local stack.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whose template and functions are deployed.
+    /// The checkout to deploy.
     pub checkout: Checkout,
-    /// Address of this machine that the AWS endpoint listens on.
+    /// The address on which the AWS endpoint listens.
     pub emulator_host: Ipv4Addr,
-    /// Port of the AWS endpoint; 0 takes any free one.
+    /// Port of the AWS endpoint; 0 picks a free one.
     pub emulator_port: u16,
-    /// Port of the API on 127.0.0.1; 0 takes any free one.
+    /// Port of the API on 127.0.0.1; 0 picks a free one.
     pub api_port: u16,
-    /// Folder for logs and temporary files; two stacks that run at once must not share one.
+    /// Folder for logs and temporary files. Two running stacks must not share it.
     pub folder: PathBuf,
-    /// Template parameters beyond those that this machine needs.
+    /// Template parameters; they override the local stack's own.
     pub parameters: BTreeMap<String, String>,
-    /// How the functions are built.
     pub profile: Profile,
-    /// Whether each task is shown.
     pub progress: Progress,
 }
 
 impl Options {
-    /// Loopback, any free ports, no further parameters, functions that are built quickly, nothing shown.
+    /// Free ports on 127.0.0.1, a debug build, and no progress output.
     #[must_use]
     pub fn new(checkout: Checkout, folder: PathBuf) -> Self {
         Self {
@@ -71,7 +69,7 @@ impl Options {
     }
 }
 
-/// A running stack with one tenant and a key of theirs. It ends when this is dropped.
+/// A running stack with one tenant and its API key. Dropping it stops the stack.
 #[derive(Debug)]
 pub struct LocalStack {
     info: StackInfo,
@@ -80,9 +78,9 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// Brings a stack up: Python environment, emulator, functions, deployment, tenant and key.
+    /// Starts a stack: Python environment, emulator, functions, deployment, tenant and key.
     ///
-    /// The stack belongs to no runtime: it may be started on one and used from others.
+    /// The stack does not depend on the tokio runtime that starts it.
     pub async fn start(options: Options) -> Result<Self> {
         let mut parameters = deploy::parameters()?;
         parameters.extend(options.parameters.clone());
@@ -113,31 +111,29 @@ impl LocalStack {
         Ok(Self { info, folder: options.folder, emulator })
     }
 
-    /// Where everything is.
     #[must_use]
     pub fn info(&self) -> &StackInfo {
         &self.info
     }
 
-    /// The log of all functions: one JSON object a line, with `time` and `function` in front.
+    /// The log of all functions: one JSON object per line, with `time` and `function` first.
     #[must_use]
     pub fn functions_log(&self) -> PathBuf {
         self.folder.join("functions.log")
     }
 
-    /// The emulator's own log.
     #[must_use]
     pub fn emulator_log(&self) -> PathBuf {
         self.folder.join("emulator.log")
     }
 
-    /// The functions' variables, in the form that `sam local --env-vars` reads.
+    /// The functions' environment variables, in the format of `sam local --env-vars`.
     #[must_use]
     pub fn env_vars(&self) -> PathBuf {
         deploy::env_vars(&self.folder)
     }
 
-    /// Waits for an end that nobody asked for, and says why.
+    /// Waits until the emulator stops unexpectedly; the error says why.
     pub(crate) async fn ended(&mut self) -> anyhow::Error {
         self.emulator.ended().await
     }

@@ -1,6 +1,6 @@
-//! Programs that work for a task: their output is its progress, and all of it is shown when they fail.
+//! Runs other programs. Their output is the task's progress; the error of a failed program contains all of it.
 //!
-//! The rule: a program that is no longer waited for is killed.
+//! The rule: a program whose caller stops waiting is killed.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -11,13 +11,12 @@ use tokio::sync::mpsc;
 
 use crate::progress::Task;
 
-/// A line that a program has written.
 enum Line {
     Output(String),
     Error(String),
 }
 
-/// Runs `command` to its end, for `task`; returns what it wrote to standard output.
+/// Runs `command` as a part of `task`; returns its standard output.
 pub async fn run(task: &Task, command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
@@ -32,7 +31,7 @@ pub async fn run(task: &Task, command: &mut Command) -> Result<String> {
     if let Some(stderr) = child.stderr.take() {
         read_lines(stderr, sender, Line::Error);
     }
-    let mut child = Killed(child);
+    let mut child = KillOnDrop(child);
     let (mut output, mut errors) = (String::new(), String::new());
     task.watch(async {
         while let Some(line) = lines.recv().await {
@@ -40,7 +39,7 @@ pub async fn run(task: &Task, command: &mut Command) -> Result<String> {
                 Line::Output(text) => (text, &mut output),
                 Line::Error(text) => (text, &mut errors),
             };
-            // A line of JSON is for a program.
+            // JSON lines are for programs, not for the user.
             if !text.starts_with('{') {
                 task.note(text);
             }
@@ -49,13 +48,13 @@ pub async fn run(task: &Task, command: &mut Command) -> Result<String> {
         }
     })
     .await;
-    // Both of its outputs have ended, so this does not wait for anything but the exit itself.
-    let status = child.0.wait().with_context(|| format!("{program} was lost"))?;
+    // Both outputs have ended, so the program exits at once.
+    let status = child.0.wait().with_context(|| format!("cannot wait for {program}"))?;
     if status.success() {
         return Ok(output);
     }
-    let said = if errors.trim().is_empty() { output } else { errors };
-    bail!("{} failed ({status}):\n{}", task.title(), said.trim_end())
+    let shown = if errors.trim().is_empty() { output } else { errors };
+    bail!("{} failed ({status}):\n{}", task.title(), shown.trim_end())
 }
 
 fn read_lines(
@@ -73,11 +72,12 @@ fn read_lines(
     });
 }
 
-struct Killed(Child);
+/// Kills the program when dropped.
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Both fail when it has ended, which is what is wanted.
+        // Both fail if the program has ended already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
@@ -94,20 +94,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_succeeds_gives_its_output_alone() {
+    async fn a_successful_program_returns_its_standard_output() {
         assert_eq!(sh("echo out; echo err >&2").await.unwrap(), "out\n");
     }
 
     #[tokio::test]
-    async fn a_program_that_fails_is_quoted() {
+    async fn the_error_of_a_failed_program_quotes_it() {
         let error = sh("echo it broke >&2; exit 3").await.unwrap_err().to_string();
         assert_eq!(error, "running a script failed (exit status: 3):\nit broke");
     }
 
     #[tokio::test]
-    async fn a_program_that_nobody_waits_for_is_killed() {
+    async fn a_program_is_killed_when_its_caller_stops_waiting() {
         let mark = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
-        // Moved, so that the file is whole once it is there.
+        // Moved into place, so the test never reads half a file.
         let script = format!("echo $$ > {0}.part; mv {0}.part {0}; exec sleep 600", mark.display());
         let started = async {
             while !mark.exists() {
@@ -115,12 +115,12 @@ mod tests {
             }
         };
         tokio::select! {
-            ended = sh(&script) => panic!("it was to sleep: {ended:?}"),
+            ended = sh(&script) => panic!("it should sleep: {ended:?}"),
             () = started => {}
         }
         let process = std::fs::read_to_string(&mark).unwrap();
         std::fs::remove_file(&mark).unwrap();
         let signal = Command::new("kill").args(["-0", process.trim()]).output().unwrap();
-        assert!(!signal.status.success(), "it is still there");
+        assert!(!signal.status.success(), "it is still running");
     }
 }

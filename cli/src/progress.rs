@@ -1,6 +1,6 @@
-//! What a command is doing, one line per task, on standard error.
+//! Shows the progress of a command on standard error, one line per task.
 //!
-//! The rule: nothing that takes over two seconds is silent.
+//! The rule: a task that takes more than two seconds shows that it is running.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -8,46 +8,43 @@ use std::io::{IsTerminal, Write as _, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The width of a line that the next one overwrites: a terminal's usual 80 columns, less the cursor's.
+/// Width of a progress line: a terminal's usual 80 columns, minus one for the cursor.
 const COLUMNS: usize = 79;
 
-/// When a task begins to say that it is still going on.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// When a task begins to show that it is running.
+const FIRST_REPORT_AFTER: Duration = Duration::from_secs(2);
 
 /// Whether tasks are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// To a person.
     Shown,
-    /// Not at all; errors say all there is to say.
     Silent,
 }
 
-/// Something that may take time.
 #[derive(Debug)]
 pub struct Task {
     title: &'static str,
     started: Instant,
     progress: Progress,
-    /// What a program that works for this task said last.
+    /// The last line of the program that runs for this task.
     note: Mutex<String>,
-    /// When the task has to say next that it is still going on.
+    /// Time of the next report.
     due: Mutex<Instant>,
 }
 
 impl Progress {
-    /// Begins the task that `title` names, as in "building the functions".
+    /// Begins a task; `title` is a phrase such as "building the functions".
     #[must_use]
     pub fn begin(self, title: &'static str) -> Task {
         let started = Instant::now();
-        let due = Mutex::new(started + PATIENCE);
+        let due = Mutex::new(started + FIRST_REPORT_AFTER);
         Task { title, started, progress: self, note: Mutex::default(), due }
     }
 
-    /// Shows something that is done.
+    /// Reports a completed task.
     pub fn done(self, text: impl Display) {
         if self == Self::Shown {
-            say(format_args!("  ✓ {text}\n"));
+            print(format_args!("  ✓ {text}\n"));
         }
     }
 }
@@ -57,12 +54,12 @@ impl Task {
         self.title
     }
 
-    /// Takes what a program says as the latest news.
+    /// Shows `line` beside the title from now on.
     pub(crate) fn note(&self, line: &str) {
         line.trim().clone_into(&mut locked(&self.note));
     }
 
-    /// Waits for `work`, showing how long that takes.
+    /// Waits for `work` and shows how long it takes.
     pub(crate) async fn watch<F: Future>(&self, work: F) -> F::Output {
         if self.progress == Progress::Silent {
             return work.await;
@@ -81,15 +78,15 @@ impl Task {
             shown = on_terminal;
         };
         if shown {
-            say("\r\x1b[2K");
+            print("\r\x1b[2K");
         }
         result
     }
 
-    /// Ends the task with what it has brought.
+    /// Ends the task and reports its result.
     pub fn done(self, text: impl Display) {
         let took = self.started.elapsed();
-        if took < PATIENCE {
+        if took < FIRST_REPORT_AFTER {
             self.progress.done(text);
         } else {
             self.progress.done(format_args!("{text} ({:.1} s)", took.as_secs_f64()));
@@ -101,14 +98,14 @@ impl Task {
         let line = format!("  … {} ({} s) {note}", self.title, self.started.elapsed().as_secs());
         let line = line.trim_end();
         if on_terminal {
-            say(format_args!("\r\x1b[2K{}", fit(line)));
+            print(format_args!("\r\x1b[2K{}", fit(line)));
         } else {
-            say(format_args!("{line}\n"));
+            print(format_args!("{line}\n"));
         }
     }
 }
 
-/// As many whole words of `line` as fit into a terminal's line, with a sign where there are more.
+/// Cuts `line` after the last word that fits into a terminal's line, and adds an ellipsis.
 fn fit(line: &str) -> Cow<'_, str> {
     let start_of = |number| line.char_indices().nth(number).map(|(start, _)| start);
     let (Some(_), Some(end)) = (start_of(COLUMNS), start_of(COLUMNS - 1)) else {
@@ -118,10 +115,10 @@ fn fit(line: &str) -> Cow<'_, str> {
     format!("{} …", words.trim_end()).into()
 }
 
-/// Straight to standard error: the print macros' text is kept back by the test harness, and who runs the
-/// tests waits as well.
-fn say(text: impl Display) {
-    // Nobody reads it any more; that is no reason for the work to fail.
+/// Writes to standard error directly: the test harness captures the print macros, but the progress of a stack that
+/// tests start must be visible.
+fn print(text: impl Display) {
+    // The task continues even if standard error is closed.
     write!(stderr(), "{text}").ok();
 }
 
@@ -134,13 +131,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_fits_is_shown_whole() {
+    fn a_line_that_fits_is_not_cut() {
         let line = "é".repeat(COLUMNS);
         assert_eq!(fit(&line), line);
     }
 
     #[test]
-    fn a_longer_line_ends_with_a_whole_word() {
+    fn a_longer_line_is_cut_after_a_word() {
         let words = "1234567 ".repeat(9);
         assert_eq!(fit(&format!("{words}12345678")), format!("{} …", words.trim_end()));
         assert_eq!(fit(&format!("{words}12345 more")), format!("{words}12345 …"));

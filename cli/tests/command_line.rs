@@ -1,4 +1,4 @@
-//! The program as people run it: in folders inside and outside of a checkout, with and without the SAM CLI.
+//! Runs the program inside and outside a checkout, with and without the SAM CLI.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use uuid::Uuid;
 
-/// What SAM printed for template.yaml.
+/// SAM's output for template.yaml.
 const OUTPUTS: &str = include_str!("../src/stack/sam/stack-outputs.json");
 
-/// A folder of a test's own, outside of any checkout.
+/// A temporary folder outside of any checkout.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -25,7 +25,7 @@ impl Folder {
         Self(path)
     }
 
-    /// A folder that looks like a checkout whose local stack `info` describes.
+    /// A folder that looks like a checkout; `info` is its `stack.json`.
     fn checkout(info: &str) -> Self {
         let folder = Self::new();
         for (name, text) in [
@@ -35,29 +35,30 @@ impl Folder {
             ("target/local/stack.json", info),
         ] {
             let path = folder.0.join(name);
-            fs::create_dir_all(path.parent().expect("it is in the folder"))
-                .expect("it can be made");
-            fs::write(path, text).expect("it can be written");
+            fs::create_dir_all(path.parent().expect("the path has a parent"))
+                .expect("the folder can be created");
+            fs::write(path, text).expect("the file can be written");
         }
         folder
     }
 
-    /// A program `sam` in this folder.
+    /// Adds a fake `sam` to this folder.
     fn with_sam(self, script: &str) -> Self {
         let path = self.0.join("sam");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("it can be written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the file can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .expect("the test owns the file");
         self
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).expect("it is ours");
+        fs::remove_dir_all(&self.0).expect("the test owns the file");
     }
 }
 
-/// Runs the program in `folder`, with nothing in the PATH but what lies there.
+/// Runs the program in `folder`, which is also its whole PATH.
 async fn docintell(folder: &Path, endpoint: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_docintell"))
         .args(arguments)
@@ -68,7 +69,7 @@ async fn docintell(folder: &Path, endpoint: &str, arguments: &[&str]) -> Output 
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_REGION", "eu-west-1")
-        .env("AWS_ACCESS_KEY_ID", "a-person's")
+        .env("AWS_ACCESS_KEY_ID", "a-users-key")
         .env("AWS_SECRET_ACCESS_KEY", "secret")
         .stdin(Stdio::null())
         .output()
@@ -76,82 +77,82 @@ async fn docintell(folder: &Path, endpoint: &str, arguments: &[&str]) -> Output 
         .expect("the program can be started")
 }
 
-/// An AWS that takes everything; its URL.
+/// Starts an AWS that accepts every request; returns its URL.
 async fn aws() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the listener is bound");
     let app = Router::new().fallback(async || axum::Json(json!({})));
     tokio::spawn(async move { axum::serve(listener, app).await });
     format!("http://{address}")
 }
 
-fn said(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("it is text");
+fn printed(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("the output is UTF-8");
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// What `docintell` writes to standard error when it fails without AWS.
+/// Runs a command that must fail without AWS; returns its standard error.
 async fn failure(folder: &Path, arguments: &[&str]) -> String {
     let output = docintell(folder, "http://127.0.0.1:9", arguments).await;
     assert!(!output.status.success(), "{output:?}");
-    said(&output).1
+    printed(&output).1
 }
 
 #[tokio::test]
-async fn a_deployed_stacks_key_is_made_outside_of_any_checkout() {
-    // SAM has to act as the same person, in the same region.
+async fn a_key_of_a_deployed_stack_can_be_created_outside_of_a_checkout() {
+    // SAM must get the same stack, region and credentials.
     let script = format!(
         r#"case "$*" in *"--stack-name prod"*"--region eu-west-1"*) ;; *) exit 3;; esac
-[ "$AWS_ACCESS_KEY_ID" = "a-person's" ] || exit 4
+[ "$AWS_ACCESS_KEY_ID" = "a-users-key" ] || exit 4
 echo '{}'"#,
         OUTPUTS.replace('\'', r"'\''")
     );
     let folder = Folder::new().with_sam(&script);
     let output =
         docintell(&folder.0, &aws().await, &["keys", "create", "--stack-name", "prod"]).await;
-    let (key, about) = said(&output);
+    let (key, about) = printed(&output);
     assert!(key.starts_with("dk_live_"), "{key}{about}");
     assert!(about.contains("production (live)"), "{about}");
 }
 
 #[tokio::test]
-async fn the_local_stacks_keys_are_marked_for_tests() {
+async fn keys_of_the_local_stack_have_the_test_prefix() {
     let endpoint = aws().await;
     let folder = Folder::checkout(&stack_json(&endpoint));
     let output = docintell(&folder.0, &endpoint, &["keys", "create"]).await;
-    assert!(said(&output).0.starts_with("dk_test_"), "{output:?}");
+    assert!(printed(&output).0.starts_with("dk_test_"), "{output:?}");
 }
 
 #[tokio::test]
-async fn a_command_in_a_copied_checkout_uses_the_copys_files() {
-    let folder = Folder::checkout("no JSON");
+async fn a_command_in_a_copied_checkout_uses_the_files_of_the_copy() {
+    let folder = Folder::checkout("not JSON");
     let error = failure(&folder.0.join("functions"), &["keys", "list"]).await;
     let file = folder.0.join("target/local/stack.json");
     assert!(error.contains(&format!("{} is damaged", file.display())), "{error}");
 }
 
 #[tokio::test]
-async fn what_needs_a_checkout_says_so_outside_of_one() {
+async fn a_command_for_the_local_stack_fails_outside_of_a_checkout() {
     let folder = Folder::new();
     for arguments in [["local"].as_slice(), &["job", "upload"], &["keys", "list"]] {
         let error = failure(&folder.0, arguments).await;
-        assert!(error.contains("lies in no checkout of DocIntell Webhooks"), "{error}");
+        assert!(error.contains("is not in a checkout of DocIntell Webhooks"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn without_sam_a_stack_cannot_be_looked_up_and_a_sentence_says_what_to_do() {
+async fn without_sam_the_error_says_how_to_install_it() {
     let error = failure(&Folder::new().0, &["keys", "list", "--stack-name", "prod"]).await;
     assert!(error.contains("the SAM CLI is not installed: install it with"), "{error}");
     assert!(error.contains("--api-keys-table"), "{error}");
 }
 
 #[tokio::test]
-async fn what_sam_says_of_a_stack_that_is_not_there_is_passed_on() {
+async fn the_error_for_a_missing_stack_quotes_sam() {
     let folder =
         Folder::new().with_sam("echo 'Error: The input stack prod does not exist' >&2; exit 1");
     let error = failure(&folder.0, &["job", "upload", "--stack-name", "prod"]).await;
-    assert!(error.contains("the SAM CLI says: The input stack prod does not exist"), "{error}");
+    assert!(error.contains("the SAM CLI failed: The input stack prod does not exist"), "{error}");
 }
 
 fn stack_json(endpoint: &str) -> String {
@@ -163,7 +164,8 @@ fn stack_json(endpoint: &str) -> String {
     });
     let outputs: Vec<Value> = serde_json::from_str(OUTPUTS).expect("SAM prints JSON");
     for output in outputs {
-        info[output["OutputKey"].as_str().expect("it is a name")] = output["OutputValue"].clone();
+        info[output["OutputKey"].as_str().expect("an output has a name")] =
+            output["OutputValue"].clone();
     }
     info.to_string()
 }

@@ -1,7 +1,7 @@
-//! The Jobs table, as the document pipeline writes it.
+//! Writes the Jobs table as the document pipeline does.
 //!
-//! The rule: a job only moves forward. Each write is conditional on the state before it, so that everything
-//! written here could have been written by the pipeline.
+//! The rule: a job only moves forward. Each write checks the job's current state, so this program writes only what
+//! the pipeline could write.
 
 use std::fmt;
 
@@ -17,25 +17,21 @@ use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
 use webhooks::timestamp::Timestamp;
 
-/// The states of jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct JobsTable {
     client: Client,
     name: String,
 }
 
-/// A document that is about to be processed.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_field_names, reason = "the table's own names")]
+#[expect(clippy::struct_field_names, reason = "the table's attribute names")]
 pub(crate) struct NewJob {
     pub(crate) job_id: String,
     pub(crate) document_id: String,
-    /// The document's owner.
     pub(crate) tenant_id: TenantId,
 }
 
 impl NewJob {
-    /// A job of `tenant_id` with new ids.
     pub(crate) fn of(tenant_id: TenantId) -> Self {
         Self {
             job_id: Uuid::new_v4().to_string(),
@@ -45,29 +41,23 @@ impl NewJob {
     }
 }
 
-/// A change of a job's state.
+/// A change of a job's state, with the attributes that it writes.
 #[derive(Debug, Clone)]
 pub(crate) enum Transition {
-    /// To `processing`.
     Process,
-    /// To `completed`.
     Complete {
-        /// `page_count`
         pages: u32,
-        /// `processing_time_seconds`
         seconds: f64,
-        /// `ir_version`
         ir_version: String,
     },
-    /// To `failed`.
     Fail {
-        /// `error_message`; left out where the pipeline gives no reason.
+        /// `None` writes no `error_message`.
         message: Option<String>,
     },
 }
 
 impl Transition {
-    /// The state that it leads to.
+    /// The new state.
     pub(crate) const fn status(&self) -> JobStatus {
         match self {
             Self::Process => JobStatus::Processing,
@@ -76,7 +66,7 @@ impl Transition {
         }
     }
 
-    /// The states that it may start from.
+    /// The states from which it is allowed.
     const fn from(&self) -> &'static [JobStatus] {
         match self {
             Self::Process => &[JobStatus::Queued, JobStatus::Pending],
@@ -86,7 +76,7 @@ impl Transition {
         }
     }
 
-    /// The further attributes that it writes.
+    /// The attributes to write in addition to `status` and `updated_at`.
     fn attributes(&self) -> Vec<(&'static str, AttributeValue)> {
         match self {
             Self::Process => Vec::new(),
@@ -103,7 +93,6 @@ impl Transition {
 }
 
 impl JobsTable {
-    /// The table of that name.
     pub(crate) fn new(config: &SdkConfig, name: String) -> Self {
         Self { client: Client::new(config), name }
     }
@@ -124,7 +113,7 @@ impl JobsTable {
         match put.send().await.map_err(SdkError::into_service_error) {
             Ok(_) => Ok(now),
             Err(PutItemError::ConditionalCheckFailedException(_)) => bail!(
-                "job {} exists already: choose another id, or none to get a new one",
+                "job {} exists already: choose another id, or omit it to get a new one",
                 job.job_id
             ),
             Err(error) => Err(error).with_context(|| self.could_not("write")),
@@ -172,7 +161,7 @@ impl JobsTable {
         }
     }
 
-    /// The job's present state, and since when.
+    /// The job's current state, and the time of its last change.
     pub(crate) async fn state(&self, job_id: &str) -> Result<Option<(JobStatus, Timestamp)>> {
         let item = self
             .client

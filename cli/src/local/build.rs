@@ -1,4 +1,4 @@
-//! The functions' binaries, built by the cargo that started this program, or by the one in the PATH.
+//! Builds the functions, with the cargo that started this program or the one in the PATH.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -11,39 +11,33 @@ use crate::checkout::Checkout;
 use crate::program;
 use crate::progress::Progress;
 
-/// The binaries that the template asks for.
+/// The binaries that template.yaml names.
 const FUNCTIONS: [&str; 3] = ["api", "fanout", "sender"];
 
-/// How the names of variables begin that cargo sets for a package's own programs.
+/// Prefixes of the variables that cargo sets for the program that it runs.
 const PACKAGE_VARIABLES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
 
-/// A function that is built.
 #[derive(Debug)]
 pub struct Binary {
-    /// Its name, as the template gives it.
+    /// The name in the template.
     pub name: &'static str,
-    /// Where cargo says that it put it.
     pub path: PathBuf,
 }
 
-/// How the functions are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// Quickly.
     Dev,
-    /// As they are deployed.
     Release,
 }
 
 impl Profile {
-    /// The profile that this program was built in.
+    /// The profile of this program's own build.
     #[must_use]
     pub const fn of_this_program() -> Self {
         if cfg!(debug_assertions) { Self::Dev } else { Self::Release }
     }
 }
 
-/// Builds the checkout's functions.
 pub async fn functions(
     checkout: &Checkout,
     profile: Profile,
@@ -55,8 +49,8 @@ pub async fn functions(
         .current_dir(checkout.root())
         .args(["build", "--message-format", "json-render-diagnostics"])
         .stdin(Stdio::null());
-    // What cargo has told this program about its package. Build scripts that are asked to run again when
-    // such a variable changes would otherwise do so at each turn, and a third of the crates with them.
+    // Some build scripts run again when these variables change. With them, each build would compile a third of the
+    // crates again.
     for (name, _) in std::env::vars_os() {
         if let Some(text) = name.to_str()
             && PACKAGE_VARIABLES.iter().any(|prefix| text.starts_with(prefix))
@@ -68,8 +62,8 @@ pub async fn functions(
         cargo.args(["--package", name]);
     }
     match profile {
-        // Cargo unifies features over all packages of a build. With this package among them, the functions share
-        // the dependencies that `cargo run` has compiled, and nothing is compiled twice.
+        // Cargo unifies features over all packages of a build. With this package included, the build reuses the
+        // dependencies that `cargo run` has compiled.
         Profile::Dev => cargo.args(["--package", env!("CARGO_PKG_NAME")]),
         Profile::Release => cargo.arg("--release"),
     };
@@ -108,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_binary_is_told_from_the_library_of_its_name() {
+    fn a_binary_is_distinguished_from_a_library_with_the_same_name() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"api"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"api"},"executable":"/target/debug/api"}
 {"reason":"build-finished","success":true}"#;

@@ -1,4 +1,4 @@
-//! `docintell local`: the stack, a receiver, two documents on their way, and then whatever is tried.
+//! `docintell local`: starts the stack, processes two documents as a demo, and then shows every delivery.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -18,22 +18,21 @@ use super::{LocalStack, Options, StackInfo};
 use crate::checkout::{Checkout, invocation, shown};
 use crate::progress::Progress;
 
-/// Options of `docintell local`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LocalArgs {
-    /// Bring the stack up and wait, without a receiver and without documents
+    /// Start the stack only, without a receiver and without documents
     #[arg(long)]
     no_demo: bool,
-    /// Port that the API answers on
+    /// Port of the API; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = Self::API_PORT)]
     api_port: u16,
-    /// Port of the emulated AWS; 0 takes any free one
+    /// Port of the emulated AWS; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     emulator_port: u16,
-    /// Port that the receiver listens on; 0 takes any free one
+    /// Port of the receiver; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 0, conflicts_with = "no_demo")]
     receiver_port: u16,
-    /// Put the emulated AWS into this Docker network, so that functions in containers reach it
+    /// Docker network in which the emulated AWS listens, for functions in containers
     #[arg(long, value_name = "NAME")]
     docker_network: Option<String>,
 }
@@ -42,7 +41,7 @@ impl LocalArgs {
     const API_PORT: u16 = 3000;
 }
 
-/// What bare `docintell` means.
+/// The options of `docintell` without a command.
 impl Default for LocalArgs {
     fn default() -> Self {
         Self {
@@ -55,7 +54,7 @@ impl Default for LocalArgs {
     }
 }
 
-/// Runs until Ctrl-C, or until something ends that should not.
+/// Runs until Ctrl-C, or until a part of the stack fails.
 pub(crate) async fn run(args: LocalArgs) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
@@ -66,18 +65,19 @@ pub(crate) async fn run(args: LocalArgs) -> Result<()> {
         _ = terminate.recv() => {}
         _ = hang_up.recv() => {}
     }
-    // Whatever was running ended with `serve`.
-    eprintln!("\nStopped; the stack and its data are gone.");
+    // Dropping `serve` has stopped the stack.
+    eprintln!("\nStopped. The stack and its data are gone.");
     Ok(())
 }
 
 async fn serve(args: LocalArgs) -> Result<()> {
     let checkout = Checkout::find()?;
     let folder = checkout.local_folder();
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("{} cannot be created", folder.display()))?;
     let path = StackInfo::path(&checkout);
-    let _alone = alone(&folder.join("running.lock"), &path)?;
-    // Here, because what comes first can take minutes.
+    let _lock = lock_checkout(&folder.join("running.lock"), &path)?;
+    // Checked now, because the build can take minutes.
     let loopback = Ipv4Addr::LOCALHOST;
     expect_free(loopback, args.api_port, "the API", "--api-port")?;
     expect_free(loopback, args.receiver_port, "the receiver", "--receiver-port")?;
@@ -111,17 +111,15 @@ async fn serve(args: LocalArgs) -> Result<()> {
     }
 }
 
-/// The files of a running stack.
 struct Files {
-    /// `stack.json`.
     stack: PathBuf,
     functions_log: PathBuf,
     emulator_log: PathBuf,
-    /// For `sam local --env-vars`.
+    /// The argument of `sam local --env-vars`.
     env_vars: PathBuf,
 }
 
-/// Runs the demonstration, says what to try, and then shows each delivery.
+/// Runs the demo, prints commands to try, and then shows each delivery.
 async fn show(
     args: LocalArgs,
     info: &StackInfo,
@@ -135,36 +133,37 @@ async fn show(
         let receiver = Receiver::start(args.receiver_port).await?;
         Some(Demo::register(info, receiver).await?)
     };
-    let _written = StackFile::write(&files.stack, info)?;
+    let _stack_file = StackFile::write(&files.stack, info)?;
     if let Some(demo) = &demo {
-        demo.run(&mut deliveries).await.with_context(|| {
-            format!("the demonstration did not work out; {} says more", shown(&files.functions_log))
-        })?;
+        demo.run(&mut deliveries)
+            .await
+            .with_context(|| format!("the demo failed: see {}", shown(&files.functions_log)))?;
     }
-    say_where_things_are(info, files)?;
-    say_what_to_try(info);
+    print_locations(info, files)?;
+    print_examples(info);
     if let Some(network) = network {
-        network.say_what_to_try(info, &files.env_vars)?;
+        network.print_examples(info, &files.env_vars)?;
     }
     println!("Deliveries of all webhooks:\n\n{}", headings());
     deliveries.show_until(|_| false).await;
     Ok(())
 }
 
-/// Makes sure that this is the checkout's only `docintell local`, for as long as the file is kept.
-fn alone(path: &Path, stack: &Path) -> Result<File> {
-    let file = File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
+/// Refuses to run beside another `docintell local` of the checkout, until the file is dropped.
+fn lock_checkout(path: &Path, stack: &Path) -> Result<File> {
+    let file =
+        File::create(path).with_context(|| format!("{} cannot be created", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => match StackInfo::load_from(stack) {
             Ok(other) => bail!(
-                "a local stack of this checkout is running, with its API at {}: use that one, or \
-                 stop it first with Ctrl-C in its terminal",
+                "a local stack of this checkout is already running, with its API at {}: use it, or \
+                 stop it with Ctrl-C in its terminal",
                 other.outputs.api_url
             ),
             Err(_) => bail!(
-                "a local stack of this checkout is just being started: use that one, or stop it \
-                 first with Ctrl-C in its terminal"
+                "a local stack of this checkout is starting: use it, or stop it with Ctrl-C in its \
+                 terminal"
             ),
         },
         Err(TryLockError::Error(error)) => {
@@ -173,19 +172,16 @@ fn alone(path: &Path, stack: &Path) -> Result<File> {
     }
 }
 
-fn expect_free(address: Ipv4Addr, port: u16, whose: &str, option: &str) -> Result<()> {
-    let why = match TcpListener::bind((address, port)) {
+fn expect_free(address: Ipv4Addr, port: u16, purpose: &str, option: &str) -> Result<()> {
+    let problem = match TcpListener::bind((address, port)) {
         Ok(_) => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => "is taken".to_owned(),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => "is in use".to_owned(),
         Err(error) => format!("cannot be used ({error})"),
     };
-    bail!(
-        "port {port} on {address}, meant for {whose}, {why}: stop what uses it, or choose another \
-         with {option}"
-    )
+    bail!("port {port} on {address} for {purpose} {problem}: choose another port with {option}")
 }
 
-/// `stack.json`, which is there for as long as this is.
+/// `stack.json`; dropping this removes the file.
 struct StackFile<'a> {
     path: &'a Path,
 }
@@ -205,7 +201,7 @@ impl Drop for StackFile<'_> {
     }
 }
 
-fn say_where_things_are(info: &StackInfo, files: &Files) -> Result<()> {
+fn print_locations(info: &StackInfo, files: &Files) -> Result<()> {
     let StackInfo { outputs, api_key, aws_endpoint_url, region, .. } = info;
     let tables = [
         outputs.jobs_table()?,
@@ -215,18 +211,18 @@ fn say_where_things_are(info: &StackInfo, files: &Files) -> Result<()> {
     ];
     println!(
         "
-The stack is up. Where things are:
+The stack is running:
 
   API          {api_url}
   API key      {api_key}
-               `test` keys are for development and `live` keys for production; the API treats them alike
+               `dk_test_` marks keys for development, `dk_live_` keys for production; the API treats both alike
   AWS          {aws_endpoint_url}, region {region}
   credentials  access key `{ACCESS_KEY}`, secret key `{ACCESS_KEY}`; they open this emulator only
   tables       {tables}
-  stack.json   {path}: all of this and the queues, for programs
+  stack.json   {path}: all of this and the queue URLs, for programs
   logs         {functions}, {emulator}
 
-Ctrl-C stops everything and throws the data away: the next start is a new, empty stack.",
+Ctrl-C stops the stack and deletes its data. The next start creates an empty stack.",
         api_url = outputs.api_url,
         tables = tables.join("\n               "),
         path = shown(&files.stack),
@@ -236,12 +232,12 @@ Ctrl-C stops everything and throws the data away: the next start is a new, empty
     Ok(())
 }
 
-fn say_what_to_try(info: &StackInfo) {
+fn print_examples(info: &StackInfo) {
     let StackInfo { outputs, api_key, .. } = info;
     let (docintell, api_url) = (invocation(), &outputs.api_url);
     println!(
         r#"
-To try in another terminal (nothing listens at the example's endpoint: below you see it fail and be retried):
+Commands to try in another terminal. Nothing listens at the example's endpoint, so its deliveries fail and are retried:
 
   KEY={api_key}
   curl {api_url}/v1/webhooks -H "Authorization: Bearer $KEY"

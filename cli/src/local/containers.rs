@@ -1,7 +1,7 @@
-//! A Docker network through which functions in containers, such as those of `sam local`, reach the stack: the
-//! emulated AWS listens on the network's gateway, which is this machine.
+//! A Docker network through which functions in containers, such as those of `sam local`, reach the stack. The
+//! emulated AWS listens on the network's gateway, which is an address of this machine.
 //!
-//! The rule: a network that this program made goes with the program.
+//! The rule: the program removes a network that it has created.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -17,21 +17,22 @@ use crate::checkout::shown;
 use crate::program;
 use crate::progress::{Progress, Task};
 
-/// Marks a network that this program made, so that the next run removes it if this one is killed.
+/// Marks networks that this program has created. If a run is killed, the next one removes its network.
 const LABEL: &str = "docintell.local";
 
-/// A Docker network that this machine is the gateway of.
+/// A Docker network whose gateway is this machine.
 #[derive(Debug)]
 pub(super) struct Network {
     name: String,
     gateway: Ipv4Addr,
-    /// Its addresses, as in `172.18.0.0/16`.
+    /// In CIDR notation, such as `172.18.0.0/16`.
     subnet: String,
-    is_ours: bool,
+    /// Whether this program has created it.
+    is_managed: bool,
 }
 
 impl Network {
-    /// The network of that name, made if there is none.
+    /// Opens the network, and creates it if it does not exist.
     pub(super) async fn open(name: &str, progress: Progress) -> Result<Self> {
         let task = progress.begin("opening the Docker network");
         if Command::new("docker").arg("--version").output().is_err() {
@@ -42,17 +43,17 @@ impl Network {
         let filter = format!("name=^{name}$");
         let found = docker(&task, &["network", "ls", "--quiet", "--filter", &filter]).await?;
         if found.is_empty() {
-            // Internal: its containers reach this machine through it, and nothing else.
+            // On an internal network, containers reach this machine only.
             docker(&task, &["network", "create", "--internal", "--label", LABEL, name]).await?;
         }
         let answer = docker(&task, &["network", "inspect", "--format", "{{json .}}", name]).await?;
         let network = Self::read(name, &answer)?;
-        network.expect_here()?;
+        network.ensure_gateway_is_local()?;
         task.done(format_args!("Docker network {name}, gateway {}", network.gateway));
         Ok(network)
     }
 
-    /// Reads what `docker network inspect` says.
+    /// Parses the output of `docker network inspect`.
     fn read(name: &str, answer: &str) -> Result<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -79,19 +80,20 @@ impl Network {
             Some((gateway?.parse::<Ipv4Addr>().ok()?, subnet))
         });
         let Some((gateway, subnet)) = range else {
-            bail!("Docker network {name} has no gateway with an IPv4 address: name another one");
+            bail!(
+                "Docker network {name} has no gateway with an IPv4 address: choose another network"
+            );
         };
-        let is_ours = labels.is_some_and(|labels| labels.contains_key(LABEL));
-        Ok(Self { name: name.to_owned(), gateway, subnet, is_ours })
+        let is_managed = labels.is_some_and(|labels| labels.contains_key(LABEL));
+        Ok(Self { name: name.to_owned(), gateway, subnet, is_managed })
     }
 
-    /// Makes sure that the gateway is an address of this machine.
-    fn expect_here(&self) -> Result<()> {
+    fn ensure_gateway_is_local(&self) -> Result<()> {
         match TcpListener::bind((self.gateway, 0)) {
             Err(error) if error.kind() == ErrorKind::AddrNotAvailable => bail!(
-                "{}, the gateway of Docker network {}, is no address of this machine: Docker runs \
-                 rootless or in a virtual machine (Docker Desktop), where containers cannot reach \
-                 the local stack",
+                "{}, the gateway of Docker network {}, is not an address of this machine. Docker \
+                 runs rootless or in a virtual machine (Docker Desktop), and its containers cannot \
+                 reach the local stack: use a Docker engine on this machine",
                 self.gateway,
                 self.name
             ),
@@ -104,12 +106,12 @@ impl Network {
         self.gateway
     }
 
-    /// The template's parameter that lets endpoints be in the network, beside loopback.
+    /// The template parameter that allows endpoints on loopback and in this network.
     pub(super) fn parameter(&self) -> (String, String) {
         ("AllowedNetworks".to_owned(), format!("{},{}", deploy::LOOPBACK, self.subnet))
     }
 
-    pub(super) fn say_what_to_try(&self, info: &StackInfo, env_vars: &Path) -> Result<()> {
+    pub(super) fn print_examples(&self, info: &StackInfo, env_vars: &Path) -> Result<()> {
         let architecture =
             format!("--parameter-overrides Architecture={}", deploy::architecture()?);
         let options = format!(
@@ -133,14 +135,14 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        if !self.is_ours {
+        if !self.is_managed {
             return;
         }
         let mut remove = Command::new("docker");
         remove.args(["network", "rm", &self.name]).stdin(Stdio::null());
         if !remove.output().is_ok_and(|output| output.status.success()) {
             eprintln!(
-                "Docker network {0} is still in use: when its containers have ended, remove it with \
+                "Docker network {0} is still in use: stop its containers, then remove it with \
                  `docker network rm {0}`.",
                 self.name
             );
@@ -148,7 +150,7 @@ impl Drop for Network {
     }
 }
 
-/// What docker answers, without the line's end.
+/// Runs docker; returns its output without the final newline.
 async fn docker(task: &Task, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("docker");
     let output = program::run(task, command.args(arguments).stdin(Stdio::null())).await?;
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gateway_is_the_one_with_an_ipv4_address() {
+    fn the_ipv4_gateway_is_used() {
         let answer = r#"{"IPAM": {"Config": [
             {"Subnet": "fd00::/64", "Gateway": "fd00::1"},
             {"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}
@@ -170,7 +172,7 @@ mod tests {
         let (name, networks) = network.parameter();
         assert_eq!(name, "AllowedNetworks");
         assert_eq!(networks, "127.0.0.0/8,::1/128,172.18.0.0/16");
-        assert!(!network.is_ours, "it would be removed");
+        assert!(!network.is_managed, "docintell must not remove a network without its label");
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! What becomes of every delivery, as it happens: a line for each attempt, and for whatever else ends a delivery.
+//! Shows every delivery as it happens: a line for each attempt, cancellation and internal failure.
 //!
-//! The rule: the delivery log is the source. It knows each attempt of each tenant and webhook, also where nobody
-//! listens at the endpoint. What keeps a delivery out of the log is an error of a function, and `function_errors`
-//! reads those.
+//! The rule: the delivery log is the source. It has every attempt of every webhook, even if nothing listens at the
+//! endpoint. A delivery without a log entry is an error of a function, and `function_errors` shows those.
 
 mod function_errors;
 mod line;
@@ -28,16 +27,16 @@ use line::{Data, Shown};
 pub use line::{Line, Outcome};
 pub(super) use line::{headings, time_of_day};
 
-/// The shortest time between two reads of the log.
+/// The shortest pause between two reads of the log.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// How many times as long as a read took the log is left alone: a long log must not keep the emulator busy.
-const REST: u32 = 4;
+/// The pause is at least this many times the duration of the last read: a long log must not keep the emulator busy.
+const PAUSE_FACTOR: u32 = 4;
 
-/// How long the log is waited for once it cannot be read.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The pause after a read that failed.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// Rows that have changed this many seconds before the newest change are read again: rows are not written in the
+/// A read includes rows that changed up to this many seconds before the newest change: rows are not written in the
 /// order of their times.
 const OVERLAP_SECONDS: i64 = 60;
 
@@ -50,14 +49,14 @@ pub struct Deliveries {
     jobs: JobsTable,
     errors: FunctionErrors,
     shown: HashMap<DeliveryId, Shown>,
-    /// What has been said of rows that cannot be read.
-    unreadable: HashSet<String>,
-    /// The latest time at which a row that was read expires. A change of a row sets its time anew.
+    /// Errors that have been reported.
+    reported: HashSet<String>,
+    /// The latest `ttl` of all rows read so far. Each change of a row sets its `ttl` anew.
     newest_ttl: i64,
 }
 
 impl Deliveries {
-    /// Follows those of a local stack, whose functions write to `functions_log`.
+    /// Follows a local stack whose functions write to `functions_log`.
     pub fn new(info: &StackInfo, functions_log: PathBuf) -> Result<Self> {
         let config = info.aws_config();
         Ok(Self {
@@ -70,12 +69,12 @@ impl Deliveries {
             jobs: JobsTable::new(&config, info.outputs.jobs_table()?.to_owned()),
             errors: FunctionErrors::new(functions_log),
             shown: HashMap::new(),
-            unreadable: HashSet::new(),
+            reported: HashSet::new(),
             newest_ttl: 0,
         })
     }
 
-    /// Prints what is new until `is_last` is true of a line, which is returned.
+    /// Prints new lines until `is_last` accepts one, and returns that line.
     pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Line {
         loop {
             for error in self.errors.read() {
@@ -92,18 +91,18 @@ impl Deliveries {
                     if let Some(line) = last {
                         return line;
                     }
-                    sleep(PERIOD.max(begun.elapsed() * REST)).await;
+                    sleep(PERIOD.max(begun.elapsed() * PAUSE_FACTOR)).await;
                 }
-                // A busy machine is no reason to end.
+                // A read can fail on a busy machine.
                 Err(error) => {
-                    eprintln!("  the delivery log cannot be read, trying again: {error:#}");
-                    sleep(PAUSE).await;
+                    eprintln!("  cannot read the delivery log, will retry: {error:#}");
+                    sleep(RETRY_AFTER).await;
                 }
             }
         }
     }
 
-    /// What has happened since the last time, in order.
+    /// The lines since the last call, by time.
     pub async fn new_lines(&mut self) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
         for row in self.changed_rows().await? {
@@ -143,32 +142,32 @@ impl Deliveries {
             let item = item.with_context(|| format!("cannot scan table {}", self.table))?;
             match deliveries::read(item) {
                 Ok(row) => rows.push(row),
-                Err(error) => self.say_once(&error),
+                Err(error) => self.report_once(&error),
             }
         }
         Ok(rows)
     }
 
-    /// The row's webhook; `None` once it is deleted, and where it cannot be read.
+    /// The row's webhook; `None` if it is deleted or cannot be read.
     async fn webhook_of(&mut self, row: &DeliveryRow) -> Option<Webhook> {
         let webhook = self.webhooks.get(row.tenant_id, row.webhook_config_id).await;
-        webhook.inspect_err(|error| self.say_once(error)).ok().flatten()
+        webhook.inspect_err(|error| self.report_once(error)).ok().flatten()
     }
 
-    fn say_once(&mut self, error: &StoreError) {
+    fn report_once(&mut self, error: &StoreError) {
         let error = chain(error);
-        if !self.unreadable.contains(&error) {
+        if !self.reported.contains(&error) {
             eprintln!("  {error}");
-            self.unreadable.insert(error);
+            self.reported.insert(error);
         }
     }
 
-    /// The time from the write of the job's state to the delivery of its event, where the first attempt succeeded
-    /// and the job is still in that state.
+    /// The time from the job's write to the delivery. `None` unless the first attempt succeeded and the job is still in
+    /// the state of the event.
     async fn since_write(&self, row: &DeliveryRow, line: &Line) -> Option<Duration> {
         let (Some(1), Outcome::Delivered) = (line.attempt, line.outcome) else { return None };
         let Data { job_id, status } = Data::of(row)?;
-        // Without it the line says all the same that the event was delivered.
+        // If the job cannot be read, the line appears without the time.
         let (now, at) = self.jobs.state(&job_id).await.ok()??;
         let millis = line.at.unix_millis().checked_sub(at.unix_millis())?;
         (now.as_str() == status).then_some(Duration::from_millis(millis))

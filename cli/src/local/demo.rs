@@ -1,4 +1,4 @@
-//! Two documents on their way through the real API, queue and functions to a local test receiver.
+//! Processes two documents and delivers their events to a local test receiver, through the real functions.
 
 use std::time::Duration;
 
@@ -18,10 +18,9 @@ use crate::http;
 use crate::job::table::{JobsTable, NewJob, Transition};
 use crate::progress::Progress;
 
-/// How long a delivery may take: the functions' first start is part of it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait for a delivery, including the functions' first start.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A registered receiver and jobs to be written.
 #[derive(Debug)]
 pub(super) struct Demo {
     receiver: Receiver,
@@ -45,34 +44,31 @@ impl Demo {
             .body(json!({"url": receiver.url(), "events": events}).to_string());
         let response = task.watch(request.send()).await.context("the API does not answer")?;
         let status = response.status();
-        let body = response.text().await.context("the API's answer broke off")?;
+        let body = response.text().await.context("the API's response ended early")?;
         if status != reqwest::StatusCode::CREATED {
-            bail!("the API did not register the receiver, it answered {status}: {body}");
+            bail!("the API did not register the receiver: {status}, {body}");
         }
-        // Not with the parser's own error, which could quote the secret.
+        // The parser's own error could quote the secret.
         let Ok(Created { signing_secret }) = serde_json::from_str(&body) else {
-            bail!("the API's answer to a new webhook holds no signing secret");
+            bail!("the API's response to a new webhook has no signing secret");
         };
         receiver.trust(SigningSecret::parse(&signing_secret)?)?;
-        task.done(format_args!(
-            "webhook for all events, to a receiver at {} (the path is that of the product guide's example)",
-            receiver.url()
-        ));
+        task.done(format_args!("webhook for all events, with a receiver at {}", receiver.url()));
         let jobs = JobsTable::new(&info.aws_config(), info.outputs.jobs_table()?.to_owned());
         Ok(Self { receiver, jobs, tenant_id: info.tenant_id })
     }
 
-    /// Completes one document's job and has another one's fail, waiting for each event.
+    /// Completes one document's job, fails another one, and waits for each event.
     pub(super) async fn run(&self, deliveries: &mut Deliveries) -> Result<()> {
         let complete =
             Transition::Complete { pages: 12, seconds: 45.2, ir_version: "v001".to_owned() };
-        println!("\nA document is uploaded and processed:\n\n{}", headings());
+        println!("\nProcessing a document:\n\n{}", headings());
         self.document(deliveries, &complete, EventType::ProcessingCompleted).await?;
         let message = Some("File is corrupted or password protected".to_owned());
-        println!("\nAnother one cannot be processed:\n");
+        println!("\nProcessing a document that fails:\n");
         self.document(deliveries, &Transition::Fail { message }, EventType::ProcessingFailed)
             .await?;
-        println!("\nThe receiver has verified the signature of each delivery.");
+        println!("\nThe receiver verified the signature of each delivery.");
         Ok(())
     }
 
@@ -83,16 +79,16 @@ impl Demo {
         event: EventType,
     ) -> Result<()> {
         let job = NewJob::of(self.tenant_id);
-        say_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job);
+        print_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job);
         self.expect(deliveries, EventType::DocumentUploaded, &job).await?;
         for transition in [&Transition::Process, end] {
             let at = self.jobs.advance(&job.job_id, transition).await?;
-            say_state(at, transition.status(), &job);
+            print_state(at, transition.status(), &job);
         }
         self.expect(deliveries, event, &job).await
     }
 
-    /// Shows what happens until `event` of `job` has been delivered to the receiver.
+    /// Shows deliveries until the receiver has `event` of `job`.
     async fn expect(
         &self,
         deliveries: &mut Deliveries,
@@ -103,17 +99,17 @@ impl Demo {
             line.event == event && line.job_id == job.job_id && line.outcome != Outcome::Pending
         };
         let shown = deliveries.show_until(is_last);
-        let Ok(line) = tokio::time::timeout(PATIENCE, shown).await else {
-            bail!("{event} was not delivered within {} s", PATIENCE.as_secs());
+        let Ok(line) = tokio::time::timeout(TIMEOUT, shown).await else {
+            bail!("{event} was not delivered within {} s", TIMEOUT.as_secs());
         };
         match self.receiver.has_verified(line.delivery_id) {
             Some(true) => Ok(()),
-            Some(false) => bail!("{event} arrived with a signature that is not its own"),
+            Some(false) => bail!("{event} arrived with a wrong signature"),
             None => bail!("{event} did not reach the receiver"),
         }
     }
 }
 
-fn say_state(at: Timestamp, status: JobStatus, job: &NewJob) {
+fn print_state(at: Timestamp, status: JobStatus, job: &NewJob) {
     println!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id);
 }

@@ -1,4 +1,4 @@
-//! The template, deployed to the emulator.
+//! Deploys the template to the emulator.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -12,11 +12,11 @@ use super::build::Binary;
 use crate::program;
 use crate::stack::Outputs;
 
-/// Where endpoints on this machine listen, as the template's `AllowedNetworks` takes it.
+/// Loopback addresses, in the form of the template's `AllowedNetworks`.
 pub(super) const LOOPBACK: &str = "127.0.0.0/8,::1/128";
 
-/// The template's parameters on this machine: its processor, endpoints on loopback, and practically unlimited
-/// changes.
+/// The template parameters of a local stack: this machine's processor, endpoints on loopback, and a limit of changes
+/// that nobody reaches.
 pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
     let parameters = [
         ("Architecture", architecture()?),
@@ -27,7 +27,7 @@ pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
     Ok(parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
-/// This machine's processor, by Lambda's name for it.
+/// Lambda's name for this machine's processor.
 pub(super) fn architecture() -> Result<&'static str> {
     match ARCH {
         "x86_64" => Ok("x86_64"),
@@ -36,12 +36,12 @@ pub(super) fn architecture() -> Result<&'static str> {
     }
 }
 
-/// The functions' variables, in the form that `sam local --env-vars` reads.
+/// The functions' environment variables, in the format of `sam local --env-vars`.
 pub(super) fn env_vars(folder: &Path) -> PathBuf {
     folder.join("sam-env.json")
 }
 
-/// Deploys the template with `binaries` for its functions.
+/// Deploys the template with these binaries for its functions.
 pub(super) async fn deploy(
     options: &Options,
     python: &Path,

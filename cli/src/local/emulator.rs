@@ -1,7 +1,7 @@
-//! The AWS emulator, as a child that ends with us.
+//! Runs the AWS emulator as a child process.
 //!
-//! The rule: its standard input is its life line. However this process ends, the system closes the pipe,
-//! and the emulator takes itself and the functions down.
+//! The rule: the emulator stops when its standard input closes. If this process ends, even by a kill, the system
+//! closes the pipe, and the emulator stops itself and the functions.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -14,22 +14,20 @@ use tokio::sync::{oneshot, watch};
 
 use super::Options;
 
-/// A running emulator; dropping it ends it and waits for its end.
+/// A running emulator. Dropping it stops it and waits until it has ended.
 #[derive(Debug)]
 pub(super) struct Emulator {
-    life_line: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     ended: watch::Receiver<Option<String>>,
-    keeper: Option<JoinHandle<()>>,
+    watcher: Option<JoinHandle<()>>,
 }
 
-/// Where an emulator answers.
 #[derive(Debug, Deserialize)]
 pub(super) struct Addresses {
-    /// Every AWS service.
+    /// URL of every AWS service.
     pub(super) endpoint: String,
-    /// The stack's HTTP API, at the root.
+    /// URL of the stack's HTTP API.
     pub(super) api_url: String,
-    /// The emulated region.
     pub(super) region: String,
 }
 
@@ -49,25 +47,25 @@ impl Emulator {
             .stderr(Stdio::piped())
             .spawn()
             .context("the AWS emulator cannot be started")?;
-        let life_line = child.stdin.take();
-        let (tell_ready, ready) = oneshot::channel();
-        let (tell_ended, ended) = watch::channel(None);
-        // A thread and not a task: a stack may outlive the runtime that started it.
-        let keeper = thread::spawn(move || {
+        let stdin = child.stdin.take();
+        let (send_ready, ready) = oneshot::channel();
+        let (send_ended, ended) = watch::channel(None);
+        // A thread, because a stack may outlive the tokio runtime that starts it.
+        let watcher = thread::spawn(move || {
             let first_line = child.stdout.take().and_then(|stdout| {
                 let mut line = String::new();
                 BufReader::new(stdout).read_line(&mut line).ok().map(|_| line)
             });
-            // Nobody waits any more when the start was given up; the life line is cut then.
-            drop(tell_ready.send(first_line.unwrap_or_default()));
-            let mut said = String::new();
+            // A send fails if the caller has cancelled the start, which also closes the emulator's standard input.
+            drop(send_ready.send(first_line.unwrap_or_default()));
+            let mut errors = String::new();
             if let Some(mut stderr) = child.stderr.take() {
-                drop(stderr.read_to_string(&mut said));
+                drop(stderr.read_to_string(&mut errors));
             }
             drop(child.wait());
-            tell_ended.send_replace(Some(said.trim().to_owned()));
+            send_ended.send_replace(Some(errors.trim().to_owned()));
         });
-        let mut emulator = Self { life_line, ended, keeper: Some(keeper) };
+        let mut emulator = Self { stdin, ended, watcher: Some(watcher) };
         let line = task.watch(ready).await.unwrap_or_default();
         if line.is_empty() {
             return Err(emulator.ended().await);
@@ -78,11 +76,12 @@ impl Emulator {
         Ok((emulator, addresses))
     }
 
-    /// Waits for the emulator's end, which nobody asked for, and says why it ended.
+    /// Waits until the emulator ends; the error says why.
     pub(super) async fn ended(&mut self) -> anyhow::Error {
-        let said = self.ended.wait_for(Option::is_some).await.ok().and_then(|said| said.clone());
-        match said {
-            Some(said) if !said.is_empty() => anyhow!(said),
+        let errors =
+            self.ended.wait_for(Option::is_some).await.ok().and_then(|errors| errors.clone());
+        match errors {
+            Some(errors) if !errors.is_empty() => anyhow!(errors),
             _ => anyhow!("the AWS emulator was killed"),
         }
     }
@@ -90,10 +89,10 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        drop(self.life_line.take());
-        if let Some(keeper) = self.keeper.take() {
-            // It ends in a moment; then its ports are free for the next.
-            drop(keeper.join());
+        drop(self.stdin.take());
+        if let Some(watcher) = self.watcher.take() {
+            // Takes a moment. Then the emulator's ports are free again.
+            drop(watcher.join());
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Where a local stack's parts are, for programs: the content of `target/local/stack.json`.
+//! `target/local/stack.json`: everything that a program needs to use the local stack.
 //!
-//! The rule: the file holds a key, so only its owner may read it.
+//! The rule: the file contains a key, so only its owner may read it.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -18,26 +18,23 @@ use webhooks::id::TenantId;
 use crate::checkout::{self, Checkout};
 use crate::stack::Outputs;
 
-/// The emulator's own access key and its secret, which open nothing but the emulator.
+/// The emulator's access key, and its secret key. They work for the emulator only.
 pub(super) const ACCESS_KEY: &str = "test";
 
-/// What a program needs to talk to a stack on this machine: the content of `target/local/stack.json`.
+/// The content of `stack.json`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct StackInfo {
-    /// The template's outputs; the API's URL is that on this machine.
+    /// The stack's outputs, with the API's URL on this machine.
     #[serde(flatten)]
     pub outputs: Outputs,
-    /// A key of `tenant_id`.
     pub api_key: String,
-    /// The tenant that was made with the stack.
+    /// The owner of `api_key`.
     pub tenant_id: TenantId,
-    /// Where the emulated AWS answers.
     pub aws_endpoint_url: String,
-    /// The emulated region.
     pub region: String,
 }
 
-/// Leaves the key out.
+/// Omits the key.
 impl fmt::Debug for StackInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StackInfo")
@@ -49,9 +46,9 @@ impl fmt::Debug for StackInfo {
 }
 
 impl StackInfo {
-    /// Configuration for clients of the emulated AWS, with the right to do everything.
+    /// Configuration for clients of the emulated AWS, with all rights.
     ///
-    /// A client's connections live on the runtime that made them: make clients anew on each.
+    /// A client's connections belong to the tokio runtime that creates them, so each runtime needs its own client.
     #[must_use]
     pub fn aws_config(&self) -> SdkConfig {
         let credentials = Credentials::new(ACCESS_KEY, ACCESS_KEY, None, None, "docintell local");
@@ -59,12 +56,12 @@ impl StackInfo {
         webhooks::aws::config_for(self.region.clone(), credentials, endpoint_url)
     }
 
-    /// Where the checkout's running stack is written down.
+    /// The path of the checkout's `stack.json`.
     pub(super) fn path(checkout: &Checkout) -> PathBuf {
         checkout.local_folder().join("stack.json")
     }
 
-    /// Writes the file, which only its owner may read, whole or not at all.
+    /// Writes the file atomically, with access for its owner only.
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let partial = path.with_extension("partial");
         let write = || -> Result<()> {
@@ -76,19 +73,19 @@ impl StackInfo {
         write().with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    /// The stack that is running in the current directory's checkout.
+    /// The running stack of the checkout around the current directory.
     pub(crate) fn load() -> Result<Self> {
         let checkout = Checkout::find().context(
-            "no local stack can be looked up, and --stack-name does not name a deployed one",
+            "cannot look up the local stack, and --stack-name does not name a deployed one",
         )?;
         Self::load_from(&Self::path(&checkout))
     }
 
-    /// The running stack that `path` describes.
+    /// The running stack whose `stack.json` is `path`.
     pub(super) fn load_from(path: &Path) -> Result<Self> {
         let none = || {
             anyhow!(
-                "no local stack is running: start one with `{} local` in another terminal, or name \
+                "no local stack is running: start one with `{} local` in another terminal, or choose \
                  a deployed one with --stack-name",
                 checkout::invocation()
             )
@@ -100,7 +97,7 @@ impl StackInfo {
         let info: Self = serde_json::from_reader(file).with_context(|| {
             format!("{} is damaged: remove it and start the stack again", path.display())
         })?;
-        // The file stays when its writer was killed.
+        // A killed stack leaves its file behind.
         let address = info.aws_endpoint_url.trim_start_matches("http://");
         TcpStream::connect(address).map_err(|_refused| none())?;
         Ok(info)
@@ -108,7 +105,7 @@ impl StackInfo {
 }
 
 fn private_file(path: &Path) -> std::io::Result<File> {
-    // An existing file would keep the mode it has.
+    // An existing file would keep its mode.
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -144,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_owner_reads_the_file_even_where_another_was_before() {
+    fn only_the_owner_can_read_the_file_even_if_it_replaces_another() {
         let path = std::env::temp_dir().join(format!("{}.json", TenantId::random()));
         fs::write(&path, "old").unwrap();
         fs::write(path.with_extension("partial"), "left behind").unwrap();

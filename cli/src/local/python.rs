@@ -1,6 +1,6 @@
-//! The Python environment that the emulator runs in, made on first use.
+//! Installs the emulator's Python environment on first use.
 //!
-//! The rule: it counts as there only when its marker says so, and the marker is the last thing written.
+//! The rule: an environment is complete if its marker file exists, and the marker is written last.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,21 +15,22 @@ use crate::checkout::{Checkout, shown};
 use crate::program;
 use crate::progress::{Progress, Task};
 
-/// The oldest Python that the emulator runs on.
+/// The oldest Python version that the emulator supports.
 const OLDEST: (u32, u32) = (3, 10);
 
-/// What may be called Python 3, the likeliest first.
+/// Possible names of Python 3, the likeliest first.
 const NAMES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
-/// The path of the environment's Python. Its packages are those of `requirements.txt`.
+/// Installs the packages of `requirements.txt` if needed; returns the path of the environment's Python.
 pub async fn ensure(checkout: &Checkout, progress: Progress) -> Result<PathBuf> {
     let requirements = checkout.script("requirements.txt");
     let text = fs::read(&requirements)
         .with_context(|| format!("{} cannot be read", requirements.display()))?;
     let key = &hex(&Sha256::digest(&text))[..12];
     let folder = checkout.local_folder();
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("{} cannot be created", folder.display()))?;
     let environment = Environment { folder: folder.join(format!("venv-{key}")) };
     if !environment.is_complete() {
         environment.install(&requirements, progress).await?;
@@ -46,12 +47,12 @@ impl Environment {
         self.folder.join("bin/python")
     }
 
-    /// Holds the version of Python that the packages were installed for.
+    /// Contains the Python version of the installed packages.
     fn marker(&self) -> PathBuf {
         self.folder.join("complete")
     }
 
-    /// The environment's Python is a link: what it leads to may have been upgraded, or be gone.
+    /// Also compares Python's version: the environment links to the system's Python, which may be upgraded or removed.
     fn is_complete(&self) -> bool {
         fs::read_to_string(self.marker()).is_ok_and(|version| {
             probe(&self.python()).is_some_and(|found| format!("{:?}", found.version) == version)
@@ -70,11 +71,11 @@ impl Environment {
         }
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder).with_context(|| {
-                format!("{} cannot be removed: remove it", self.folder.display())
+                format!("{} cannot be removed: remove it yourself", self.folder.display())
             })?;
         }
-        // Each program gets the lock as its standard input: should we be killed, the lock is held for as
-        // long as one of them still writes.
+        // Each program inherits the lock as its standard input. If this process is killed, the lock lasts until the
+        // program ends.
         let held = || lock.try_clone().map(Stdio::from).context("the lock cannot be shared");
         let mut make = Command::new(&python.path);
         make.args(["-I", "-m", "venv"]).arg(&self.folder).stdin(held()?);
@@ -82,7 +83,7 @@ impl Environment {
         let mut install = Command::new(self.python());
         install
             .args(["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check"])
-            // The requirements are the whole closure: nothing needs resolving, and nothing building.
+            // The file pins all dependencies, so pip neither resolves nor builds anything.
             .args(["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"])
             .args(["--progress-bar", "off", "--requirement"])
             .arg(requirements)
@@ -94,7 +95,7 @@ impl Environment {
         Ok(())
     }
 
-    /// Waits until no other process installs here. The lock ends with the last copy of the file.
+    /// Waits until no other process installs. The lock lasts until the last copy of the file is closed.
     async fn lock(&self, task: &Task) -> Result<File> {
         let path = self.folder.with_extension("lock");
         let file = OpenOptions::new()
@@ -104,7 +105,7 @@ impl Environment {
             .write(true)
             .open(&path)
             .with_context(|| format!("{} cannot be opened", path.display()))?;
-        task.note("waiting for another process that installs it");
+        task.note("waiting for another process that is installing it");
         task.watch(async {
             loop {
                 match file.try_lock() {
@@ -131,7 +132,7 @@ struct Python {
     has_venv: bool,
 }
 
-/// A Python that is new enough and can make environments.
+/// Finds a Python that is new enough and has the venv module.
 fn find() -> Result<Python> {
     let mut found: Vec<Python> = NAMES.iter().filter_map(|name| probe(Path::new(name))).collect();
     if let Some(at) = found.iter().position(|it| it.version >= OLDEST && it.has_venv) {
@@ -139,19 +140,19 @@ fn find() -> Result<Python> {
     }
     let needed = format!("Python {}.{} or newer", OLDEST.0, OLDEST.1);
     match found.into_iter().max_by_key(|it| it.version) {
-        None => bail!("Python was not found: install {needed} so that `python3` is in the PATH"),
+        None => bail!("Python was not found: install {needed} and put `python3` in the PATH"),
         Some(Python { version: (major, minor), .. }) if (major, minor) < OLDEST => {
             bail!("Python {major}.{minor} is too old for the AWS emulator: install {needed}")
         }
         Some(Python { path, version: (major, minor), .. }) => bail!(
-            "Python {major}.{minor} ({}) cannot make virtual environments: install its venv module \
+            "Python {major}.{minor} ({}) cannot create virtual environments: install its venv module \
              (on Debian and Ubuntu: `sudo apt install python{major}.{minor}-venv`)",
             path.display()
         ),
     }
 }
 
-/// What `path` is, if it is a Python 3.
+/// Runs `path`; `None` unless it is Python 3.
 fn probe(path: &Path) -> Option<Python> {
     const SCRIPT: &str = "
 import sys

@@ -1,6 +1,6 @@
-//! A local test receiver: it verifies each delivery as the product guide's example does.
+//! A local test receiver that verifies each delivery.
 //!
-//! The rule: a request without the right signature is answered 401.
+//! The rule: a request without a valid signature gets a 401.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,10 +18,10 @@ use webhooks::id::DeliveryId;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
 
-/// The path of the product guide's example endpoint, in the guide's spelling.
+/// The path of the example endpoint in the public webhook guide.
 const PATH: &str = "/webhooks/docintel";
 
-/// A receiver on loopback; it answers until it is dropped.
+/// A receiver on 127.0.0.1. Dropping it stops it.
 #[derive(Debug)]
 pub(super) struct Receiver {
     address: SocketAddr,
@@ -32,7 +32,7 @@ pub(super) struct Receiver {
 #[derive(Debug, Default)]
 struct Shared {
     secret: OnceLock<SigningSecret>,
-    /// By `X-DocIntell-Delivery`: whether the last request was signed with the secret.
+    /// By `X-DocIntell-Delivery`: whether the last request had a valid signature.
     verified: Mutex<HashMap<String, bool>>,
 }
 
@@ -43,7 +43,7 @@ impl Shared {
 }
 
 impl Receiver {
-    /// Listens on `port` of 127.0.0.1; 0 takes any free one.
+    /// Listens on `port` of 127.0.0.1; 0 picks a free one.
     pub(super) async fn start(port: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
@@ -59,20 +59,19 @@ impl Receiver {
         Ok(Self { address, shared, server })
     }
 
-    /// Where deliveries are to be posted.
     pub(super) fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// The secret that deliveries are verified with. Before there is one, none is verified.
+    /// Sets the secret that verifies deliveries. Without a secret, every request gets a 401.
     pub(super) fn trust(&self, secret: SigningSecret) -> Result<()> {
         match self.shared.secret.set(secret) {
             Ok(()) => Ok(()),
-            Err(_) => bail!("the receiver has a secret already: start another receiver"),
+            Err(_) => bail!("the receiver already has a secret: start another receiver"),
         }
     }
 
-    /// Whether the delivery's last request was signed with the secret; `None` if there was no request.
+    /// Whether the delivery's last request had a valid signature; `None` without a request.
     pub(super) fn has_verified(&self, delivery: DeliveryId) -> Option<bool> {
         self.shared.verified().get(&delivery.to_string()).copied()
     }
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_right_signature_is_accepted_and_a_wrong_one_is_not() {
+    async fn a_valid_signature_gets_200_and_a_wrong_one_401() {
         let receiver = Receiver::start(0).await.unwrap();
         let delivery = DELIVERY.parse().unwrap();
         let secret = SigningSecret::generate().unwrap();
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_verified_before_there_is_a_secret() {
+    async fn a_receiver_without_a_secret_answers_401() {
         let receiver = Receiver::start(0).await.unwrap();
         let secret = SigningSecret::generate().unwrap();
         assert_eq!(post(&receiver, &signature::guide(&secret, BODY.as_bytes())).await, 401);

@@ -1,4 +1,4 @@
-//! Who a person is on AWS: region and credentials, from wherever the AWS tools keep them.
+//! Loads the caller's AWS region and credentials, from the same places as the AWS CLI.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use aws_types::SdkConfig;
 use webhooks::aws;
 
-/// How long one try of a call may take, over whatever network a person has.
+/// Timeout of each try of a call; the caller's network may be slow.
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Configuration for clients with the person's own rights.
+/// Configuration for clients with the caller's rights.
 pub(super) async fn log_in() -> Result<SdkConfig> {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TRY_TIMEOUT).build();
     let config = aws_config::defaults(BehaviorVersion::latest())
@@ -23,10 +23,11 @@ pub(super) async fn log_in() -> Result<SdkConfig> {
     config
         .region()
         .context("no AWS region is set: set AWS_REGION, or a region in your AWS profile")?;
-    let provider = config.credentials_provider().context("AWS credentials cannot be looked up")?;
-    // Now, so that what is wrong is said of the login and not of the first call.
+    let provider =
+        config.credentials_provider().context("there is no provider of AWS credentials")?;
+    // Loaded now, to report a failed login as such.
     provider.provide_credentials().await.context(
-        "no AWS credentials are found: log in (`aws sso login`), or set AWS_PROFILE or \
+        "cannot find AWS credentials: log in (`aws sso login`), or set AWS_PROFILE or \
          AWS_ACCESS_KEY_ID",
     )?;
     Ok(config)

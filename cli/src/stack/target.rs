@@ -1,4 +1,4 @@
-//! Which stack a command means: the one on this machine, one on AWS, or a single table on AWS.
+//! Selects what a command works on: the local stack, a stack on AWS, or a single table on AWS.
 
 use anyhow::{Context, Result};
 use aws_types::SdkConfig;
@@ -8,20 +8,16 @@ use webhooks::id::TenantId;
 use super::{Outputs, deployed, sam};
 use crate::local::StackInfo;
 
-/// Which stack a command is about.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StackArgs {
-    /// A stack on AWS, by its CloudFormation name; needs the SAM CLI [default: the local stack]
+    /// CloudFormation name of a stack on AWS; needs the SAM CLI [default: the local stack]
     #[arg(long, global = true, value_name = "NAME")]
     stack_name: Option<String>,
 }
 
-/// A table that commands work on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Table {
-    /// Job states.
     Jobs,
-    /// Hashes of API keys.
     ApiKeys,
 }
 
@@ -33,7 +29,6 @@ impl Table {
         }
     }
 
-    /// The option that names such a table.
     const fn flag(self) -> &'static str {
         match self {
             Self::Jobs => "--jobs-table",
@@ -42,19 +37,24 @@ impl Table {
     }
 }
 
-/// What a command works on.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// The stack on this machine.
     Local(StackInfo),
-    /// A stack on AWS.
-    Deployed { name: String, config: SdkConfig, outputs: Outputs },
-    /// A table on AWS, whatever stack it belongs to.
-    Table { table: Table, name: String, config: SdkConfig },
+    Deployed {
+        name: String,
+        config: SdkConfig,
+        outputs: Outputs,
+    },
+    /// A table on AWS, without its stack.
+    Table {
+        table: Table,
+        name: String,
+        config: SdkConfig,
+    },
 }
 
 impl StackArgs {
-    /// What is meant; `named` is a table on AWS, by its name.
+    /// `named` is the name of a table on AWS; it overrides the stack.
     pub(crate) async fn target(&self, table: Table, named: Option<String>) -> Result<Target> {
         if let Some(name) = named {
             let config = deployed::log_in().await?;
@@ -65,14 +65,13 @@ impl StackArgs {
         };
         let config = deployed::log_in().await?;
         let outputs = sam::outputs(&name, &config).await.with_context(|| {
-            format!("cannot look up stack {name}, and {} does not name its table", table.flag())
+            format!("cannot look up stack {name}, and {} does not name a table", table.flag())
         })?;
         Ok(Target::Deployed { name, config, outputs })
     }
 }
 
 impl Target {
-    /// Endpoint, region and credentials.
     pub(crate) fn config(&self) -> SdkConfig {
         match self {
             Self::Local(info) => info.aws_config(),
@@ -80,7 +79,6 @@ impl Target {
         }
     }
 
-    /// The name of one of the tables.
     pub(crate) fn table(&self, table: Table) -> Result<&str> {
         match self {
             Self::Local(info) => table.of(&info.outputs),
@@ -89,7 +87,7 @@ impl Target {
         }
     }
 
-    /// The local stack's own tenant; on AWS there is none.
+    /// The default tenant; only the local stack has one.
     pub(crate) fn tenant_id(&self) -> Option<TenantId> {
         match self {
             Self::Local(info) => Some(info.tenant_id),
@@ -97,7 +95,7 @@ impl Target {
         }
     }
 
-    /// The options that lead here, each with a space before it.
+    /// The options that select this target, each after a space.
     pub(crate) fn options(&self) -> String {
         match self {
             Self::Local(_) => String::new(),

@@ -1,4 +1,4 @@
-//! Errors in the functions' log, as they are written.
+//! Reads errors from the functions' log as they appear.
 
 use std::fmt;
 use std::fs::File;
@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
-/// Reads the log from where it was read to before.
+/// Each read continues where the last one ended.
 #[derive(Debug)]
 pub(super) struct FunctionErrors {
     path: PathBuf,
     position: u64,
 }
 
-/// One line of the log that says that something went wrong.
+/// An error from the log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FunctionError {
     time: String,
@@ -28,14 +28,14 @@ impl FunctionErrors {
         Self { path, position: 0 }
     }
 
-    /// The errors that are new. A log that cannot be read has none.
+    /// The new errors; none if the log cannot be read.
     pub(super) fn read(&mut self) -> Vec<FunctionError> {
         let mut new = Vec::new();
         let read = File::open(&self.path).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.position))?;
             file.read_to_end(&mut new)
         });
-        // The last line may not be whole yet.
+        // The last line may be incomplete.
         let whole = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         if read.is_ok() {
             self.position += u64::try_from(whole).unwrap_or(0);
@@ -44,7 +44,7 @@ impl FunctionErrors {
     }
 }
 
-/// An error; also a line without a level, such as a panic's, which no function means to write.
+/// An error line, or a line without a level, such as a panic.
 fn parse(line: &str) -> Option<FunctionError> {
     let line: Value = serde_json::from_str(line).ok()?;
     if line["level"].as_str().is_some_and(|level| level != "ERROR") {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_is_read_once_and_whole() {
+    fn each_line_is_read_once_when_it_is_complete() {
         let path = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
         let mut errors = FunctionErrors::new(path.clone());
         assert!(errors.read().is_empty());

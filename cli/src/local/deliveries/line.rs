@@ -1,4 +1,4 @@
-//! A line about a delivery: what a row of the log says beyond what has been shown of it. Pure.
+//! The lines to show for a row of the delivery log, without those that have been shown. Pure.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use webhooks::store::deliveries::DeliveryRow;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
-/// What stands over the columns of a [`Line`].
+/// The headings of a [`Line`]'s columns.
 pub(in crate::local) fn headings() -> String {
     format!(
-        "  {:<10}  {:<6}  {:<4}  {:<29}  {:<36}  {:<21}  what follows",
-        "time (UTC)", "answer", "try", "event", "job", "endpoint"
+        "  {:<10}  {:<6}  {:<4}  {:<29}  {:<36}  {:<21}  result",
+        "time (UTC)", "status", "try", "event", "job", "endpoint"
     )
 }
 
-/// What has been shown of a delivery.
+/// The part of a row that has been shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown {
     last_attempt_at: Option<Timestamp>,
@@ -29,24 +29,21 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// All that `row` says.
     pub(super) fn of(row: &DeliveryRow) -> Self {
         let last_attempt_at = row.attempts.last().map(|attempt| attempt.at);
         Self { last_attempt_at, status: row.status }
     }
 }
 
-/// The part of an event's body that says what it is about.
+/// `data` of an event's body.
 #[derive(Debug, Deserialize)]
 pub(super) struct Data {
-    /// The job's id.
     pub(super) job_id: String,
-    /// The state that the job went to.
+    /// The job's new state.
     pub(super) status: String,
 }
 
 impl Data {
-    /// That of the row's event.
     pub(super) fn of(row: &DeliveryRow) -> Option<Self> {
         #[derive(Deserialize)]
         struct Body {
@@ -56,43 +53,40 @@ impl Data {
     }
 }
 
-/// How a delivery stands after what a line tells.
+/// The state of a delivery after a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The endpoint took it.
     Delivered,
     /// Another attempt follows.
     Pending,
-    /// Nothing follows.
+    /// Failed or cancelled; no attempt follows.
     Ended,
 }
 
-/// What one attempt came to, or what else changed a delivery.
+/// An attempt, a cancellation or an internal failure of a delivery.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// When the attempt ended.
+    /// The end of the attempt, or of the delivery.
     pub(super) at: Timestamp,
     pub(in crate::local) delivery_id: DeliveryId,
     pub(in crate::local) event: EventType,
-    /// The job that the event is about.
     pub job_id: String,
-    /// How the delivery stands now.
     pub outcome: Outcome,
-    /// The attempt's number, if there was one.
+    /// The attempt's number; `None` without an attempt.
     pub attempt: Option<u32>,
-    /// The status that the endpoint answered with.
-    answer: Option<u16>,
-    /// Attempts that the webhook allows.
+    /// The response's HTTP status.
+    http_status: Option<u16>,
+    /// The webhook's limit of attempts.
     max_attempts: Option<u32>,
-    /// The endpoint's host and port; `None` where the webhook is deleted or unreadable.
+    /// Host and port; `None` if the webhook is deleted or cannot be read.
     endpoint: Option<String>,
-    /// What went wrong and what follows.
+    /// The error, and what happens next.
     text: String,
-    /// How long after the write of the job's state that was.
+    /// Time since the write of the job's state.
     pub(super) since_write: Option<Duration>,
 }
 
-/// What `row` says that has not been shown, in order.
+/// The row's lines that have not been shown, by time.
 pub(super) fn lines(
     row: &DeliveryRow,
     shown: Option<&Shown>,
@@ -109,7 +103,7 @@ pub(super) fn lines(
             Line {
                 at: Timestamp::from_unix_millis(millis),
                 attempt: Some(attempt.number),
-                answer: attempt.status_code,
+                http_status: attempt.status_code,
                 outcome: if attempt.error.is_none() {
                     Outcome::Delivered
                 } else {
@@ -120,7 +114,7 @@ pub(super) fn lines(
             }
         })
         .collect();
-    let reason = row.reason.as_deref().unwrap_or("no reason is logged");
+    let reason = row.reason.as_deref().unwrap_or("no reason logged");
     let ended = |text| Line { outcome: Outcome::Ended, text, ..blank(row, webhook) };
     match (row.status, lines.last_mut()) {
         (DeliveryStatus::Pending, Some(Line { attempt: Some(number), text, .. })) => {
@@ -129,9 +123,10 @@ pub(super) fn lines(
         (DeliveryStatus::Pending | DeliveryStatus::Delivered, _) => {}
         (DeliveryStatus::Failed, Some(last)) => {
             last.outcome = Outcome::Ended;
-            last.text = format!("{reason}; given up, the message is in the dead-letter queue");
+            last.text =
+                format!("{reason}; no more attempts, the message is in the dead-letter queue");
         }
-        // No endpoint failed, but one of our own parts.
+        // An internal error ended the delivery; no attempt failed.
         (DeliveryStatus::Failed, None) => {
             lines.push(ended(format!("{reason}; the message is in the PipelineFaults queue")));
         }
@@ -148,7 +143,7 @@ fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
         job_id: Data::of(row).map(|data| data.job_id).unwrap_or_default(),
         outcome: Outcome::Pending,
         attempt: None,
-        answer: None,
+        http_status: None,
         max_attempts: webhook.map(|webhook| webhook.retry.max_attempts()),
         endpoint: webhook.map(|webhook| webhook.url.as_url().authority().to_owned()),
         text: String::new(),
@@ -156,7 +151,7 @@ fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
     }
 }
 
-/// In columns that stay aligned, since ids, event names and local addresses have their longest usual width.
+/// Aligned columns, wide enough for ids, event names and local addresses.
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mark, colour) = match self.outcome {
@@ -165,7 +160,7 @@ impl fmt::Display for Line {
             Outcome::Ended => ('✗', AnsiColor::Red),
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        let answer = match (self.attempt, self.answer) {
+        let http_status = match (self.attempt, self.http_status) {
             (_, Some(status)) => status.to_string(),
             (Some(_), None) => "none".to_owned(),
             (None, None) => String::new(),
@@ -184,7 +179,7 @@ impl fmt::Display for Line {
         let Self { event, job_id, .. } = self;
         write!(
             f,
-            "  {time:<10}  {style}{mark} {answer:<4}{style:#}  {number:<4}  {event:<29}  {job_id:<36}  {endpoint:<21}  {style}{text}{style:#}",
+            "  {time:<10}  {style}{mark} {http_status:<4}{style:#}  {number:<4}  {event:<29}  {job_id:<36}  {endpoint:<21}  {style}{text}{style:#}",
             time = time_of_day(self.at),
             number = number.unwrap_or_default(),
             event = event.as_str(),
@@ -226,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_attempt_says_when_the_next_one_follows() {
+    fn a_failed_attempt_shows_the_delay_of_the_next_one() {
         let row = row("pending", None, &attempt(2, Some("the endpoint answered 503")));
         let line = lines(&row, None, None).remove(0);
         assert_eq!(line.text, "the endpoint answered 503; next attempt in 2 s");
@@ -234,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_that_were_missed_are_shown_with_the_last_one() {
+    fn attempts_between_two_reads_are_all_shown() {
         let before = Shown::of(&row("pending", None, &attempt(1, Some("refused"))));
         let attempts = [1, 2, 3].map(|number| attempt(number, Some("refused"))).join(",");
         let row = row("failed", Some("refused"), &attempts);
@@ -246,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cancelled_without_an_attempt_has_a_line_too() {
+    fn a_cancellation_without_an_attempt_has_a_line() {
         let row = row("cancelled", Some("the webhook was deleted"), "");
         let line = lines(&row, None, None).remove(0);
         assert_eq!(line.text, "cancelled: the webhook was deleted");
@@ -254,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancellation_leaves_the_line_of_the_attempt_before_it_as_it_is() {
+    fn a_cancellation_has_its_own_line_after_the_attempt() {
         let row =
             row("cancelled", Some("the webhook is switched off"), &attempt(1, Some("refused")));
         let texts: Vec<_> = lines(&row, None, None).into_iter().map(|line| line.text).collect();
@@ -262,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_that_a_fault_of_ours_ends_is_not_looked_for_among_dead_letters() {
+    fn an_internal_failure_points_to_the_pipeline_faults_queue() {
         let attempts = attempt(1, Some("refused"));
         let before = Shown::of(&row("pending", None, &attempts));
         let row = row("failed", Some("an internal error"), &attempts);
@@ -278,7 +273,7 @@ mod tests {
         let headings = headings();
         let column = |text: &str, word| text.find(word).map(|at| text[..at].chars().count());
         assert_eq!(column(&plain, "10:30:01"), column(&headings, "time"));
-        assert_eq!(column(&plain, "✓"), column(&headings, "answer"));
+        assert_eq!(column(&plain, "✓"), column(&headings, "status"));
         assert_eq!(column(&plain, "document."), column(&headings, "event"));
         assert_eq!(column(&plain, JOB), column(&headings, "job"));
         assert_eq!(column(&plain, "(no webhook"), column(&headings, "endpoint"));
