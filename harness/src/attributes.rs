@@ -1,8 +1,8 @@
-//! DynamoDB's form of a value, `{"S": "text"}`, and plain JSON.
+//! Converts between plain JSON and DynamoDB's format, `{"S": "text"}`.
 
 use serde_json::{Map, Value, json};
 
-/// DynamoDB's form of a plain value.
+/// Converts a plain value to DynamoDB's format.
 fn attribute(value: &Value) -> Value {
     match value {
         Value::Null => json!({"NULL": true}),
@@ -14,14 +14,14 @@ fn attribute(value: &Value) -> Value {
     }
 }
 
-/// DynamoDB's form of an object's fields: an item, or an image.
+/// Converts a plain object to an item in DynamoDB's format.
 #[must_use]
 pub fn item(object: &Value) -> Value {
     let fields = object.as_object().into_iter().flatten();
     fields.map(|(name, value)| (name.clone(), attribute(value))).collect::<Map<_, _>>().into()
 }
 
-/// The plain form of one of DynamoDB's values.
+/// Converts a value in DynamoDB's format to plain JSON.
 pub(crate) fn plain(value: &Value) -> Value {
     let Some((kind, inner)) = value.as_object().and_then(|it| it.iter().next()) else {
         return Value::Null;

@@ -1,42 +1,41 @@
-//! Which processor runs what: one is for what is measured, another for everything around it.
+//! Divides two processors: one runs the measured process, the other one everything else.
 
 use anyhow::{Context as _, Result, anyhow};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The processors of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Cores {
-    ours: usize,
+    /// Runs this program.
+    own: usize,
     measured: usize,
 }
 
 impl Cores {
-    /// Two of the processors that this program may run on; where there is one, both are that one.
+    /// Chooses two processors that this program may use. If there is only one, it serves for both.
     pub fn choose() -> Result<Self> {
         let allowed = sched_getaffinity(None)
-            .map_err(|error| anyhow!("cannot ask for processors: {error}"))?;
+            .map_err(|error| anyhow!("cannot read the allowed processors: {error}"))?;
         let mut allowed = (0..CpuSet::MAX_CPU).filter(|&at| allowed.is_set(at));
-        let ours = allowed.next().context("no processor is allowed")?;
-        Ok(Self { ours, measured: allowed.next().unwrap_or(ours) })
+        let own = allowed.next().context("this program may use no processor")?;
+        Ok(Self { own, measured: allowed.next().unwrap_or(own) })
     }
 
-    /// Whether what is measured has a processor to itself.
+    /// Whether the measured process has its own processor.
     #[must_use]
     pub fn are_apart(self) -> bool {
-        self.ours != self.measured
+        self.own != self.measured
     }
 
-    /// Moves the calling thread, and threads that it starts, to our processor.
+    /// Moves the calling thread, and threads that it starts later, to this program's processor.
     pub fn stay(self) -> Result<()> {
-        pin(self.ours)
+        pin(self.own)
     }
 
-    /// Runs `start` on the other processor, so that a process that it starts is there from its first
-    /// instruction on and stays there.
+    /// Runs `start` on the measured processor. A process that it starts runs there from its first instruction.
     pub fn start_measured<T>(self, start: impl FnOnce() -> T) -> Result<T> {
         pin(self.measured)?;
         let started = start();
-        pin(self.ours)?;
+        pin(self.own)?;
         Ok(started)
     }
 }

@@ -1,10 +1,8 @@
-//! A fake AWS: DynamoDB, SQS and Secrets Manager over their JSON protocols, as far as the functions call
-//! them.
+//! A fake AWS: the operations of DynamoDB, SQS and Secrets Manager that the functions call.
 //!
-//! The rule: it answers as AWS does from the rows and secrets it holds ([`account`]), until a test orders
-//! another answer for an operation. It counts every request. After [`FakeAws::record`] it also keeps each one
-//! and refuses what AWS refuses ([`refusals`]). A measured run leaves that out: its answers must cost next to
-//! nothing.
+//! The rule: it answers like AWS, from its rows and secrets ([`account`]), unless a test sets another reply for an
+//! operation. It counts every request. After [`FakeAws::record`] it also keeps each request and refuses what AWS
+//! refuses ([`refusals`]). Measurements do not record, to keep the answers cheap.
 
 mod account;
 mod expression;
@@ -31,23 +29,22 @@ use log::Stored;
 use queue::Queued;
 use usage::{Operation, Usage};
 
-/// The endpoint of every AWS service that the functions use.
 #[derive(Debug)]
 pub struct FakeAws {
     server: Server,
     account: Arc<Mutex<Account>>,
 }
 
-/// One request as it came; the SDK's own retries are requests too.
+/// One request; each retry of the SDK is a request too.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Such as `SendMessageBatch`; empty where the request names none.
+    /// Such as `SendMessageBatch`; empty if the request names none.
     pub operation: String,
-    /// Its body.
+    /// The request's body.
     pub input: Value,
 }
 
-/// An answer that a test orders.
+/// A reply that a test sets.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// A success with this body.
@@ -56,19 +53,19 @@ pub enum Reply {
     Broken,
     /// HTTP 400 with this error type.
     Refused(&'static str),
-    /// HTTP 400, since a condition did not hold for this row.
+    /// HTTP 400, because the condition failed for this row.
     ConditionFailed(Value),
-    /// An answer that is too late for anyone.
+    /// An answer after every client's timeout.
     Late,
 }
 
 impl FakeAws {
-    /// An account that holds nothing but the fixtures' secret, and only counts its requests.
+    /// An account with only the fixtures' secret. It counts requests and does not record them.
     pub async fn start() -> Self {
         let account = Arc::new(Mutex::new(Account::default()));
         let shared = Arc::clone(&account);
         let server = Server::http(move |request| {
-            // The lock is free again before anything waits.
+            // The delay comes after the lock is released.
             let (answer, latency) = serve(&mut lock(&shared), &request);
             async move {
                 if !latency.is_zero() {
@@ -81,7 +78,7 @@ impl FakeAws {
         Self { server, account }
     }
 
-    /// An account with these webhooks, rows in plain JSON, that records.
+    /// A recording account with these webhooks, rows in plain JSON.
     pub async fn with_webhooks<'a>(webhooks: impl IntoIterator<Item = &'a Value>) -> Self {
         let aws = Self::start().await;
         aws.record();
@@ -89,24 +86,24 @@ impl FakeAws {
         aws
     }
 
-    /// From now on keeps every request and every queued message, and refuses what AWS refuses.
+    /// From now on, keeps every request and every queued message, and refuses what AWS refuses.
     pub fn record(&self) {
         self.account().records = true;
     }
 
-    /// From now on counts the delivery log's size and the units of its writes. It has to read each row for
-    /// that, while the measured function waits.
+    /// From now on, counts the delivery log's size and the units of its writes. This costs time: it parses each row
+    /// while the function waits.
     pub fn charge(&self) {
         self.account().charges = true;
     }
 
-    /// From now on delays every answer.
+    /// From now on, delays every answer.
     pub fn answer_after(&self, latency: Duration) {
         self.account().latency = latency;
     }
 
-    /// From now on answers `operation` by `rule`. It takes the request's body and the number of requests of
-    /// this operation before it; on `None` the usual answer is given.
+    /// From now on, answers `operation` by `rule`. Its arguments are the request's body and the number of earlier
+    /// requests of this operation. `None` gives the usual answer.
     pub fn on(
         &self,
         operation: &'static str,
@@ -116,35 +113,35 @@ impl FakeAws {
         self.account().rules.insert(operation, Box::new(rule));
     }
 
-    /// From now on answers every request of `operation` by `reply`.
+    /// From now on, answers every request of `operation` with `reply`.
     pub fn always(&self, operation: &'static str, reply: Reply) {
         self.on(operation, move |_, _| Some(reply.clone()));
     }
 
-    /// From now on answers `operation` on this queue with HTTP 500.
+    /// From now on, answers `operation` on this queue with HTTP 500.
     pub fn break_queue(&self, operation: &'static str, url: &'static str) {
         self.on(operation, move |input, _| (input["QueueUrl"] == url).then_some(Reply::Broken));
     }
 
-    /// Puts a webhook's row, in DynamoDB's own form.
+    /// Adds a webhook's row in DynamoDB's format.
     pub fn put_webhook(&self, row: Value) {
         self.account().put_webhook(row);
     }
 
-    /// Puts these webhooks, rows in plain JSON, in place of all.
+    /// Replaces all webhooks by these, rows in plain JSON.
     pub fn replace_webhooks<'a>(&self, webhooks: impl IntoIterator<Item = &'a Value>) {
         let mut account = self.account();
         account.webhooks.clear();
         webhooks.into_iter().for_each(|row| account.put_webhook(item(row)));
     }
 
-    /// Puts an API key's row, in DynamoDB's own form.
+    /// Adds an API key's row in DynamoDB's format.
     pub fn put_api_key(&self, row: Value) {
         let hash = row["key_hash"]["S"].as_str().unwrap_or_default().to_owned();
         self.account().keys.insert(hash, row);
     }
 
-    /// Puts a signing secret under its version.
+    /// Stores a signing secret under its version.
     pub fn keep_secret(&self, version: &str, secret: &str) {
         self.account().secrets.insert(version.to_owned(), secret.to_owned());
     }
@@ -175,33 +172,32 @@ impl FakeAws {
         account.queued.extract_if(.., |(at, _)| at == url).map(|(_, it)| it).collect()
     }
 
-    /// What the delivery log was told, one entry for each row of a batch and for each update:
+    /// The recorded writes to the delivery log, one entry for each row of a batch and for each update:
     /// `webhook_config_id`, `delivery_id`, `status`, `attempts`, `reason`.
     #[must_use]
     pub fn logged(&self) -> Vec<Value> {
         self.calls().iter().flat_map(log_entries).collect()
     }
 
-    /// The size of the delivery log, counted since [`FakeAws::charge`].
+    /// The size of the delivery log since [`FakeAws::charge`].
     #[must_use]
     pub fn stored_deliveries(&self) -> Stored {
         self.account().log.stored()
     }
 
-    /// What was requested since this was last called.
+    /// The usage since the last call.
     #[must_use]
     pub fn take_usage(&self) -> Usage {
         std::mem::take(&mut self.account().usage)
     }
 
-    /// Its URL.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// The environment of every function: the way to this account, and the template's variables, with
-    /// endpoints on this machine allowed.
+    /// The environment of every function: this account's endpoint and credentials, and the template's variables.
+    /// Endpoints on this machine are allowed.
     #[must_use]
     pub fn environment(&self) -> Environment {
         [
@@ -228,7 +224,7 @@ impl FakeAws {
         .into()
     }
 
-    /// The same with other values for some variables.
+    /// [`FakeAws::environment`] with these variables replaced.
     #[must_use]
     pub fn environment_with(&self, own: &[(&'static str, &str)]) -> Environment {
         let mut environment = self.environment();
@@ -241,12 +237,12 @@ impl FakeAws {
     }
 }
 
-/// The answer, and its delay.
+/// Returns the answer and its delay.
 fn serve(account: &mut Account, request: &Request<Bytes>) -> (Answer, Duration) {
     let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
     let name = target.and_then(|target| target.split_once('.')).map_or("", |(_, name)| name);
     let (reply, units) = account.reply(name, request.body());
-    let error = |kind: &str| json!({"__type": kind, "message": "told to"}).to_string();
+    let error = |kind: &str| json!({"__type": kind, "message": "ordered by the test"}).to_string();
     let mut latency = account.latency;
     let (status, body) = match reply {
         Reply::Body(body) => (StatusCode::OK, body.to_string()),
@@ -254,7 +250,7 @@ fn serve(account: &mut Account, request: &Request<Bytes>) -> (Answer, Duration) 
         Reply::Refused(kind) => (StatusCode::BAD_REQUEST, error(kind)),
         Reply::ConditionFailed(row) => {
             let kind = "ConditionalCheckFailedException";
-            let error = json!({"__type": kind, "message": "told to", "Item": row});
+            let error = json!({"__type": kind, "message": "ordered by the test", "Item": row});
             (StatusCode::BAD_REQUEST, error.to_string())
         }
         Reply::Late => {

@@ -1,5 +1,4 @@
-//! What the functions are given, each in the form in which AWS hands it over: webhooks' rows, batches of
-//! the queue and of the stream, requests.
+//! Inputs for the functions, in AWS's own formats: webhook rows, batches of the queue and of the stream, requests.
 
 mod queue;
 mod requests;
@@ -17,53 +16,48 @@ pub use queue::{
 pub use requests::{api_key_row, get};
 pub use stream::{job_change, job_change_with, job_changes, numbered_job_changes, sequence_number};
 
-/// The queue of deliveries.
 pub const DELIVERIES: &str = "https://sqs.test/123456789012/deliveries";
-/// The queue of endpoints' failures.
 pub const DEAD_LETTERS: &str = "https://sqs.test/123456789012/dead-letters";
-/// The queue of our own failures.
 pub const FAULTS: &str = "https://sqs.test/123456789012/pipeline-faults";
 
-/// The tenant of every fixture that names no other.
+/// The default tenant of the fixtures.
 pub const TENANT: &str = "770e8400-e29b-41d4-a716-446655440002";
 /// The signing secret of every webhook.
 pub const SECRET: &str = "whsec_dGhpcnR5IGJ5dGVzIG9mIHRoZSB0ZXN0J3Mgb3du";
-/// The version under which Secrets Manager has it.
+/// The version of [`SECRET`] in Secrets Manager.
 pub(crate) const SECRET_VERSION: &str = "3f1f6f6e-0000-4000-8000-000000000001";
 
-/// What a function answers to a batch of which nothing failed.
+/// The answer to a batch without failures.
 pub const NOTHING_FAILED: &str = r#"{"batchItemFailures":[]}"#;
 
 /// The key of a webhook's row.
 #[derive(Debug, Clone, Copy)]
 pub struct WebhookKey {
-    /// Its owner.
     pub tenant: TenantId,
-    /// Its id.
     pub webhook: WebhookId,
 }
 
 impl WebhookKey {
-    /// A webhook of a tenant of its own.
+    /// A new webhook of a new tenant.
     #[must_use]
     pub fn random() -> Self {
         Self::of(TenantId::random())
     }
 
-    /// Another webhook of `tenant`.
+    /// A new webhook of `tenant`.
     #[must_use]
     pub fn of(tenant: TenantId) -> Self {
         Self { tenant, webhook: WebhookId::random() }
     }
 
-    /// `count` webhooks of one new tenant.
+    /// `count` new webhooks of one new tenant.
     #[must_use]
     pub fn several(count: usize) -> Vec<Self> {
         let tenant = TenantId::random();
         std::iter::repeat_with(|| Self::of(tenant)).take(count).collect()
     }
 
-    /// Its row as the table holds it, subscribed to everything, posting to `url`.
+    /// The row of a webhook for every event, in DynamoDB's format.
     #[must_use]
     pub fn row(self, url: &str) -> Value {
         item(&self.plain_row(url))
@@ -85,32 +79,31 @@ impl WebhookKey {
     }
 }
 
-/// The row of a new webhook of [`TENANT`] in plain JSON, so that a test can change a field.
+/// The row of a new webhook of [`TENANT`] in plain JSON, easy to change in a test.
 #[must_use]
 pub fn webhook(url: &str) -> Value {
-    WebhookKey::of(TENANT.parse().expect("it is a UUID")).plain_row(url)
+    WebhookKey::of(TENANT.parse().expect("TENANT is a UUID")).plain_row(url)
 }
 
-/// A webhook's row with other values in some fields.
+/// [`webhook`] with these fields replaced or added.
 #[must_use]
 pub fn webhook_with(url: &str, fields: Value) -> Value {
     with(webhook(url), fields)
 }
 
-/// Rows as the table holds them.
+/// Rows in DynamoDB's format.
 pub fn rows<'a>(webhooks: impl IntoIterator<Item = &'a Value>) -> Vec<Value> {
     webhooks.into_iter().map(item).collect()
 }
 
-/// A row's webhook id.
 #[must_use]
 pub fn id_of(webhook: &Value) -> &str {
     webhook["webhook_config_id"].as_str().expect("a row has an id")
 }
 
-/// An object with other values in some fields.
+/// Replaces or adds fields.
 fn with(mut object: Value, fields: Value) -> Value {
-    let into: &mut Map<_, _> = object.as_object_mut().expect("it is an object");
+    let into: &mut Map<_, _> = object.as_object_mut().expect("a fixture is an object");
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     into.extend(fields);
     object

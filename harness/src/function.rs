@@ -1,6 +1,6 @@
-//! A function under measurement: a program that speaks the Runtime API, given events back to back.
+//! Runs a function for a measurement: it gets events back to back from a Runtime API.
 //!
-//! [`Hosted`](crate::Hosted) is the same for a test.
+//! [`Hosted`](crate::Hosted) does the same for tests.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,41 +20,36 @@ use crate::runtime_api::{Invocation, Pending, RuntimeApi};
 /// The time limit of every invocation.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The variables of a program's environment; of two with one name the last counts.
+/// Environment variables; a later entry replaces an earlier one of the same name.
 pub type Environment = Vec<(&'static str, String)>;
 
-/// A program that speaks the Runtime API.
+/// A program that uses the Runtime API.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// The executable.
     pub path: PathBuf,
-    /// Its arguments.
     pub arguments: Vec<PathBuf>,
-    /// Its environment, beside what Lambda itself sets; nothing is inherited.
+    /// Added to Lambda's own variables; nothing is inherited.
     pub environment: Environment,
 }
 
-/// A running function.
 #[derive(Debug)]
 pub struct Function {
-    /// The process.
     pub process: Process,
-    /// From the start of the process to its first request for an event.
+    /// Time from the process's start to its first request for an event.
     pub init: Duration,
     pub(crate) api: RuntimeApi,
 }
 
-/// What some invocations cost.
+/// The cost of a number of invocations.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// From the first event to the last answer.
+    /// Time from the first event to the last answer.
     pub wall: Duration,
-    /// The process's processor time meanwhile.
+    /// Processor time of the process.
     pub cpu: Duration,
 }
 
 impl Program {
-    /// A program without arguments.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, environment: Environment) -> Self {
         Self { path: path.into(), arguments: Vec::new(), environment }
@@ -67,15 +62,15 @@ impl Function {
         let started = Instant::now();
         let (mut function, ready) = Self::spawn(program, cores).await?;
         let ready = timeout(TIME_LIMIT, ready).await.ok().and_then(Result::ok);
-        let asks_for_none = || {
+        let no_request = || {
             let words = function.process.last_words();
-            anyhow!("{} asks for no event: {words}", program.path.display())
+            anyhow!("{} did not ask for an event: {words}", program.path.display())
         };
-        function.init = ready.ok_or_else(asks_for_none)? - started;
+        function.init = ready.ok_or_else(no_request)? - started;
         Ok(function)
     }
 
-    /// Starts the program; also, when it first asks for an event.
+    /// Starts the program; the channel gets the time of its first request for an event.
     pub(crate) async fn spawn(
         program: &Program,
         cores: Option<Cores>,
@@ -97,21 +92,19 @@ impl Function {
         Ok((Self { process, init: Duration::ZERO, api }, ready))
     }
 
-    /// One invocation.
     pub async fn invoke(&mut self, event: Bytes) -> Result<Invocation> {
         let pending = self.api.invoke(event, TIME_LIMIT);
         self.ended(pending).await
     }
 
-    /// One invocation, whose answer must be the same JSON as `expected`; how long it took.
+    /// Invokes the function and returns the time. The answer must be the same JSON as `expected`.
     pub async fn invoke_expecting(&mut self, event: Bytes, expected: &str) -> Result<Duration> {
         let invocation = self.invoke(event).await?;
         self.check(&invocation, expected)?;
         Ok(invocation.took)
     }
 
-    /// Invocations back to back. Each answer must be `expected`, or the figures would be of something
-    /// else.
+    /// Invokes the function with these events, back to back. Each answer must be the same JSON as `expected`.
     pub async fn run(
         &mut self,
         events: impl IntoIterator<Item = Bytes>,
@@ -127,7 +120,7 @@ impl Function {
         Ok(Cost { wall: begun.elapsed(), cpu: self.process.cpu_time()?.saturating_sub(cpu) })
     }
 
-    /// [`Function::run`] on every function at the same time, with the same events.
+    /// Calls [`Function::run`] on all functions at the same time, with the same events.
     pub async fn run_all(functions: &mut [Self], events: &[Bytes], expected: &str) -> Result<Cost> {
         let begun = Instant::now();
         let runs = functions.iter_mut().map(|it| it.run(events.iter().cloned(), expected));
@@ -144,7 +137,7 @@ impl Function {
         match &invocation.answer {
             Ok(answer) if answer == expected.as_bytes() || is_same(answer, expected) => Ok(()),
             Ok(other) | Err(other) => bail!(
-                "the function answered {} where {expected} was expected; its log ends with\n{}",
+                "the function answered {}, expected {expected}; its log ends with\n{}",
                 String::from_utf8_lossy(other),
                 self.process.last_words()
             ),
@@ -152,15 +145,15 @@ impl Function {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 impl Cost {
-    /// How many a second, of `count` in all.
+    /// `count` per second.
     #[must_use]
     pub fn rate(self, count: usize) -> f64 {
         count as f64 / self.wall.as_secs_f64()
     }
 
-    /// Processor time of each of `count`, in microseconds.
+    /// Processor time per item of `count`, in microseconds.
     #[must_use]
     pub fn cpu_micros(self, count: usize) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / count as f64
@@ -178,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_may_have_other_spaces_but_no_other_value() {
+    fn answers_are_compared_as_json() {
         let expected = r#"{"batchItemFailures":[]}"#;
         assert!(is_same(br#"{"batchItemFailures": []}"#, expected));
         for other in [r#"{"batchItemFailures":[1]}"#, "{", ""] {

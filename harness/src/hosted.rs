@@ -1,6 +1,6 @@
-//! A function's bootstrap as a test hosts it: JSON in and out, its whole log kept.
+//! Runs a function's bootstrap for a test: JSON in and out, and its whole log.
 //!
-//! The rule: only a few run at once. Any failure of the host panics with the end of the function's log.
+//! The rule: only a few bootstraps run at once. A failure of the host panics with the end of the function's log.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,11 +14,10 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::function::{Function, Program};
 
-/// How many bootstraps run at once, however many tests do: the functions give each AWS call one second,
-/// which needs a share of a processor for each of them.
+/// Limits how many bootstraps run at once. Each AWS call must answer within a second, so each function needs its
+/// share of a processor.
 static PLACES: Semaphore = Semaphore::const_new(4);
 
-/// A bootstrap that takes invocations.
 #[derive(Debug)]
 pub struct Hosted {
     name: &'static str,
@@ -27,7 +26,7 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    /// Starts the bootstrap of `function` with `environment` and what Lambda itself sets.
+    /// Starts the bootstrap of `function` with `environment` and Lambda's own variables.
     pub async fn start(function: &'static str, environment: &[(&'static str, String)]) -> Self {
         let place = place().await;
         let program = Program::new(bootstrap(function).await, environment.to_vec());
@@ -36,13 +35,13 @@ impl Hosted {
         Self { name: function, function: started, _place: place }
     }
 
-    /// What the function answers to `payload`, `Err` being its error, with the time of template.yaml.
+    /// Invokes the function with the time limit of template.yaml; `Err` is the function's error.
     pub async fn invoke(&self, payload: Value) -> Result<Value, Value> {
         self.invoke_within(self.time_limit(), payload).await
     }
 
-    /// The same with another time limit, which begins when the bootstrap takes the event; panics when it is
-    /// over, as Lambda would end the function.
+    /// [`Hosted::invoke`] with another time limit, which starts when the bootstrap takes the event. Panics at the time
+    /// limit, when Lambda would end the function.
     pub async fn invoke_within(
         &self,
         time_limit: Duration,
@@ -56,67 +55,67 @@ impl Hosted {
         invocation.answer.map(|answer| json(&answer)).map_err(|error| json(&error))
     }
 
-    /// The names of what the function reports as failed, of a batch that as a whole succeeds.
+    /// Invokes the function with a batch; returns the identifiers of the failed items.
     pub async fn report(&self, batch: Value) -> Vec<String> {
         self.report_within(self.time_limit(), batch).await
     }
 
-    /// The same with another time limit; see [`Hosted::invoke_within`].
+    /// [`Hosted::report`] with another time limit; see [`Hosted::invoke_within`].
     pub async fn report_within(&self, time_limit: Duration, batch: Value) -> Vec<String> {
         let answer = self.invoke_within(time_limit, batch).await;
-        let answer = answer.expect("the batch as a whole succeeds");
-        let failures = answer["batchItemFailures"].as_array().expect("it names its failures");
+        let answer = answer.expect("the function returns no error");
+        let failures = answer["batchItemFailures"].as_array().expect("the answer lists failures");
         let name = |failure: &Value| failure["itemIdentifier"].as_str().map(str::to_owned);
-        failures.iter().map(|failure| name(failure).expect("it is by identifier")).collect()
+        failures.iter().map(|failure| name(failure).expect("a failure has an identifier")).collect()
     }
 
-    /// As in template.yaml.
+    /// The time limit of template.yaml.
     fn time_limit(&self) -> Duration {
         Duration::from_secs(if self.name == "sender" { 20 } else { 30 })
     }
 
-    /// Where its Runtime API listens.
+    /// The address of its Runtime API.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.function.api.address()
     }
 
-    /// Asserts that nothing but the bootstrap's own runtime has ever connected to the Runtime API.
+    /// Asserts that only the bootstrap's own runtime has connected to the Runtime API.
     pub fn assert_nobody_else_called(&self) {
         self.function.api.assert_nobody_else_called();
     }
 
-    /// A figure of the process in `/proc/<pid>/status`, such as `VmRSS`, in KiB.
+    /// A figure from `/proc/<pid>/status`, such as `VmRSS`, in KiB.
     #[must_use]
     pub fn memory_kib(&self, figure: &str) -> u64 {
         self.function.process.memory_kib(figure).expect("the bootstrap runs").into()
     }
 
-    /// What the bootstrap has written so far.
+    /// All output so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.function.process.log()
     }
 
-    /// Ends the bootstrap; everything it has written.
+    /// Kills the bootstrap; returns all of its output.
     pub async fn finish(mut self) -> String {
-        self.function.process.kill().expect("it can be killed");
+        self.function.process.kill().expect("the bootstrap can be killed");
         self.ended().await
     }
 
-    /// Waits for the bootstrap to end by itself; everything it has written.
+    /// Waits until the bootstrap exits; returns all of its output.
     pub async fn ended(&mut self) -> String {
-        self.function.process.ended().await.expect("it ends");
+        self.function.process.ended().await.expect("the bootstrap exits");
         self.log()
     }
 }
 
-/// Waits until another bootstrap may run; [`Hosted`] does so by itself.
+/// Waits until another bootstrap may run. [`Hosted::start`] calls it.
 pub async fn place() -> SemaphorePermit<'static> {
-    PLACES.acquire().await.expect("it is never closed")
+    PLACES.acquire().await.expect("the semaphore is never closed")
 }
 
-/// A function's binary, which is built first.
+/// Builds the functions once; returns the binary of `function`.
 pub async fn bootstrap(function: &str) -> &'static Path {
     static BINARIES: OnceCell<Vec<Binary>> = OnceCell::const_new();
     let built = BINARIES
@@ -126,5 +125,5 @@ pub async fn bootstrap(function: &str) -> &'static Path {
         })
         .await
         .unwrap_or_else(|error| panic!("the functions cannot be built: {error:?}"));
-    &built.iter().find(|binary| binary.name == function).expect("it is a function's name").path
+    &built.iter().find(|binary| binary.name == function).expect("a function has this name").path
 }

@@ -1,11 +1,11 @@
-//! What tests and the benchmark put around the real functions: an AWS, a Lambda Runtime API, and endpoints.
+//! Surrounds the real functions, for tests and the benchmark: a fake AWS, a Lambda Runtime API, and endpoints.
 //!
 //! ```no_run
 //! use harness::fixtures::{BODY, first_receives, message, webhook};
 //! use harness::{FakeAws, Hosted, Receiver, Reply, status};
 //!
 //! # async fn example() {
-//! // An endpoint that answers 500, and an account that knows its webhook.
+//! // An endpoint that answers 500, and an account with its webhook.
 //! let receiver = Receiver::start(status(500)).await;
 //! let hook = webhook(&receiver.url());
 //! let aws = FakeAws::with_webhooks([&hook]).await;
@@ -20,19 +20,20 @@
 //! # }
 //! ```
 //!
-//! | what | for tests | under measurement |
+//! | | for tests | for measurements |
 //! |---|---|---|
 //! | a function's process and its Runtime API | [`Hosted`]: JSON in and out, its log | [`Function`]: events back to back, times |
-//! | AWS | [`FakeAws::with_webhooks`]: keeps each call, refuses what AWS refuses, fails to order | [`FakeAws::start`]: counts |
+//! | AWS | [`FakeAws::with_webhooks`]: keeps each call, refuses what AWS refuses, fails on request | [`FakeAws::start`]: counts |
 //! | an endpoint | [`Receiver::start`]: keeps each request | [`Receiver::counting`]: counts |
 //!
-//! The two of a row are one implementation. Under measurement it leaves out what costs time on the processor
-//! that the measured function waits for. [`fixtures`] are the rows, messages and events in AWS's own form,
-//! [`Authority`] signs certificates for endpoints over TLS.
+//! Both columns share one implementation. In a measurement it skips extra work, because the measured function waits
+//! for it. [`fixtures`] has rows, messages and events in AWS's own formats. [`Authority`] signs certificates for
+//! endpoints with TLS.
 
+#![allow(missing_docs, reason = "only tests and the benchmark use this crate")]
 #![expect(
     clippy::missing_panics_doc,
-    reason = "a test or a measurement ends where its harness fails"
+    reason = "a failure of the harness ends the test or the measurement"
 )]
 
 mod attributes;
@@ -72,7 +73,7 @@ pub use runtime_api::{ACCOUNT, Invocation, REQUEST_ID_PREFIX};
 pub use tls::{Authority, NOW};
 pub use tokio_rustls::TlsAcceptor;
 
-/// A panic elsewhere is that one's to report.
+/// Ignores poisoning: the thread that panicked reports its own failure.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,23 +1,23 @@
-//! Assertions about long texts, such as all that a function has logged.
+//! Assertions about long texts, such as a function's log.
 //!
-//! The rule: one that fails shows what it looked for and a few lines, never the whole text.
+//! The rule: a failed assertion shows the word and a few lines, never the whole text.
 
-/// How many lines are shown, and how many characters of each.
+/// Limits of the lines to show.
 const LINES: usize = 10;
 const LINE_CHARS: usize = 400;
-/// What is shown of a line before the word that was found in it, in bytes.
+/// Bytes of a line to show before the word.
 const BEFORE: usize = 100;
 
 /// Asserts that `word` is in the text.
 #[track_caller]
 pub fn assert_contains(text: &str, word: &str) {
-    assert!(text.contains(word), "{word:?} is not in the text, which ends with\n{}", end(text));
+    assert!(text.contains(word), "{word:?} is not in the text. It ends with\n{}", end(text));
 }
 
-/// Asserts that `word` is in the text so many times.
+/// Asserts how many times `word` is in the text.
 #[track_caller]
 pub fn assert_contains_times(text: &str, word: &str, times: usize) {
-    assert_eq!(text.matches(word).count(), times, "{word:?} is here:\n{}", places(text, word));
+    assert_eq!(text.matches(word).count(), times, "lines with {word:?}:\n{}", places(text, word));
 }
 
 /// Asserts that `word` is not in the text.

@@ -1,7 +1,6 @@
-//! A process that is tested or measured: what it writes, and its processor time and memory as Linux counts
-//! them.
+//! Runs a process for a test or a measurement: its output, and its processor time and memory from Linux.
 //!
-//! The rule: it is killed when it is dropped.
+//! The rule: dropping a [`Process`] kills it.
 
 use std::fs;
 use std::process::{ExitStatus, Stdio};
@@ -17,21 +16,20 @@ use tokio::time::timeout;
 use crate::cores::Cores;
 use crate::{lock, output};
 
-/// How long a process may take to end on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The longest wait for a process to exit; the machine may be busy.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A running process.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     pid: u32,
-    /// Standard output and standard error, as they came.
+    /// Standard output and standard error, interleaved.
     written: Arc<Mutex<Vec<u8>>>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
-    /// Starts it, on the measured processor if there are `cores`.
+    /// Starts `command`, on the measured processor of `cores`.
     pub fn start(mut command: Command, cores: Option<Cores>) -> Result<Self> {
         command
             .stdin(Stdio::null())
@@ -44,7 +42,7 @@ impl Process {
             None => command.spawn(),
         };
         let mut child = child.with_context(|| format!("{program} cannot be started"))?;
-        let pid = child.id().context("it has ended already")?;
+        let pid = child.id().context("the process has ended already")?;
         let written = Arc::new(Mutex::default());
         let stdout = child.stdout.take().map(|pipe| read(pipe, Arc::clone(&written)));
         let stderr = child.stderr.take().map(|pipe| read(pipe, Arc::clone(&written)));
@@ -52,7 +50,6 @@ impl Process {
         Ok(Self { child, pid, written, readers })
     }
 
-    /// Its id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
@@ -63,17 +60,17 @@ impl Process {
         interrupt_nobody(self.pid)
     }
 
-    /// Processor time of all its threads so far.
+    /// Processor time of all threads so far.
     pub fn cpu_time(&self) -> Result<Duration> {
         cpu_time(self.pid)
     }
 
-    /// Memory that it has in RAM, in MiB.
+    /// Resident memory in MiB.
     pub fn resident_mib(&self) -> Result<f64> {
         Ok(f64::from(self.memory_kib("VmRSS")?) / 1024.0)
     }
 
-    /// The most memory that it has had in RAM, in MiB.
+    /// Peak resident memory in MiB.
     pub fn peak_mib(&self) -> Result<f64> {
         Ok(f64::from(self.memory_kib("VmHWM")?) / 1024.0)
     }
@@ -84,49 +81,48 @@ impl Process {
             .context("the process has ended, or this is not Linux")?;
         let line = status.lines().find_map(|line| line.strip_prefix(figure));
         let kib: String = line.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
-        kib.parse().context("/proc does not say how much memory it has")
+        kib.parse().context("/proc has no such memory figure")
     }
 
-    /// Bytes that it has written to standard output and standard error: what would be its log.
+    /// Bytes written to standard output and standard error, which Lambda would log.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
         lock(&self.written).len() as u64
     }
 
-    /// All that it has written.
+    /// All output so far.
     #[must_use]
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&lock(&self.written)).into_owned()
     }
 
-    /// The end of what it has written.
+    /// The last lines of the output.
     #[must_use]
     pub fn last_words(&self) -> String {
         output::end(&self.log())
     }
 
-    /// Kills it.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.start_kill().context("the process cannot be killed")
     }
 
-    /// Waits until it has ended and all that it has written is read.
+    /// Waits until the process has exited and its output is read.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
-        let status = timeout(PATIENCE, self.child.wait())
+        let status = timeout(TIMEOUT, self.child.wait())
             .await
-            .with_context(|| format!("it does not end: {}", self.last_words()))?
-            .context("the process was lost")?;
+            .with_context(|| format!("the process does not exit: {}", self.last_words()))?
+            .context("cannot wait for the process")?;
         for reader in self.readers.drain(..) {
-            reader.await.context("its output cannot be read")?;
+            reader.await.context("the process's output cannot be read")?;
         }
         Ok(status)
     }
 }
 
-/// Keeps the process `pid` from interrupting others on its processor when it wakes up (`SCHED_BATCH`).
+/// Prevents the process `pid` from preempting others when it wakes up (`SCHED_BATCH`).
 ///
-/// Two functions that share a processor here would each stop the other for every answer that comes in. On AWS each
-/// has a machine of its own.
+/// Otherwise two functions on one processor would interrupt each other at every answer. On AWS each function has its
+/// own machine.
 pub fn interrupt_nobody(pid: u32) -> Result<()> {
     let chrt = std::process::Command::new("chrt")
         .args(["--all-tasks", "--batch", "--pid", "0", &pid.to_string()])
@@ -135,17 +131,17 @@ pub fn interrupt_nobody(pid: u32) -> Result<()> {
     let words = String::from_utf8_lossy(&chrt.stderr);
     anyhow::ensure!(
         chrt.status.success(),
-        "cannot choose how a process is scheduled: {}",
+        "cannot set the process's scheduling policy: {}",
         words.trim()
     );
     Ok(())
 }
 
-/// Processor time of all threads of the process `pid` so far, in the kernel's own count of nanoseconds.
+/// Processor time of all threads of the process `pid` so far, from the kernel's count of nanoseconds.
 pub fn cpu_time(pid: u32) -> Result<Duration> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"))
         .context("the process has ended, or this is not Linux")?;
-    // A thread may end while it is looked at; its time was next to nothing.
+    // A thread may end during this read; its time is negligible.
     let times = tasks.flatten().filter_map(|task| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
         text.split_whitespace().next()?.parse::<u64>().ok()
@@ -153,7 +149,7 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(times.sum()))
 }
 
-/// Reads a pipe to its end, so that the process never waits for its reader.
+/// Reads a pipe to its end. A full pipe would block the process.
 fn read(
     mut pipe: impl AsyncRead + Unpin + Send + 'static,
     written: Arc<Mutex<Vec<u8>>>,

@@ -1,7 +1,7 @@
-//! An endpoint over a raw socket, so that it can misbehave in every way that TCP, TLS and HTTP allow.
+//! An endpoint on a raw socket. It can misbehave in every way that TCP, TLS and HTTP allow.
 //!
-//! The rule: it reads each request whole and then does what its script says. It keeps requests byte for
-//! byte, or only counts them for a measured run.
+//! The rule: it reads a whole request and then follows its script. For tests it keeps each request byte for byte; for
+//! measurements it only counts them.
 
 mod arrival;
 mod script;
@@ -24,7 +24,7 @@ use crate::{eventually, lock};
 pub use arrival::Arrival;
 pub use script::{Act, Failing, Script, after, answer, answer_and_close, by_number, status};
 
-/// An endpoint on loopback; it ends when it is dropped, and its connections with it.
+/// An endpoint on 127.0.0.1. Dropping it closes its connections.
 #[derive(Debug)]
 pub struct Receiver {
     server: Server,
@@ -44,18 +44,17 @@ struct State {
 }
 
 impl Receiver {
-    /// An endpoint over http that keeps every request.
+    /// An http endpoint that keeps every request.
     pub async fn start(script: impl Into<Script>) -> Self {
         Self::listen("http://127.0.0.1", script.into(), None, true).await
     }
 
-    /// An endpoint over https that keeps every request; see [`Authority`](crate::Authority).
+    /// An https endpoint that keeps every request; see [`Authority`](crate::Authority).
     pub async fn start_tls(script: impl Into<Script>, tls: TlsAcceptor) -> Self {
         Self::listen("https://127.0.0.1", script.into(), Some(tls), true).await
     }
 
-    /// An endpoint that only counts requests. Its URL has a host name, so that each new connection has to
-    /// resolve it.
+    /// An endpoint that only counts requests. Its URL has a host name, which the client must resolve.
     pub async fn counting(script: impl Into<Script>, tls: Option<TlsAcceptor>) -> Self {
         let origin = if tls.is_some() { "https://localhost" } else { "http://localhost" };
         Self::listen(origin, script.into(), tls, false).await
@@ -79,13 +78,13 @@ impl Receiver {
         let server = Server::start(move |stream| {
             let (tls, state) = (tls.clone(), Arc::clone(&shared));
             async move {
-                // However a connection ends, it is the sender's side that is looked at.
+                // Tests check the sender's side, so a connection may end with any error.
                 drop(match tls {
                     Some(tls) => match tls.accept(stream).await {
-                        Ok(stream) => state.talk(stream).await,
+                        Ok(stream) => state.serve(stream).await,
                         Err(error) => Err(error),
                     },
-                    None => state.talk(stream).await,
+                    None => state.serve(stream).await,
                 });
             }
         })
@@ -93,30 +92,27 @@ impl Receiver {
         Self { server, origin, state }
     }
 
-    /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}:{}/webhooks/docintell", self.origin, self.address().port())
     }
 
-    /// From now on does what `script` says.
+    /// From now on, follows `script`.
     pub fn now(&self, script: impl Into<Script>) {
         *lock(&self.state.script) = script.into();
     }
 
-    /// Every request so far.
     #[must_use]
     pub fn arrivals(&self) -> Vec<Arrival> {
         lock(&self.state.arrivals).clone()
     }
 
-    /// The requests, once there are at least `count`.
+    /// Waits for at least `count` requests; returns all of them.
     pub async fn wait_for(&self, count: usize) -> Vec<Arrival> {
         eventually(&format!("request {count} at the receiver"), async || {
             Some(self.arrivals()).filter(|arrivals| arrivals.len() >= count)
@@ -124,37 +120,36 @@ impl Receiver {
         .await
     }
 
-    /// How many connections it has accepted.
+    /// Number of accepted connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.server.connections()
     }
 
-    /// How many bytes it could write before the other side hung up.
+    /// Bytes sent in all responses.
     #[must_use]
     pub fn bytes_sent(&self) -> u64 {
         self.state.bytes_sent.load(Ordering::SeqCst)
     }
 
-    /// Requests since the last call of this, and their bytes.
+    /// Requests since the last call, and their bytes.
     #[must_use]
     pub fn take(&self) -> (u64, u64) {
         let taken = |count: &AtomicU64| count.swap(0, Ordering::SeqCst);
         (taken(&self.state.posts), taken(&self.state.bytes_received))
     }
 
-    /// Checks that exactly `expected` requests came since the last call: a rate of posts that did not arrive
-    /// would mean nothing.
+    /// Checks that exactly `expected` requests have arrived since the last call.
     pub fn take_posts(&self, expected: u64) -> Result<()> {
         let (posts, _) = self.take();
-        ensure!(posts == expected, "{posts} posts arrived where {expected} were expected");
+        ensure!(posts == expected, "{posts} posts arrived, expected {expected}");
         Ok(())
     }
 }
 
 impl State {
     /// Reads requests and follows the script after each.
-    async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    async fn serve(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let mut buffer = BytesMut::new();
         loop {
             let arrival = Arrival::read(&mut stream, &mut buffer).await?;
@@ -177,7 +172,7 @@ impl State {
         }
     }
 
-    /// Counts a request; what to do about it.
+    /// Counts a request; returns the script's acts for it.
     fn acts(&self, arrival: Arrival) -> Arc<[Act]> {
         let bytes = (arrival.head.len() + arrival.body.len()) as u64;
         self.bytes_received.fetch_add(bytes, Ordering::SeqCst);
@@ -197,32 +192,31 @@ impl State {
     }
 }
 
-/// Skips a sleep of no time, which would end only with the timer's next tick.
+/// Returns at once for zero, where a sleep would take until the timer's next tick.
 async fn wait(time: Duration) {
     if !time.is_zero() {
         sleep(time).await;
     }
 }
 
-/// A port on loopback that refuses every connection: it is bound, so that nobody else is given it, and does
-/// not listen.
+/// A port on 127.0.0.1 that refuses every connection. It is bound, so no other program gets it, but not listening.
 #[derive(Debug)]
 pub struct ClosedPort(TcpSocket);
 
 impl ClosedPort {
-    /// Takes a free port and keeps it until it is dropped.
-    #[expect(clippy::new_without_default, reason = "it takes something from the system")]
+    /// Reserves a free port until this is dropped.
+    #[expect(clippy::new_without_default, reason = "it reserves a port")]
     #[must_use]
     pub fn new() -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket can be made");
+        let socket = TcpSocket::new_v4().expect("a socket can be created");
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port is free");
         Self(socket)
     }
 
-    /// A URL over http that leads there.
+    /// An http URL with this port.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/", self.0.local_addr().expect("it is bound"))
+        format!("http://{}/", self.0.local_addr().expect("the socket is bound"))
     }
 }
 
@@ -236,25 +230,25 @@ mod tests {
     const POST: &str =
         "POST /hook HTTP/1.1\r\nx-docintell-delivery: 7\r\ncontent-length: 4\r\n\r\nbody";
 
-    /// What comes back until the receiver hangs up.
-    async fn told(receiver: &Receiver, requests: &str) -> String {
+    /// The responses until the receiver hangs up.
+    async fn responses(receiver: &Receiver, requests: &str) -> String {
         let mut stream = TcpStream::connect(receiver.address()).await.unwrap();
         stream.write_all(requests.as_bytes()).await.unwrap();
-        let mut told = String::new();
-        stream.read_to_string(&mut told).await.unwrap();
-        told
+        let mut responses = String::new();
+        stream.read_to_string(&mut responses).await.unwrap();
+        responses
     }
 
     #[tokio::test]
-    async fn requests_are_kept_byte_for_byte_and_met_by_their_number() {
+    async fn requests_are_kept_and_answered_by_their_number() {
         let script = by_number(|number| match number {
             1 => status(500),
             _ => [answer(200, &[("a", "b")], b"c"), vec![Act::HangUp]].concat(),
         });
         let receiver = Receiver::start(script).await;
-        let expected = "HTTP/1.1 500 Told\r\nContent-Length: 0\r\n\r\n\
-                        HTTP/1.1 200 Told\r\na: b\r\nContent-Length: 1\r\n\r\nc";
-        assert_eq!(told(&receiver, &POST.repeat(2)).await, expected);
+        let expected = "HTTP/1.1 500 Test\r\nContent-Length: 0\r\n\r\n\
+                        HTTP/1.1 200 Test\r\na: b\r\nContent-Length: 1\r\n\r\nc";
+        assert_eq!(responses(&receiver, &POST.repeat(2)).await, expected);
         let arrivals = receiver.wait_for(2).await;
         for arrival in &arrivals {
             assert_eq!(
@@ -268,13 +262,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_that_are_only_counted_are_as_large_as_they_are_written() {
+    async fn a_counting_receiver_counts_requests_and_their_bytes() {
         let receiver = Receiver::counting(answer_and_close(200), None).await;
         for _ in 0..2 {
-            assert!(told(&receiver, POST).await.contains("Connection: close"));
+            assert!(responses(&receiver, POST).await.contains("Connection: close"));
         }
         assert!(receiver.take_posts(1).is_err());
-        told(&receiver, POST).await;
+        responses(&receiver, POST).await;
         assert_eq!(receiver.take(), (1, 3 * POST.len() as u64 - 2 * POST.len() as u64));
         assert_eq!(receiver.arrivals().len(), 0);
     }

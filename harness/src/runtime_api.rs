@@ -1,7 +1,6 @@
-//! The Lambda Runtime API, for one bootstrap: it hands out events one at a time and takes their answers.
+//! The Lambda Runtime API for one bootstrap: it hands out events one at a time and receives the answers.
 //!
-//! The rule: waiting events are handed out back to back, and an answer belongs to the event whose request id
-//! it names.
+//! The rule: it hands out queued events back to back, and matches an answer to its event by request id.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -20,19 +19,17 @@ use tokio::time::timeout;
 use crate::lock;
 use crate::server::{Answer, Server, answer};
 
-/// The account in the ARN that a bootstrap is told.
+/// The account in the function's ARN.
 pub const ACCOUNT: &str = "123456789012";
-/// How every request id begins.
 pub const REQUEST_ID_PREFIX: &str = "8476a536-e9f4-11e8-9739";
 
-/// How long a bootstrap may take to ask for an event on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How many calls by others than the bootstrap's runtime are kept.
-const MAX_STRANGERS: usize = 10;
+/// The longest wait for a bootstrap to ask for an event; the machine may be busy.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// Limit of the recorded calls that are not from the bootstrap's runtime.
+const MAX_UNEXPECTED_CALLS: usize = 10;
 
 const INVOCATIONS: &str = "/2018-06-01/runtime/invocation/";
 
-/// A Runtime API that is up.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
     server: Server,
@@ -43,13 +40,13 @@ pub(crate) struct RuntimeApi {
 /// An invocation that has ended.
 #[derive(Debug)]
 pub struct Invocation {
-    /// From handing out the event to receiving the answer.
+    /// Time from handing out the event to receiving the answer.
     pub took: Duration,
-    /// What the function answered; `Err` is the error that it reported.
+    /// The function's answer; `Err` is its error.
     pub answer: Result<Bytes, Bytes>,
 }
 
-/// An invocation that is waiting or under way.
+/// An invocation that is queued or running.
 #[derive(Debug)]
 pub(crate) struct Pending {
     time_limit: Duration,
@@ -69,11 +66,11 @@ struct Event {
 struct State {
     arn: String,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
-    /// Told when the bootstrap first asks for an event.
+    /// Notified when the bootstrap first asks for an event.
     ready: Mutex<Option<oneshot::Sender<Instant>>>,
     running: Mutex<Option<Running>>,
     number: AtomicU64,
-    strangers: Mutex<Vec<String>>,
+    unexpected_calls: Mutex<Vec<String>>,
 }
 
 /// The event that was handed out last.
@@ -85,7 +82,7 @@ struct Running {
 }
 
 impl RuntimeApi {
-    /// An API for `function`; the receiver is told when that first asks for an event.
+    /// Starts an API for `function`; the channel gets the time of the first request for an event.
     pub(crate) async fn start(function: &str) -> (Self, oneshot::Receiver<Instant>) {
         let (queue, events) = mpsc::unbounded_channel();
         let (ready, is_ready) = oneshot::channel();
@@ -95,7 +92,7 @@ impl RuntimeApi {
             ready: Some(ready).into(),
             running: Mutex::default(),
             number: AtomicU64::new(0),
-            strangers: Mutex::default(),
+            unexpected_calls: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         let server = Server::http(move |request| Arc::clone(&shared).answer(request)).await;
@@ -106,7 +103,7 @@ impl RuntimeApi {
         self.server.address()
     }
 
-    /// Queues an event. Its time limit begins when the bootstrap takes it.
+    /// Queues an event. Its time limit starts when the bootstrap takes it.
     pub(crate) fn invoke(&self, payload: Bytes, time_limit: Duration) -> Pending {
         let ((handed_out, is_handed_out), (ended, has_ended)) =
             (oneshot::channel(), oneshot::channel());
@@ -115,23 +112,23 @@ impl RuntimeApi {
         Pending { time_limit, handed_out: is_handed_out, ended: has_ended }
     }
 
-    /// Asserts that nothing but the bootstrap's own runtime has ever connected to it.
+    /// Asserts that only the bootstrap's own runtime has connected.
     pub(crate) fn assert_nobody_else_called(&self) {
-        let strangers = lock(&self.state.strangers);
-        assert!(strangers.is_empty(), "the Runtime API was called: {strangers:?}");
-        assert_eq!(self.server.connections(), 1, "the runtime keeps to one connection");
+        let unexpected_calls = lock(&self.state.unexpected_calls);
+        assert!(unexpected_calls.is_empty(), "the Runtime API was called: {unexpected_calls:?}");
+        assert_eq!(self.server.connections(), 1, "the runtime uses one connection");
     }
 }
 
 impl Pending {
-    /// Waits for the answer; an error says what did not happen in time.
+    /// Waits for the answer; an error says what is missing.
     pub(crate) async fn ended(self) -> Result<Invocation, String> {
-        timeout(PATIENCE, self.handed_out)
+        timeout(TIMEOUT, self.handed_out)
             .await
-            .map_err(|_elapsed| "the bootstrap asks for no event".to_owned())?
-            .map_err(|_lost| "the Runtime API has ended".to_owned())?;
-        let in_vain = || format!("no answer within {:?}", self.time_limit);
-        timeout(self.time_limit, self.ended).await.ok().and_then(Result::ok).ok_or_else(in_vain)
+            .map_err(|_elapsed| "the bootstrap did not ask for an event".to_owned())?
+            .map_err(|_lost| "the Runtime API has stopped".to_owned())?;
+        let no_answer = || format!("no answer within {:?}", self.time_limit);
+        timeout(self.time_limit, self.ended).await.ok().and_then(Result::ok).ok_or_else(no_answer)
     }
 }
 
@@ -139,7 +136,7 @@ impl State {
     async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Answer {
         let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
         if !agent.is_some_and(|agent| agent.starts_with("aws-lambda-rust/")) {
-            self.note_stranger(&request);
+            self.record_unexpected_call(&request);
         }
         let path = request.uri().path();
         let Some(rest) = path.strip_prefix(INVOCATIONS) else {
@@ -156,17 +153,17 @@ impl State {
         answer(status, "")
     }
 
-    fn note_stranger(&self, request: &Request<Bytes>) {
-        let mut strangers = lock(&self.strangers);
-        if strangers.len() < MAX_STRANGERS {
-            strangers.push(format!("{} {}", request.method(), request.uri()));
+    fn record_unexpected_call(&self, request: &Request<Bytes>) {
+        let mut unexpected_calls = lock(&self.unexpected_calls);
+        if unexpected_calls.len() < MAX_UNEXPECTED_CALLS {
+            unexpected_calls.push(format!("{} {}", request.method(), request.uri()));
         }
     }
 
-    /// The next event, once there is one.
+    /// Waits for the next event.
     async fn next(&self) -> Answer {
         if let Some(ready) = lock(&self.ready).take() {
-            // Nobody may wait for it.
+            // Fails if nobody waits for it.
             ready.send(Instant::now()).ok();
         }
         let Some(event) = self.events.lock().await.recv().await else {
@@ -186,7 +183,7 @@ impl State {
             .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0")
             .body(Full::new(event.payload))
             .expect("every header is ASCII");
-        // Whoever invoked may have given up.
+        // Fails if the caller has stopped waiting.
         event.handed_out.send(()).ok();
         let running = Running { id, since: Instant::now(), ended: event.ended };
         *lock(&self.running) = Some(running);

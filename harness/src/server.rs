@@ -1,7 +1,7 @@
-//! Servers on 127.0.0.1: of HTTP/1.1, or of bare connections.
+//! Servers on 127.0.0.1, for HTTP/1.1 or for raw connections.
 //!
-//! The rule: a server costs as little as possible, since it runs beside what is measured. It ends when it is
-//! dropped, and every connection with it.
+//! The rule: a server costs as little as possible, because it runs during measurements. Dropping it closes its
+//! connections.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,10 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The answer to an HTTP request.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
-/// A server that is up.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -36,7 +34,7 @@ impl Server {
         F: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the listener is bound");
         let connections = Arc::new(AtomicUsize::new(0));
         let accepted = Arc::clone(&connections);
         let task = tokio::spawn(async move {
@@ -44,7 +42,7 @@ impl Server {
             while let Ok((stream, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::SeqCst);
                 while open.try_join_next().is_some() {}
-                // Answers must not wait for the acknowledgement of the last one.
+                // An answer must not wait for the client to acknowledge the previous one.
                 if stream.set_nodelay(true).is_ok() {
                     open.spawn(serve(stream));
                 }
@@ -53,7 +51,7 @@ impl Server {
         Self { address, connections, task }
     }
 
-    /// Answers each HTTP request by `answer`.
+    /// Calls `answer` for each HTTP request.
     pub(crate) async fn http<F>(
         answer: impl Fn(Request<Bytes>) -> F + Send + Sync + 'static,
     ) -> Self
@@ -64,12 +62,11 @@ impl Server {
         Self::start(move |stream| serve_http(stream, Arc::clone(&answer))).await
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Connections that it has accepted.
+    /// Number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -87,17 +84,16 @@ where
 {
     let service = service_fn(|request: Request<Incoming>| async {
         let (head, body) = request.into_parts();
-        // A body that breaks off leaves nobody to answer to.
+        // If the body ends early, the client is gone and reads no answer.
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         Ok::<_, Infallible>(answer(Request::from_parts(head, body)).await)
     });
     let mut connection = http1::Builder::new();
     connection.auto_date_header(false);
-    // However a connection ends, tests and measurements look at the client's side.
+    // Tests and measurements check the client's side, so a connection may end with any error.
     drop(connection.serve_connection(TokioIo::new(stream), service).await);
 }
 
-/// An answer of that status and body.
 pub(crate) fn answer(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;

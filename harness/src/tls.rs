@@ -1,4 +1,4 @@
-//! Certificate authorities, for endpoints that are called over TLS.
+//! Certificate authorities for https endpoints.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 use webhooks::id::WebhookId;
 
-/// First and last year of a certificate: valid from the first day of the one until the first day of the other.
+/// A certificate's validity: from January 1 of the first year to January 1 of the second one.
 pub(crate) type Years = (i32, i32);
 
-/// A certificate that is valid today.
+/// Valid today.
 pub const NOW: Years = (2020, 2100);
 
-/// An authority, trusted by whoever is given its file.
+/// A certificate authority. A client that reads its file trusts it.
 #[derive(Debug)]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -25,32 +25,33 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new authority of that name with a new key.
+    /// An authority with a new key.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let mut params = parameters(&[]);
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, key()).expect("it can sign for itself");
-        // Unique, as several processes and tests have authorities.
+        let issuer =
+            CertifiedIssuer::self_signed(params, key()).expect("the authority can sign itself");
+        // Unique, because tests and processes run at the same time.
         let file = std::env::temp_dir().join(format!("authority-{}.pem", WebhookId::random()));
         std::fs::write(&file, issuer.pem()).expect("the temporary folder can be written");
         Self { issuer, file }
     }
 
-    /// Its certificate in PEM; removed when this is dropped.
+    /// The authority's certificate in PEM. Dropping the authority removes the file.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// A server whose certificate is for `name`, an address or a host.
+    /// A server with a certificate for `name`, an address or a host.
     #[must_use]
     pub fn server(&self, name: &str) -> TlsAcceptor {
         self.server_of(&[name], NOW)
     }
 
-    /// A server whose certificate is for all of `names`, in those years.
+    /// A server with a certificate for all of `names`, valid in `years`.
     #[must_use]
     pub fn server_of(&self, names: &[&str], years: Years) -> TlsAcceptor {
         let key = key();
@@ -61,7 +62,7 @@ impl Authority {
         acceptor(certificate.der(), &key)
     }
 
-    /// A server that shows the authority's own certificate, as one that `openssl req -x509` has made does.
+    /// A server with the authority's own certificate, like one from `openssl req -x509`.
     #[must_use]
     pub fn self_signed(&self) -> TlsAcceptor {
         acceptor(self.issuer.der(), self.issuer.key())
@@ -70,7 +71,7 @@ impl Authority {
 
 impl Drop for Authority {
     fn drop(&mut self) {
-        // Left behind, it is one small temporary file.
+        // A leftover is one small temporary file.
         std::fs::remove_file(&self.file).ok();
     }
 }
@@ -89,9 +90,9 @@ fn acceptor(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor
     let provider = rustls::crypto::ring::default_provider().into();
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("ring has their ciphers")
+        .expect("ring supports these versions")
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
-        .expect("the key is the certificate's");
+        .expect("the key belongs to the certificate");
     TlsAcceptor::from(Arc::new(config))
 }

@@ -1,6 +1,6 @@
-//! What an account holds, and what it answers and charges from that.
+//! The content of an account, its answers, and the units that AWS charges for them.
 //!
-//! The rule: writes change no row that can be read. Only the size of the delivery log is kept.
+//! The rule: writes do not change rows that requests can read. Only the size of the delivery log is kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -13,24 +13,23 @@ use super::usage::{Operation, Usage};
 use super::{Call, Reply, refusals, size};
 use crate::fixtures::{SECRET, SECRET_VERSION};
 
-/// By the request's body and the number of requests of the operation before it.
+/// Takes the request's body and the number of earlier requests of the operation.
 type Rule = Box<dyn Fn(&Value, usize) -> Option<Reply> + Send>;
 
-/// What the account holds, and what was requested.
 pub(super) struct Account {
-    /// `WebhookConfigs`: by tenant, the rows in DynamoDB's own form by webhook.
+    /// `WebhookConfigs`, by tenant and by webhook; rows in DynamoDB's format.
     pub webhooks: HashMap<String, BTreeMap<String, Value>>,
-    /// `ApiKeys`, by hash.
+    /// `ApiKeys`, by `key_hash`.
     pub keys: HashMap<String, Value>,
-    /// By version.
+    /// Signing secrets, by version.
     pub secrets: HashMap<String, String>,
     pub log: DeliveryLog,
     pub rules: HashMap<Operation, Rule>,
     /// Delay of each answer.
     pub latency: Duration,
-    /// Whether rows of the delivery log are read and charged for.
+    /// Whether to count the delivery log's size and write units.
     pub charges: bool,
-    /// Whether calls and messages are kept, and what AWS refuses is refused.
+    /// Whether to keep calls and messages, and to refuse what AWS refuses.
     pub records: bool,
     pub calls: Vec<Call>,
     /// Each message with its queue's URL.
@@ -73,12 +72,12 @@ impl Account {
     pub(super) fn reply(&mut self, name: &str, body: &[u8]) -> (Reply, u64) {
         let operation = Operation::named(name);
         if operation == Some(Operation::BatchWriteItem) && !self.charges && !self.records {
-            // A measured function waits for this answer, and nobody looks at the rows.
+            // Skips parsing: a measured function waits for this answer, and nobody reads the rows.
             return (Reply::Body(json!({"UnprocessedItems": {}})), 0);
         }
         let input: Value = serde_json::from_slice(body).unwrap_or_default();
         let (reply, units) = match operation {
-            Some(operation) => self.ordered_or_usual(operation, &input),
+            Some(operation) => self.reply_to(operation, &input),
             None => (Reply::Refused("UnknownOperationException"), 0),
         };
         if self.records {
@@ -88,7 +87,7 @@ impl Account {
         (reply, units)
     }
 
-    fn ordered_or_usual(&mut self, operation: Operation, input: &Value) -> (Reply, u64) {
+    fn reply_to(&mut self, operation: Operation, input: &Value) -> (Reply, u64) {
         if let Some(rule) = self.rules.get(&operation) {
             let before = usize::try_from(self.usage.of(operation).calls).unwrap_or(usize::MAX);
             if let Some(reply) = rule(input, before) {
@@ -106,7 +105,7 @@ impl Account {
         }
     }
 
-    /// What AWS answers, and the units that it charges; `None` if the resource does not exist.
+    /// The answer of AWS, and the units that it charges; `None` if the resource does not exist.
     fn usual(&mut self, operation: Operation, input: &Value) -> Option<(Value, u64)> {
         Some(match operation {
             Operation::GetItem => {
@@ -135,7 +134,7 @@ impl Account {
             Operation::UpdateItem => self.update(input),
             Operation::TransactWriteItems => {
                 let writes = input["TransactItems"].as_array().into_iter().flatten();
-                // A transaction prepares and commits: two writes of each item.
+                // DynamoDB charges two writes per item: one to prepare and one to commit.
                 let units =
                     writes.map(|write| 2 * size::write_units(size::of_item(&write["Put"]["Item"])));
                 (json!({}), units.sum())
@@ -188,7 +187,7 @@ impl Account {
         (json!({"Responses": responses, "UnprocessedKeys": {}}), units)
     }
 
-    /// An update of a webhook is answered with its row as it was.
+    /// Returns a webhook's row unchanged.
     fn update(&mut self, input: &Value) -> (Value, u64) {
         let key = &input["Key"];
         if key["delivery_id"].is_object() {
@@ -196,12 +195,12 @@ impl Account {
             return (json!({}), units);
         }
         let row = self.webhook(key);
-        let said = size::of_item(key) + size::of_item(&input["ExpressionAttributeValues"]);
-        let units = size::write_units(row.map_or(0, size::of_item).max(said));
+        let written = size::of_item(key) + size::of_item(&input["ExpressionAttributeValues"]);
+        let units = size::write_units(row.map_or(0, size::of_item).max(written));
         (row.map_or_else(|| json!({}), |row| json!({"Attributes": row})), units)
     }
 
-    /// Puts on its queue what the answer says is there.
+    /// Keeps the messages that the reply accepts.
     fn queue(&mut self, input: &Value, reply: &Reply) {
         let (Some(url), Reply::Body(answer)) = (input["QueueUrl"].as_str(), reply) else { return };
         self.queued.extend(queue::taken(input, answer).map(|message| (url.to_owned(), message)));

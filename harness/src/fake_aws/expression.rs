@@ -1,17 +1,17 @@
-//! What an `UpdateExpression` writes. Pure.
+//! Parses an `UpdateExpression`. Pure.
 
 use serde_json::Value;
 
-/// One path that is written.
+/// A path that the expression writes or removes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Write {
-    /// In its parts: `#a.b[0]` is `["name of #a", "b", "[0]"]`.
+    /// The path's parts: `#a.b[0]` is `["name of #a", "b", "[0]"]`.
     pub path: Vec<String>,
-    /// What is written, without spaces; empty where the path is removed.
+    /// The right side, without spaces; empty if the path is removed.
     pub operand: String,
 }
 
-/// Everything that an `UpdateItem` writes, in its order.
+/// The writes of an `UpdateItem`, in the expression's order.
 pub(super) fn writes(input: &Value) -> Vec<Write> {
     let expression = input["UpdateExpression"].as_str().unwrap_or_default();
     let spaced = ["(", ")", ",", "="]
@@ -21,7 +21,7 @@ pub(super) fn writes(input: &Value) -> Vec<Write> {
     let mut depth = 0_usize;
     for word in spaced.split_whitespace() {
         match word.to_ascii_uppercase().as_str() {
-            // A path comes after a section's name, and after each comma outside of functions' arguments.
+            // A path follows a section's name, or a comma outside of a function's arguments.
             "," | "SET" | "REMOVE" | "ADD" | "DELETE" if depth == 0 => {
                 writes.push(Write { path: Vec::new(), operand: String::new() });
                 continue;

@@ -1,7 +1,6 @@
-//! The delivery log as DynamoDB charges for it: how large each row is and grows. Of a delivery that has
-//! ended only the size is kept.
+//! The size of the delivery log, as DynamoDB charges for it. Rows of ended deliveries count only in the total.
 //!
-//! The rule: conditions are taken to hold; what a benchmark writes, it writes once.
+//! The rule: conditions always hold, because a benchmark writes each row once.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,32 +9,28 @@ use serde_json::Value;
 use super::expression::{self, Write};
 use super::size;
 
-/// The delivery log.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryLog {
     stored: Stored,
-    /// Of deliveries that have not ended, by id, the bytes of each attribute's value.
+    /// Deliveries that have not ended, by id: the size of each attribute's value in bytes.
     open: HashMap<String, Row>,
 }
 
-/// How much a table holds.
+/// The size of a table.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
-    /// Rows.
     pub rows: u64,
-    /// Bytes of them all.
     pub bytes: u64,
 }
 
 type Row = BTreeMap<String, usize>;
 
 impl DeliveryLog {
-    /// What the log holds.
     pub(super) fn stored(&self) -> Stored {
         self.stored
     }
 
-    /// Puts a row whole; the write units.
+    /// Adds a row; returns the write units.
     pub(super) fn put(&mut self, item: &Value) -> u64 {
         let bytes = size::of_item(item);
         self.stored.rows += 1;
@@ -43,7 +38,7 @@ impl DeliveryLog {
         size::write_units(bytes)
     }
 
-    /// Carries out an `UpdateItem`; the write units: of the row before or after, whichever is larger.
+    /// Applies an `UpdateItem`; returns the write units of the row before or after it, whichever is larger.
     pub(super) fn update(&mut self, input: &Value) -> u64 {
         let key = &input["Key"];
         let delivery = key["delivery_id"]["S"].as_str().unwrap_or_default();
@@ -70,7 +65,6 @@ fn bytes(row: &Row) -> usize {
     row.iter().map(|(name, bytes)| name.len() + bytes).sum()
 }
 
-/// The row after an update.
 fn updated(mut row: Row, input: &Value) -> Row {
     let old = row.clone();
     for Write { path, operand } in expression::writes(input) {
@@ -84,9 +78,9 @@ fn updated(mut row: Row, input: &Value) -> Row {
     row
 }
 
-/// Bytes of what an assignment's right side stands for.
+/// Bytes of the value on the right side of an assignment.
 fn of_operand(operand: &str, row: &Row, values: &Value) -> usize {
-    // The first argument may itself be a function, the second is a value.
+    // The first argument may be a function; the second one is a value.
     let arguments =
         |function: &str| operand.strip_prefix(function)?.strip_suffix(')')?.rsplit_once(',');
     if let Some((attribute, default)) = arguments("if_not_exists(") {
@@ -94,7 +88,7 @@ fn of_operand(operand: &str, row: &Row, values: &Value) -> usize {
         return existing.unwrap_or_else(|| of_operand(default, row, values));
     }
     if let Some((first, second)) = arguments("list_append(") {
-        // Two lists become one, which says once that it is a list.
+        // The combined list has the overhead of one list.
         let both = of_operand(first, row, values) + of_operand(second, row, values);
         return both - size::of_value(&serde_json::json!({"L": []}));
     }
@@ -109,7 +103,7 @@ mod tests {
 
     const EMPTY_LIST: usize = 3;
 
-    /// An attempt whose error has so many bytes.
+    /// Writes an attempt whose error has `error` bytes.
     fn update(status: &str, error: usize) -> Value {
         json!({
             "Key": {"delivery_id": {"S": "d"}},
@@ -127,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_grows_by_its_attempts_and_by_nothing_else() {
+    fn only_attempts_increase_a_rows_size() {
         let mut log = DeliveryLog::default();
         let key_and_last = "delivery_id".len() + 1 + "last".len() + 2;
         let bytes = |status: &str, errors: usize| {
@@ -142,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_put_is_charged_by_its_size() {
+    fn a_put_is_charged_by_the_rows_size() {
         let mut log = DeliveryLog::default();
         assert_eq!(log.put(&json!({"body": {"S": "x".repeat(1020)}})), 1);
         assert_eq!(log.put(&json!({"body": {"S": "x".repeat(1021)}})), 2);

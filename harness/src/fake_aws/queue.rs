@@ -1,4 +1,4 @@
-//! Messages that are sent to queues, and the answers to that.
+//! Messages on queues, and the answers to requests that send them.
 
 use std::collections::HashMap;
 
@@ -9,26 +9,24 @@ use super::refusals;
 /// A message on a queue.
 #[derive(Debug, Clone)]
 pub struct Queued {
-    /// Its text.
     pub body: String,
     /// `MessageGroupId`.
     pub group: Option<String>,
     /// `DelaySeconds`.
     pub delay: Option<u64>,
-    /// Its string attributes.
+    /// String attributes only.
     pub attributes: HashMap<String, String>,
 }
 
-/// The answer to a `SendMessageBatch` that takes every entry but those whose body `is_refused`, and those that
-/// AWS refuses.
+/// The answer to a `SendMessageBatch` that refuses entries whose body `is_refused`, and entries that AWS refuses.
 pub fn sent_but(input: &Value, sender_fault: bool, is_refused: impl Fn(&str) -> bool) -> Value {
-    let told = if sender_fault { "InvalidMessageContents" } else { "InternalError" };
+    let code = if sender_fault { "InvalidMessageContents" } else { "InternalError" };
     let (mut sent, mut failed) = (Vec::new(), Vec::new());
     for entry in entries(input) {
         let refusal = match refusals::of_message(entry) {
             Some(code) => Some((code, true)),
             None if is_refused(entry["MessageBody"].as_str().unwrap_or_default()) => {
-                Some((told, sender_fault))
+                Some((code, sender_fault))
             }
             None => None,
         };
@@ -48,7 +46,7 @@ pub(super) fn entries(input: &Value) -> &[Value] {
     input["Entries"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The messages of a request that are on the queue, by its answer.
+/// The messages of a request that its answer accepts.
 pub(super) fn taken(input: &Value, answer: &Value) -> impl Iterator<Item = Queued> {
     let single = Some(input).filter(|input| input["MessageBody"].is_string());
     let sent = answer["Successful"].as_array().map_or(&[][..], Vec::as_slice);

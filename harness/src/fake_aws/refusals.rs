@@ -1,4 +1,4 @@
-//! What AWS refuses, and with which error. The emulator takes most of it. Pure.
+//! Requests that AWS refuses, with their error codes. The emulator accepts most of them. Pure.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
@@ -10,13 +10,13 @@ use super::queue::entries;
 use super::usage::Operation;
 use super::{expression, size};
 
-/// Bytes of a message and of all messages of a batch together.
+/// Limit for a message, and for all messages of a batch together.
 const MAX_BYTES: usize = 1024 * 1024;
 const MAX_ENTRIES: usize = 10;
 const MAX_ATTRIBUTES: usize = 10;
 const MAX_DELAY_SECONDS: u64 = 900;
 
-/// Why AWS refuses a request as a whole: the error's type.
+/// The error's type, if AWS refuses the whole request.
 pub(super) fn of(operation: Operation, input: &Value) -> Option<&'static str> {
     match operation {
         Operation::UpdateItem => overlaps(input).then_some("ValidationException"),
@@ -26,7 +26,7 @@ pub(super) fn of(operation: Operation, input: &Value) -> Option<&'static str> {
     }
 }
 
-/// Why SQS refuses a message: the error's code.
+/// The error's code, if SQS refuses the message.
 pub(super) fn of_message(message: &Value) -> Option<&'static str> {
     let body = message["MessageBody"].as_str().unwrap_or_default();
     let group = message["MessageGroupId"].as_str();
@@ -46,7 +46,7 @@ pub(super) fn of_message(message: &Value) -> Option<&'static str> {
     rules.into_iter().find_map(|(is_broken, code)| is_broken.then_some(code))
 }
 
-/// Why SQS refuses a batch as a whole: the error's code.
+/// The error's code, if SQS refuses the whole batch.
 fn of_batch(input: &Value) -> Option<&'static str> {
     let entries = entries(input);
     let ids: BTreeSet<_> = entries.iter().map(|entry| entry["Id"].as_str()).collect();
@@ -62,7 +62,7 @@ fn of_batch(input: &Value) -> Option<&'static str> {
     rules.into_iter().find_map(|(is_broken, code)| is_broken.then_some(code))
 }
 
-/// XML 1.0's characters.
+/// The characters of XML 1.0.
 fn is_allowed(c: char) -> bool {
     let code = u32::from(c);
     matches!(code, 0x9 | 0xa | 0xd | 0x20..=0xd7ff | 0xe000..=0xfffd | 0x1_0000..=0x10_ffff)
@@ -87,7 +87,7 @@ fn is_group(group: &str) -> bool {
     (1..=128).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// Whether `UpdateItem` touches a path twice, or one path within another.
+/// Whether an `UpdateItem` writes a path twice, or a path inside another one.
 fn overlaps(input: &Value) -> bool {
     let writes = expression::writes(input);
     writes.iter().enumerate().any(|(at, write)| {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn each_message_that_sqs_refuses_is_refused_with_its_code() {
+    fn each_refused_message_has_the_code_of_sqs() {
         let invalid = Some("InvalidParameterValue");
         for (message, code) in [
             (with("MessageBody", json!("\u{fffd}\t\r\n\u{7f}\u{85}𝄞")), None),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_refused_as_a_whole_for_its_size_and_its_ids_alone() {
+    fn a_whole_batch_is_refused_only_for_its_size_and_its_ids() {
         let batch = |bodies: &[usize]| {
             let entry = |(id, size): (usize, &usize)| json!({"Id": id.to_string(), "MessageBody": "x".repeat(*size)});
             json!({"Entries": bodies.iter().enumerate().map(entry).collect::<Vec<_>>()})
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_touches_overlapping_paths_is_known() {
+    fn an_update_with_overlapping_paths_is_detected() {
         let names = json!({"#a": "attempts", "#s": "status"});
         for (expression, expected) in [
             ("SET #s = :s, attempts = list_append(if_not_exists(attempts, :none), :new)", false),

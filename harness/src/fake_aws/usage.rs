@@ -1,20 +1,19 @@
-//! What AWS was asked for: requests, bytes, and the units that it charges.
+//! Counts requests, bytes and the units that AWS charges.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-/// Defines [`Operation`], each spelled once.
+/// Defines [`Operation`] and spells each name once.
 macro_rules! operations {
     ($($name:ident)*) => {
-        /// An operation that one of our functions, or AWS in its name, calls.
+        /// An operation that a function, or Lambda on its behalf, calls.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[expect(missing_docs, reason = "they are AWS's own names")]
         pub enum Operation {
             $($name,)*
         }
 
         impl Operation {
-            /// The operation of that name, if it is one that the functions need.
+            /// `None` for an operation that the functions do not need.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 match name {
@@ -44,21 +43,18 @@ operations! {
     DeleteSecret
 }
 
-/// What AWS counts an operation in.
+/// The unit in which AWS charges an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// DynamoDB's read units.
     Read,
-    /// DynamoDB's write units.
     Write,
-    /// Requests to SQS, of 64 KB each.
+    /// Requests to SQS, of 64 KiB each.
     Queue,
     /// Calls to Secrets Manager.
     Secret,
 }
 
 impl Operation {
-    /// What it is counted in.
     #[must_use]
     pub fn unit(self) -> Unit {
         match self {
@@ -80,13 +76,12 @@ impl Operation {
 /// The requests of one operation.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Requests {
-    /// How many.
     pub calls: u64,
-    /// Bytes of their bodies.
+    /// Bytes of the requests' bodies.
     pub bytes_in: u64,
     /// Bytes of the answers' bodies.
     pub bytes_out: u64,
-    /// What is charged: read or write units, or requests.
+    /// Charged units: read units, write units or requests.
     pub units: u64,
 }
 
@@ -99,31 +94,28 @@ impl AddAssign for Requests {
     }
 }
 
-/// The requests of all operations.
+/// The requests of each operation.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Usage(BTreeMap<Operation, Requests>);
 
 impl Usage {
-    /// Counts one request.
     pub fn add(&mut self, operation: Operation, bytes_in: usize, bytes_out: usize, units: u64) {
         let (bytes_in, bytes_out) = (bytes_in as u64, bytes_out as u64);
         *self.0.entry(operation).or_default() += Requests { calls: 1, bytes_in, bytes_out, units };
     }
 
-    /// The requests of one operation.
     #[must_use]
     pub fn of(&self, operation: Operation) -> Requests {
         self.0.get(&operation).copied().unwrap_or_default()
     }
 
-    /// What is charged of one kind.
+    /// Charged units of one kind, over all operations.
     #[must_use]
     pub fn units(&self, unit: Unit) -> u64 {
         let those = self.0.iter().filter(|(operation, _)| operation.unit() == unit);
         those.map(|(_, requests)| requests.units).sum()
     }
 
-    /// The requests of all operations together.
     #[must_use]
     pub fn total(&self) -> Requests {
         let mut total = Requests::default();
@@ -133,7 +125,7 @@ impl Usage {
         total
     }
 
-    /// Each operation that was called, in the order of [`Operation`].
+    /// Operations with at least one request, in the order of [`Operation`].
     pub fn iter(&self) -> impl Iterator<Item = (Operation, Requests)> {
         self.0.iter().map(|(&operation, &requests)| (operation, requests))
     }

@@ -1,4 +1,4 @@
-//! One request as it came.
+//! A request that a receiver has read.
 
 use std::io;
 
@@ -9,22 +9,20 @@ use tokio::time::Instant;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
 
-/// Room for a delivery.
-const READ: usize = 4096;
+/// Bytes to reserve for each read; enough for a delivery.
+const READ_SIZE: usize = 4096;
 
-/// A request that has reached a receiver, byte for byte.
 #[derive(Debug, Clone)]
 pub struct Arrival {
     /// When its last byte was read.
     pub at: Instant,
-    /// Request line and headers.
+    /// Request line and headers, byte for byte.
     pub head: Bytes,
-    /// The body.
     pub body: Bytes,
 }
 
 impl Arrival {
-    /// Reads a request whole; what follows it stays in the buffer.
+    /// Reads a whole request; later bytes stay in the buffer.
     pub(super) async fn read(
         stream: &mut (impl AsyncRead + Unpin),
         buffer: &mut BytesMut,
@@ -57,12 +55,12 @@ impl Arrival {
         self.request_line().split(' ').nth(1).unwrap_or_default()
     }
 
-    /// Name and value of each header, as they were written.
+    /// Name and value of each header, unchanged.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines().skip(1).filter_map(|line| line.split_once(": "))
     }
 
-    /// A header's value; empty where there is none.
+    /// A header's value; empty without the header.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let found = self.headers().find(|(it, _)| it.eq_ignore_ascii_case(name));
@@ -75,21 +73,20 @@ impl Arrival {
         std::str::from_utf8(&self.body).expect("bodies are JSON")
     }
 
-    /// Whether the guide's receiver would accept it: the header against the HMAC of the raw body under
-    /// the literal secret.
+    /// Whether `X-DocIntell-Signature` is valid: the HMAC of the raw body with the secret's text.
     #[must_use]
     pub fn is_signed_with(&self, secret: &str) -> bool {
-        let secret = SigningSecret::parse(secret).expect("the secret has its form");
+        let secret = SigningSecret::parse(secret).expect("the secret is valid");
         signature::guide_matches(&secret, &self.body, self.header("X-DocIntell-Signature"))
     }
 
     /// Whether the official library of Standard Webhooks accepts it.
     #[must_use]
     pub fn passes_standard_webhooks(&self, secret: &str) -> bool {
-        let verifier = standardwebhooks::Webhook::new(secret).expect("the secret has its form");
-        let parsed = self
-            .headers()
-            .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
+        let verifier = standardwebhooks::Webhook::new(secret).expect("the secret is valid");
+        let parsed = self.headers().map(|(name, value)| {
+            (name.parse().expect("the name is valid"), value.parse().expect("the value is valid"))
+        });
         let headers: HeaderMap = parsed.collect();
         verifier.verify(&self.body, &headers).is_ok()
     }
@@ -100,7 +97,7 @@ impl Arrival {
 }
 
 async fn read_more(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> io::Result<()> {
-    buffer.reserve(READ);
+    buffer.reserve(READ_SIZE);
     match stream.read_buf(buffer).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! What a receiver does after a request.
+//! Scripts for receivers: the acts that follow a request.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,24 +11,22 @@ use tokio::sync::Barrier;
 use super::Arrival;
 use crate::lock;
 
-/// What a proxy says when what is behind it does not answer.
+/// A proxy's answer when its upstream server is down.
 const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
     <center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 
-/// One thing to do; when all are done, the receiver reads the next request.
+/// A step of a script. After the last one, the receiver reads the next request.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// Sends bytes.
     Send(Bytes),
-    /// Sends bytes over and over, with a pause after each time, until the other side hangs up.
+    /// Sends bytes again and again, with a pause after each time, until the client hangs up.
     Repeat(Bytes, Duration),
-    /// Does nothing for a while.
     Wait(Duration),
-    /// Does nothing until so many requests have arrived.
+    /// Waits until enough requests have arrived.
     Meet(Arc<Barrier>),
-    /// Closes the connection.
+    /// Closes the connection, over TLS with an alert.
     HangUp,
-    /// Lets go of the connection: over TLS without the alert that would close it.
+    /// Drops the connection, over TLS without an alert.
     Vanish,
 }
 
@@ -38,34 +36,33 @@ pub fn status(code: u16) -> Vec<Act> {
     answer(code, &[], b"")
 }
 
-/// An answer with further headers and a body, on a connection that stays open.
+/// An answer with headers and a body. The connection stays open.
 #[must_use]
 pub fn answer(code: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<Act> {
     let lines = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat());
     let lines: String = lines.collect();
-    let head = format!("HTTP/1.1 {code} Told\r\n{lines}Content-Length: {}\r\n\r\n", body.len());
+    let head = format!("HTTP/1.1 {code} Test\r\n{lines}Content-Length: {}\r\n\r\n", body.len());
     vec![Act::Send([head.as_bytes(), body].concat().into())]
 }
 
-/// An answer without a body, after which the connection is closed.
+/// An answer without a body that closes the connection.
 #[must_use]
 pub fn answer_and_close(code: u16) -> Vec<Act> {
     [answer(code, &[("Connection", "close")], b""), vec![Act::HangUp]].concat()
 }
 
-/// The same acts after a wait.
+/// These acts after a wait.
 #[must_use]
 pub fn after(wait: Duration, acts: Vec<Act>) -> Vec<Act> {
     [vec![Act::Wait(wait)], acts].concat()
 }
 
-/// What a receiver does after each request.
 pub struct Script(Box<ByRequest>);
 
-/// By the number of the request, from 1, and the request.
+/// Takes the request's number, from 1, and the request.
 type ByRequest = dyn Fn(u64, &Arrival) -> Arc<[Act]> + Send + Sync;
 
-/// A script by the number of the request, from 1.
+/// A script that depends on the request's number, from 1.
 pub fn by_number(script: impl Fn(u64) -> Vec<Act> + Send + Sync + 'static) -> Script {
     Script(Box::new(move |number, _| script(number).into()))
 }
@@ -89,22 +86,22 @@ impl fmt::Debug for Script {
     }
 }
 
-/// Which deliveries fail, as behind a proxy whose server is down.
+/// Selects deliveries that fail, as behind a proxy whose server is down.
 #[derive(Debug, Clone, Copy)]
 pub struct Failing {
-    /// One in so many, in the order in which they come.
+    /// Every n-th delivery fails, in order of arrival.
     pub one_in: usize,
-    /// How often each of these fails before it succeeds.
+    /// Failed attempts of each such delivery before it succeeds.
     pub attempts: u32,
 }
 
 impl Failing {
-    /// Fails those deliveries after `wait`, and otherwise answers 200 then.
+    /// Answers after `wait`: 502 to a failing attempt, 200 to every other one.
     #[must_use]
     pub fn after(self, wait: Duration) -> Script {
         let script = |acts| Arc::<[Act]>::from(after(wait, acts));
         let (good, bad) = (script(status(200)), script(answer(502, &[], BAD_GATEWAY.as_bytes())));
-        // By delivery, how often it still fails.
+        // Remaining failures, by delivery.
         let left = Mutex::new(HashMap::new());
         Script(Box::new(move |_, arrival| {
             let fails = self.fails(&mut lock(&left), arrival.header("x-docintell-delivery"));
@@ -127,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_in_three_deliveries_fails_as_often_as_told() {
+    fn one_in_three_deliveries_fails_once() {
         let failing = Failing { one_in: 3, attempts: 1 };
         let mut left = HashMap::new();
         let mut round =
