@@ -1,11 +1,11 @@
-"""Tries the sample events as `sam local` runs the functions: in containers, on the local stack.
+"""Tries every sample event with `sam local`: functions in containers, on the local stack.
 
     python3 events/trial
 
-Checks and builds the template, starts the local stack on a Docker network, invokes a function with each sample,
-serves the API from a container, deploys the stack once more with `sam deploy`, and waits for a document's event.
+Validates and builds the template, starts the local stack on a Docker network, invokes a function with each sample,
+serves the API from a container, deploys a second stack with `sam deploy`, and waits for a document's event.
 
-The one rule: a step is done when its effect is seen, and whatever it started ends with it.
+The one rule: a step succeeds when its effect is visible. It stops every process that it has started.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ import urllib.request
 from pathlib import Path
 
 import samples
-from programs import ARCHITECTURE, PATIENCE, ROOT, Failure, done, environment, parameters, run, run_any, step, stop
+from programs import ARCHITECTURE, TIMEOUT, ROOT, Failure, done, environment, parameters, run, run_any, step, stop
 from receiver import Receiver
 from stack import LocalStack
 
-# Not `.aws-sam`, which is what a person deploys.
+# Keeps the user's own build in `.aws-sam` unchanged.
 BUILD = ROOT / "target/sam/build"
 TEMPLATE = BUILD / "template.yaml"
-# Optimizing each function as a whole, as a release is, takes minutes.
+# The release profile's link-time optimization takes minutes.
 QUICK_BUILD = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
-# The requests about a webhook that exists, and their statuses; each leaves what the next one needs.
+# Requests for an existing webhook, and the expected statuses. Their order matters: the last one deletes the webhook.
 REQUESTS = {"api-list": 200, "api-get": 200, "api-rotate": 200, "api-update": 200, "api-delete": 204}
 DEPLOYED = "docintell-trial"
 
@@ -49,20 +49,20 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    print("\nall good")
+    print("\nEvery step succeeded.")
     return 0
 
 
 def expect_tools() -> None:
     if not shutil.which("docker"):
-        raise Failure("it needs Docker, and there is no `docker` in the PATH: install it.")
+        raise Failure("`docker` is not in the PATH: install Docker.")
     if run_any(["docker", "info"]).returncode:
-        raise Failure("it needs Docker, whose engine does not answer: start it, and see `docker info`.")
+        raise Failure("the Docker engine does not answer: start it, and check `docker info`.")
     for tool in ("sam", "cargo-lambda"):
         if not shutil.which(tool):
-            raise Failure(f"there is no `{tool}` in the PATH: `pip install aws-sam-cli cargo-lambda`.")
+            raise Failure(f"`{tool}` is not in the PATH: run `pip install aws-sam-cli cargo-lambda`.")
     if not ARCHITECTURE:
-        raise Failure("Lambda has no processors of this machine's kind.")
+        raise Failure("Lambda does not support this machine's processor.")
 
 
 def validate() -> None:
@@ -77,26 +77,26 @@ def build() -> None:
     for function in ("ApiFunction", "FanoutFunction", "SenderFunction"):
         bootstrap = BUILD / function / "bootstrap"
         if not bootstrap.is_file():
-            raise Failure(f"sam build made no {bootstrap}.")
+            raise Failure(f"sam build did not create {bootstrap}.")
         done(f"{function}: {bootstrap.stat().st_size / 1e6:.1f} MB")
 
 
 def invoke(stack: LocalStack, receiver: Receiver) -> None:
-    """Tries each sample, in an order in which each finds what it needs."""
+    """Invokes a function with each sample, in an order in which each sample finds its webhook."""
     step("sam local invoke")
     webhook = created(stack.invoke("ApiFunction", samples.create(stack.key, f"{receiver.url}/samples")))
     receiver.secrets["/samples"] = webhook["signing_secret"]
     webhook_id = webhook["webhook_config_id"]
 
-    expect_whole("queue-batch", stack.invoke("SenderFunction", samples.queue_batch(stack.tenant, webhook_id)))
+    expect_no_failures("queue-batch", stack.invoke("SenderFunction", samples.queue_batch(stack.tenant, webhook_id)))
     receiver.expect("/samples", {"document.uploaded"})
-    expect_whole("stream-batch", stack.invoke("FanoutFunction", samples.stream_batch(stack.tenant)))
+    expect_no_failures("stream-batch", stack.invoke("FanoutFunction", samples.stream_batch(stack.tenant)))
     receiver.expect("/samples", set(webhook["events"]))
     for name, status in REQUESTS.items():
         expect_status(name, status, stack.invoke("ApiFunction", samples.api(name, stack.key, webhook_id)))
 
-    if untried := samples.names() - REQUESTS.keys() - {"api-create", "queue-batch", "stream-batch"}:
-        raise Failure(f"no step tries {', '.join(sorted(untried))}.")
+    if missing := samples.names() - REQUESTS.keys() - {"api-create", "queue-batch", "stream-batch"}:
+        raise Failure(f"no step tries {', '.join(sorted(missing))}.")
 
 
 def serve_api(stack: LocalStack) -> None:
@@ -115,10 +115,10 @@ def serve_api(stack: LocalStack) -> None:
         for headers, expected in ({"Authorization": f"Bearer {stack.key}"}, 200), ({}, 401):
             status = get(url, headers)
             if status != expected:
-                raise Failure(f"GET {url} was answered {status}, not {expected}: see {log}.")
+                raise Failure(f"GET {url} returned {status}, expected {expected}: see {log}.")
             done(f"GET {url} {'with' if headers else 'without'} a key: {status}")
     finally:
-        # On this signal sam removes its containers.
+        # sam removes its containers on SIGINT.
         stop(process, signal.SIGINT)
 
 
@@ -131,7 +131,7 @@ def deploy(stack: LocalStack, receiver: Receiver) -> None:
 
     of_stack = ("--stack-name", DEPLOYED, "--tenant-id", stack.tenant)
     key = stack.docintell("keys", "create", "--environment", "test", *of_stack)
-    # Not over HTTP: the emulator makes no routes from a template.
+    # Invoked directly, because the emulator creates no HTTP routes from a template.
     create = samples.create(key, f"{receiver.url}/deployed")
     webhook = created(stack.invoke_deployed("ApiFunction", create, DEPLOYED))
     receiver.secrets["/deployed"] = webhook["signing_secret"]
@@ -140,34 +140,34 @@ def deploy(stack: LocalStack, receiver: Receiver) -> None:
 
 
 def created(answer: dict) -> dict:
-    """The webhook in the answer to `api-create`."""
+    """Checks the answer to `api-create`; returns its webhook."""
     expect_status("api-create", 201, answer)
     return json.loads(answer["body"])
 
 
 def expect_status(name: str, expected: int, answer: dict) -> None:
     if answer.get("statusCode") != expected:
-        raise Failure(f"{name} was answered {answer}, not {expected}.")
+        raise Failure(f"{name} returned {answer}, expected {expected}.")
     done(f"{name}: {expected}")
 
 
-def expect_whole(name: str, answer: dict) -> None:
+def expect_no_failures(name: str, answer: dict) -> None:
     if answer != {"batchItemFailures": []}:
-        raise Failure(f"{name} was answered {answer}.")
+        raise Failure(f"{name} returned {answer}.")
     done(f"{name}: no failures")
 
 
 def get(url: str, headers: dict[str, str]) -> int:
     no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with no_proxy.open(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as answer:
+        with no_proxy.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return

@@ -1,6 +1,6 @@
-"""Programs that a trial runs: sam, cargo, docker.
+"""Runs sam, cargo and docker.
 
-The one rule: none of them sees the person's own AWS settings.
+The one rule: no program sees the user's own AWS settings.
 """
 
 import os
@@ -11,22 +11,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REGION = "us-east-1"
-# Lambda's name for this machine's processor; None for one that it has not.
+# Lambda's name for this machine's processor; None if Lambda does not support it.
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine())
-# Seconds that a server may take to start or to stop, and a delivery to arrive.
-PATIENCE = 60
+# Seconds for a server to start or stop, and for a delivery to arrive.
+TIMEOUT = 60
 
 
 class Failure(Exception):
-    """Why a step failed, as a sentence for a person."""
+    """Why a step failed, as a sentence for the user."""
 
 
-def step(what: str) -> None:
-    print(f"\n== {what}", flush=True)
+def step(title: str) -> None:
+    print(f"\n== {title}", flush=True)
 
 
-def done(what: str) -> None:
-    print(f"   {what}", flush=True)
+def done(result: str) -> None:
+    print(f"   {result}", flush=True)
 
 
 def environment(more: dict[str, str]) -> dict[str, str]:
@@ -36,16 +36,16 @@ def environment(more: dict[str, str]) -> dict[str, str]:
 
 
 def run(command: list, more: dict[str, str] | None = None, text: str = "") -> subprocess.CompletedProcess:
-    """Runs a program to its end, with `text` as its input and `more` in its environment. One that fails is quoted."""
+    """Runs a program with `text` as its input and `more` in its environment. Fails, with its output, if it fails."""
     ended = run_any(command, more, text)
     if ended.returncode:
         words = " ".join(map(str, command))
-        raise Failure(f"`{words}` ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+        raise Failure(f"`{words}` exited with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
     return ended
 
 
 def run_any(command: list, more: dict[str, str] | None = None, text: str = "") -> subprocess.CompletedProcess:
-    """Runs a program to its end, which may be a failure."""
+    """Runs a program that may fail."""
     words = list(map(str, command))
     return subprocess.run(
         words, cwd=ROOT, env=environment(more or {}), input=text, text=True, capture_output=True, check=False
@@ -53,17 +53,17 @@ def run_any(command: list, more: dict[str, str] | None = None, text: str = "") -
 
 
 def stop(process: subprocess.Popen, by: signal.Signals) -> None:
-    """Asks a program to end, and waits until it has."""
+    """Sends a signal to a program and waits until it exits. Kills it after the timeout."""
     if process.poll() is None:
         process.send_signal(by)
     try:
-        process.wait(timeout=PATIENCE)
+        process.wait(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
 def parameters(**more: str) -> list[str]:
-    """The template's parameters, as each command of sam takes them."""
+    """The template's parameters, as options of a sam command."""
     values = {"Architecture": ARCHITECTURE} | more
     return ["--parameter-overrides", *(f"{name}={value}" for name, value in values.items())]

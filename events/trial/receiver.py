@@ -1,6 +1,6 @@
-"""An endpoint that verifies deliveries as the guide says.
+"""An endpoint that verifies deliveries as the webhook guide describes.
 
-The one rule: a signature is computed here, over the bytes that came, and by nothing of the project's own code.
+The one rule: it computes the signature itself, over the received bytes, without the project's own code.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from programs import PATIENCE, Failure, done
+from programs import TIMEOUT, Failure, done
 
 
 class Receiver:
     def __init__(self, address: str) -> None:
-        # The signing secret of each path.
+        # Signing secrets, by path.
         self.secrets: dict[str, str] = {}
         self.arrivals: queue.Queue[tuple[str, str, bool]] = queue.Queue()
         self.server = ThreadingHTTPServer((address, 0), handler(self))
@@ -31,15 +31,15 @@ class Receiver:
     def expect(self, path: str, events: set[str]) -> None:
         """Waits until each of `events` has arrived at `path`."""
         missing = set(events)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while missing:
             try:
                 arrived_at, event, verified = self.arrivals.get(timeout=max(0, deadline - time.monotonic()))
             except queue.Empty:
-                raise Failure(f"{', '.join(sorted(missing))} did not arrive within {PATIENCE} s.") from None
+                raise Failure(f"{', '.join(sorted(missing))} did not arrive within {TIMEOUT} s.") from None
             if not verified:
                 raise Failure(f"{event} arrived with a wrong signature.")
-            # A delivery may come more than once.
+            # A delivery may arrive more than once.
             if arrived_at == path and event in missing:
                 done(f"{event} arrived, signature verified")
                 missing.remove(event)

@@ -1,6 +1,6 @@
-"""The sample events, with a key, a tenant and a webhook that exist in place of the samples' own.
+"""The sample events with the API key, tenant and webhook of the local stack.
 
-The one rule: nothing else of a sample is changed.
+The one rule: the rest of a sample stays unchanged.
 """
 
 import json
@@ -12,7 +12,7 @@ WEBHOOK = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def names() -> set[str]:
-    """Every sample's name; `env.json` holds variables."""
+    """The name of every sample; `env.json` is not a sample."""
     return {file.stem for file in FOLDER.glob("*.json")} - {"env"}
 
 
@@ -25,7 +25,7 @@ def api(name: str, key: str, webhook_id: str) -> dict:
 
 
 def create(key: str, url: str) -> dict:
-    """The request for a webhook, at another URL."""
+    """A request that creates a webhook for `url`."""
     event = api("api-create", key, WEBHOOK)
     event["body"] = json.dumps(json.loads(event["body"]) | {"url": url})
     return event

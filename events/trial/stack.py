@@ -1,6 +1,6 @@
-"""The local stack on a Docker network, and its functions in containers.
+"""Runs the local stack on a Docker network, and its functions in containers.
 
-The one rule: what a function did is read from its answer, since sam exits with 0 also when a function fails.
+The one rule: a function's answer decides whether it failed, because sam exits with 0 even if the function fails.
 """
 
 import json
@@ -13,7 +13,7 @@ from programs import ARCHITECTURE, ROOT, Failure, parameters, run, run_any, step
 
 NETWORK = "docintell-trial"
 LOCAL = ROOT / "target/local"
-# What functions in containers run on; sam makes an image of its own of it.
+# The base image of functions in containers; sam builds its own image from it.
 IMAGE = f"public.ecr.aws/lambda/provided:al2023-{ARCHITECTURE}"
 
 
@@ -39,7 +39,7 @@ class LocalStack:
         stop(self.process, signal.SIGTERM)
 
     def wait_for_file(self, started: float) -> dict:
-        """Where the stack is, by the file that it writes last. One that was killed has left an older one."""
+        """Waits for `stack.json`, which the stack writes last. A killed stack leaves an older file behind."""
         file = LOCAL / "stack.json"
         while not file.exists() or file.stat().st_mtime < started:
             if self.process.poll() is not None:
@@ -48,15 +48,15 @@ class LocalStack:
         return json.loads(file.read_text())
 
     def environment(self) -> dict[str, str]:
-        """What leads sam and the like to the emulated AWS."""
+        """Environment variables that direct sam to the emulated AWS."""
         return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
     def local_options(self) -> list:
-        """What every command of `sam local` needs."""
+        """Options of every `sam local` command."""
         options = ["--template", self.template, "--docker-network", NETWORK, "--env-vars", LOCAL / "sam-env.json"]
-        # An image that is here is used as it is, so that no registry is needed.
-        pulled = run_any(["docker", "image", "inspect", IMAGE]).returncode == 0
-        return [*options, *parameters(), *(["--skip-pull-image"] if pulled else [])]
+        # With a local image, no registry is needed.
+        has_image = run_any(["docker", "image", "inspect", IMAGE]).returncode == 0
+        return [*options, *parameters(), *(["--skip-pull-image"] if has_image else [])]
 
     def invoke(self, function: str, event: dict) -> dict:
         """Invokes a function in a container."""
@@ -64,7 +64,7 @@ class LocalStack:
         return answer(function, run(command, self.environment(), json.dumps(event)))
 
     def invoke_deployed(self, function: str, event: dict, stack_name: str) -> dict:
-        """Invokes a function of a stack that sam has deployed to the emulated AWS."""
+        """Invokes a function of a stack that `sam deploy` has created."""
         command = ["sam", "remote", "invoke", function, "--stack-name", stack_name, "--event-file", "-"]
         return answer(function, run(command, self.environment(), json.dumps(event)))
 
@@ -73,7 +73,7 @@ class LocalStack:
 
 
 def answer(function: str, ended: subprocess.CompletedProcess) -> dict:
-    """What the function has answered: the last line that sam has printed."""
+    """Parses the function's answer, which is the last line of sam's output."""
     try:
         answered = json.loads(ended.stdout.strip().splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
