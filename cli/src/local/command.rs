@@ -217,7 +217,7 @@ The stack is running:
   API key      {api_key}
                `dk_test_` marks keys for development, `dk_live_` keys for production; the API treats both alike
   AWS          {aws_endpoint_url}, region {region}
-  credentials  access key `{ACCESS_KEY}`, secret key `{ACCESS_KEY}`; they open this emulator only
+  credentials  access key `{ACCESS_KEY}`, secret key `{ACCESS_KEY}`; they work for this emulator only
   tables       {tables}
   stack.json   {path}: all of this and the queue URLs, for programs
   logs         {functions}, {emulator}
