@@ -21,7 +21,7 @@ impl Checkout {
     /// Finds the checkout around the current directory.
     pub fn find() -> Result<Self> {
         let folder = current_dir().context("the current directory cannot be read")?;
-        let Some(checkout) = Self::around(&folder) else {
+        let Some(checkout) = Self::find_above(&folder) else {
             bail!(
                 "{} is not in a checkout of DocIntell Webhooks: change to the folder with \
                  template.yaml, or to one below it",
@@ -31,7 +31,7 @@ impl Checkout {
         Ok(checkout)
     }
 
-    fn around(folder: &Path) -> Option<Self> {
+    fn find_above(folder: &Path) -> Option<Self> {
         let is_root = |folder: &&Path| MARKERS.iter().all(|marker| folder.join(marker).is_file());
         folder.ancestors().find(is_root).map(|root| Self { root: root.to_owned() })
     }
@@ -59,7 +59,7 @@ impl Checkout {
 }
 
 /// The path relative to the current directory, if it lies below it.
-pub(crate) fn shown(path: &Path) -> String {
+pub(crate) fn display_path(path: &Path) -> String {
     let folder = current_dir().unwrap_or_default();
     path.strip_prefix(folder).unwrap_or(path).display().to_string()
 }
@@ -79,12 +79,12 @@ mod tests {
     #[test]
     fn a_checkout_is_found_from_any_folder_below_its_root() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let checkout = Checkout::around(&here.join("src")).unwrap();
+        let checkout = Checkout::find_above(&here.join("src")).unwrap();
         assert_eq!(Some(checkout.root()), here.parent());
     }
 
     #[test]
     fn no_checkout_is_found_from_a_folder_outside() {
-        assert!(Checkout::around(Path::new("/usr/bin")).is_none());
+        assert!(Checkout::find_above(Path::new("/usr/bin")).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! `docintell job`: writes job states as the document pipeline does. Each write causes an event.
+//! `docintell job`: writes job states as the document pipeline does, to cause events.
 
 pub(crate) mod table;
 

@@ -1,4 +1,4 @@
-//! Runs other programs. Their output is the task's progress; the error of a failed program contains all of it.
+//! Runs other programs. Their output is the task's progress; the error of a failed program quotes it.
 //!
 //! The rule: a program whose caller stops waiting is killed.
 

@@ -17,7 +17,12 @@ pub fn assert_contains(text: &str, word: &str) {
 /// Asserts how many times `word` is in the text.
 #[track_caller]
 pub fn assert_contains_times(text: &str, word: &str, times: usize) {
-    assert_eq!(text.matches(word).count(), times, "lines with {word:?}:\n{}", places(text, word));
+    assert_eq!(
+        text.matches(word).count(),
+        times,
+        "lines with {word:?}:\n{}",
+        lines_with(text, word)
+    );
 }
 
 /// Asserts that `word` is not in the text.
@@ -30,17 +35,17 @@ pub fn assert_lacks(text: &str, word: &str) {
 #[must_use]
 pub fn end(text: &str) -> String {
     let count = text.lines().count();
-    shown(text.lines().skip(count.saturating_sub(LINES)))
+    truncated(text.lines().skip(count.saturating_sub(LINES)))
 }
 
-fn places(text: &str, word: &str) -> String {
-    let places = text.lines().filter_map(|line| {
+fn lines_with(text: &str, word: &str) -> String {
+    let lines = text.lines().filter_map(|line| {
         let begin = line.find(word)?.saturating_sub(BEFORE);
         Some(&line[line.floor_char_boundary(begin)..])
     });
-    shown(places.take(LINES))
+    truncated(lines.take(LINES))
 }
 
-fn shown<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+fn truncated<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     lines.map(|line| line.chars().take(LINE_CHARS).chain(['\n']).collect::<String>()).collect()
 }

@@ -15,7 +15,7 @@ use super::demo::Demo;
 use super::info::ACCESS_KEY;
 use super::receiver::Receiver;
 use super::{LocalStack, Options, StackInfo};
-use crate::checkout::{Checkout, invocation, shown};
+use crate::checkout::{Checkout, display_path, invocation};
 use crate::progress::Progress;
 
 #[derive(Debug, Clone, Args)]
@@ -135,9 +135,9 @@ async fn show(
     };
     let _stack_file = StackFile::write(&files.stack, info)?;
     if let Some(demo) = &demo {
-        demo.run(&mut deliveries)
-            .await
-            .with_context(|| format!("the demo failed: see {}", shown(&files.functions_log)))?;
+        demo.run(&mut deliveries).await.with_context(|| {
+            format!("the demo failed: see {}", display_path(&files.functions_log))
+        })?;
     }
     print_locations(info, files)?;
     print_examples(info);
@@ -178,7 +178,10 @@ fn expect_free(address: Ipv4Addr, port: u16, purpose: &str, option: &str) -> Res
         Err(error) if error.kind() == ErrorKind::AddrInUse => "is in use".to_owned(),
         Err(error) => format!("cannot be used ({error})"),
     };
-    bail!("port {port} on {address} for {purpose} {problem}: choose another port with {option}")
+    bail!(
+        "port {port} on {address} for {purpose} {problem}: stop the program that uses it, or choose \
+         another port with {option}"
+    )
 }
 
 /// `stack.json`; dropping this removes the file.
@@ -225,9 +228,9 @@ The stack is running:
 Ctrl-C stops the stack and deletes its data. The next start creates an empty stack.",
         api_url = outputs.api_url,
         tables = tables.join("\n               "),
-        path = shown(&files.stack),
-        functions = shown(&files.functions_log),
-        emulator = shown(&files.emulator_log),
+        path = display_path(&files.stack),
+        functions = display_path(&files.functions_log),
+        emulator = display_path(&files.emulator_log),
     );
     Ok(())
 }

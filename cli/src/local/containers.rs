@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{StackInfo, deploy};
-use crate::checkout::shown;
+use crate::checkout::display_path;
 use crate::program;
 use crate::progress::{Progress, Task};
 
@@ -117,7 +117,7 @@ impl Network {
         let options = format!(
             "--docker-network {} --env-vars {} {architecture}",
             self.name,
-            shown(env_vars),
+            display_path(env_vars),
         );
         println!(
             r"Functions in containers:

@@ -15,8 +15,8 @@ use crate::stack::Outputs;
 /// Loopback addresses, in the form of the template's `AllowedNetworks`.
 pub(super) const LOOPBACK: &str = "127.0.0.0/8,::1/128";
 
-/// The template parameters of a local stack: this machine's processor, endpoints on loopback, and a limit of changes
-/// that nobody reaches.
+/// The template parameters of a local stack: this machine's processor, endpoints on loopback, and a very high limit of
+/// changes.
 pub(super) fn parameters() -> Result<BTreeMap<String, String>> {
     let parameters = [
         ("Architecture", architecture()?),

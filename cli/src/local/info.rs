@@ -83,7 +83,7 @@ impl StackInfo {
 
     /// The running stack whose `stack.json` is `path`.
     pub(super) fn load_from(path: &Path) -> Result<Self> {
-        let none = || {
+        let not_running = || {
             anyhow!(
                 "no local stack is running: start one with `{} local` in another terminal, or choose \
                  a deployed one with --stack-name",
@@ -91,7 +91,7 @@ impl StackInfo {
             )
         };
         let file = File::open(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => none(),
+            ErrorKind::NotFound => not_running(),
             _ => anyhow!(error).context(format!("{} cannot be read", path.display())),
         })?;
         let info: Self = serde_json::from_reader(file).with_context(|| {
@@ -99,7 +99,7 @@ impl StackInfo {
         })?;
         // A killed stack leaves its file behind.
         let address = info.aws_endpoint_url.trim_start_matches("http://");
-        TcpStream::connect(address).map_err(|_refused| none())?;
+        TcpStream::connect(address).map_err(|_refused| not_running())?;
         Ok(info)
     }
 }

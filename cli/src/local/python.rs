@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use base16ct::lower::encode_string as hex;
 use sha2::{Digest, Sha256};
 
-use crate::checkout::{Checkout, shown};
+use crate::checkout::{Checkout, display_path};
 use crate::program;
 use crate::progress::{Progress, Task};
 
@@ -76,9 +76,10 @@ impl Environment {
         }
         // Each program inherits the lock as its standard input. If this process is killed, the lock lasts until the
         // program ends.
-        let held = || lock.try_clone().map(Stdio::from).context("the lock cannot be shared");
+        let lock_as_stdin =
+            || lock.try_clone().map(Stdio::from).context("the lock cannot be shared");
         let mut make = Command::new(&python.path);
-        make.args(["-I", "-m", "venv"]).arg(&self.folder).stdin(held()?);
+        make.args(["-I", "-m", "venv"]).arg(&self.folder).stdin(lock_as_stdin()?);
         program::run(&task, &mut make).await?;
         let mut install = Command::new(self.python());
         install
@@ -87,11 +88,11 @@ impl Environment {
             .args(["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"])
             .args(["--progress-bar", "off", "--requirement"])
             .arg(requirements)
-            .stdin(held()?);
+            .stdin(lock_as_stdin()?);
         program::run(&task, &mut install).await?;
         fs::write(self.marker(), format!("{:?}", python.version))
             .with_context(|| format!("{} cannot be written", self.marker().display()))?;
-        task.done(format_args!("AWS emulator installed in {}", shown(&self.folder)));
+        task.done(format_args!("AWS emulator installed in {}", display_path(&self.folder)));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use webhooks::aws;
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Configuration for clients with the caller's rights.
-pub(super) async fn log_in() -> Result<SdkConfig> {
+pub(super) async fn load_config() -> Result<SdkConfig> {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TRY_TIMEOUT).build();
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(aws::http_client(TRY_TIMEOUT))

@@ -57,13 +57,13 @@ impl StackArgs {
     /// `named` is the name of a table on AWS; it overrides the stack.
     pub(crate) async fn target(&self, table: Table, named: Option<String>) -> Result<Target> {
         if let Some(name) = named {
-            let config = deployed::log_in().await?;
+            let config = deployed::load_config().await?;
             return Ok(Target::Table { table, name, config });
         }
         let Some(name) = self.stack_name.clone() else {
             return Ok(Target::Local(StackInfo::load()?));
         };
-        let config = deployed::log_in().await?;
+        let config = deployed::load_config().await?;
         let outputs = sam::outputs(&name, &config).await.with_context(|| {
             format!("cannot look up stack {name}, and {} does not name a table", table.flag())
         })?;

@@ -203,6 +203,6 @@ impl Account {
     /// Keeps the messages that the reply accepts.
     fn queue(&mut self, input: &Value, reply: &Reply) {
         let (Some(url), Reply::Body(answer)) = (input["QueueUrl"].as_str(), reply) else { return };
-        self.queued.extend(queue::taken(input, answer).map(|message| (url.to_owned(), message)));
+        self.queued.extend(queue::accepted(input, answer).map(|message| (url.to_owned(), message)));
     }
 }

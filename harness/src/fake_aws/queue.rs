@@ -47,7 +47,7 @@ pub(super) fn entries(input: &Value) -> &[Value] {
 }
 
 /// The messages of a request that its answer accepts.
-pub(super) fn taken(input: &Value, answer: &Value) -> impl Iterator<Item = Queued> {
+pub(super) fn accepted(input: &Value, answer: &Value) -> impl Iterator<Item = Queued> {
     let single = Some(input).filter(|input| input["MessageBody"].is_string());
     let sent = answer["Successful"].as_array().map_or(&[][..], Vec::as_slice);
     let is_sent = |entry: &&Value| sent.iter().any(|it| it["Id"] == entry["Id"]);
