@@ -82,7 +82,7 @@ pub async fn create(
     environment: KeyEnvironment,
     expires_at: Option<Timestamp>,
 ) -> Result<(ApiKey, ApiKeyRecord)> {
-    let key = ApiKey::generate(environment).context("the system gives no random bytes")?;
+    let key = ApiKey::generate(environment).context("the system provides no random bytes")?;
     let record = ApiKeyRecord {
         key_hash: key.hash(),
         tenant_id,

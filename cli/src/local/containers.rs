@@ -74,7 +74,7 @@ impl Network {
             gateway: Option<String>,
         }
         let Inspected { addresses, labels } = serde_json::from_str(answer)
-            .with_context(|| format!("what Docker says of network {name} cannot be read"))?;
+            .with_context(|| format!("cannot parse `docker network inspect` for network {name}"))?;
         // A network may have an IPv6 range as well, or no gateway at all, like `host`.
         let range = addresses.config.into_iter().flatten().find_map(|Range { subnet, gateway }| {
             Some((gateway?.parse::<Ipv4Addr>().ok()?, subnet))
