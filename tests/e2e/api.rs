@@ -21,7 +21,7 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn create_answers_the_object_with_its_defaults_its_place_and_the_secret() {
+async fn create_returns_the_webhook_with_its_defaults_location_and_secret() {
     let tenant = Tenant::new().await;
     let answer = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
 
@@ -44,7 +44,7 @@ async fn create_answers_the_object_with_its_defaults_its_place_and_the_secret() 
 }
 
 #[tokio::test]
-async fn get_shows_what_create_answered_but_for_the_secret() {
+async fn get_returns_the_created_webhook_without_its_secret() {
     let tenant = Tenant::new().await;
     let mut created = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
     let path = created.headers["location"].to_str().expect("it is a path").to_owned();
@@ -55,7 +55,7 @@ async fn get_shows_what_create_answered_but_for_the_secret() {
 }
 
 #[tokio::test]
-async fn list_gives_pages_in_the_order_of_creation() {
+async fn list_returns_pages_in_order_of_creation() {
     let tenant = Tenant::new().await;
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -87,7 +87,7 @@ async fn list_gives_pages_in_the_order_of_creation() {
 }
 
 #[tokio::test]
-async fn update_changes_what_is_named_and_keeps_what_is_left_out_or_null() {
+async fn update_changes_the_given_fields_and_keeps_missing_and_null_ones() {
     let tenant = Tenant::new().await;
     let hook = tenant.create(json!({"url": URL, "max_retries": 3})).await;
     let path = format!("/v1/webhooks/{}", hook.id);
@@ -108,7 +108,7 @@ async fn update_changes_what_is_named_and_keeps_what_is_left_out_or_null() {
 }
 
 #[tokio::test]
-async fn rotate_answers_the_object_with_another_secret() {
+async fn rotate_returns_the_webhook_with_a_new_secret() {
     let tenant = Tenant::new().await;
     let hook = tenant.create(json!({"url": URL})).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
@@ -123,7 +123,7 @@ async fn rotate_answers_the_object_with_another_secret() {
 }
 
 #[tokio::test]
-async fn delete_answers_nothing_and_what_is_deleted_is_not_found() {
+async fn delete_returns_204_and_the_webhook_is_then_not_found() {
     let tenant = Tenant::new().await;
     let hook = tenant.create(json!({"url": URL})).await;
     let path = format!("/v1/webhooks/{}", hook.id);
@@ -148,7 +148,7 @@ async fn delete_answers_nothing_and_what_is_deleted_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_strangers_webhook_is_not_found_and_not_listed() {
+async fn another_tenants_webhook_cannot_be_seen_or_changed() {
     let (owner, stranger) = (Tenant::new().await, Tenant::new().await);
     let receiver = Receiver::start(status(200)).await;
     let hook = owner.subscribe(&receiver).await;

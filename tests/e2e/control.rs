@@ -9,7 +9,7 @@ use crate::support::job;
 use crate::support::tenant::Tenant;
 
 #[tokio::test]
-async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
+async fn switching_off_a_webhook_cancels_queued_deliveries_and_stops_new_ones() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
@@ -28,7 +28,7 @@ async fn switching_off_cancels_what_is_queued_and_lets_nothing_new_in() {
 }
 
 #[tokio::test]
-async fn deleting_cancels_what_is_queued() {
+async fn deleting_a_webhook_cancels_queued_deliveries() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;
@@ -40,7 +40,7 @@ async fn deleting_cancels_what_is_queued() {
 }
 
 #[tokio::test]
-async fn a_changed_url_gets_what_is_queued() {
+async fn queued_deliveries_go_to_the_changed_url() {
     let tenant = Tenant::new().await;
     let old = Receiver::start(status(500)).await;
     let new = Receiver::start(status(200)).await;
@@ -55,7 +55,7 @@ async fn a_changed_url_gets_what_is_queued() {
 }
 
 #[tokio::test]
-async fn rotating_changes_the_signature_of_the_next_attempt() {
+async fn attempts_after_a_rotation_are_signed_with_the_new_secret() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(500)).await;
     job::upload(tenant.id).await;
     receiver.wait_for(1).await;

@@ -67,7 +67,7 @@ impl Logged {
 }
 
 #[tokio::test]
-async fn of_more_than_fifty_attempts_the_first_ones_and_the_last_are_kept() {
+async fn the_log_keeps_the_first_49_attempts_and_the_latest_one() {
     let logged = Logged::new().await;
     for number in 1..=52 {
         logged.append(number, DeliveryStatus::Pending).await;
@@ -80,7 +80,7 @@ async fn of_more_than_fifty_attempts_the_first_ones_and_the_last_are_kept() {
 }
 
 #[tokio::test]
-async fn an_attempt_is_added_once_and_an_earlier_one_not_at_all() {
+async fn a_repeated_or_earlier_attempt_is_not_added() {
     let logged = Logged::new().await;
     for number in [1, 1, 3, 2] {
         logged.append(number, DeliveryStatus::Pending).await;

@@ -24,7 +24,7 @@ fn example(heading: &str) -> String {
 }
 
 #[test]
-fn the_api_document_shows_the_body_of_every_event_type() {
+fn api_md_shows_the_body_of_every_event_type() {
     let number = |digits: &str| RawValue::from_string(digits.to_owned()).ok();
     for event in EventType::ALL {
         let shown = example(&format!("\n`{event}`: "));
@@ -46,7 +46,7 @@ fn the_api_document_shows_the_body_of_every_event_type() {
 }
 
 #[test]
-fn the_architecture_document_names_files_and_functions_that_exist() {
+fn architecture_md_names_only_files_and_functions_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let document = include_str!("../../docs/ARCHITECTURE.md");
     let (_, walkthroughs) = document.split_once("## Walkthroughs").expect("there are walkthroughs");

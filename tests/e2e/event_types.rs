@@ -28,7 +28,7 @@ fn passes(filter: &Value, event_name: &str, status: JobStatus) -> bool {
 }
 
 #[test]
-fn the_templates_filters_pass_every_change_that_fires_an_event_and_no_other_known_one() {
+fn the_stream_filters_pass_exactly_the_job_changes_that_fire_an_event() {
     let filters = filters();
     for status in JobStatus::ALL {
         for (event_name, is_new) in [("INSERT", true), ("MODIFY", false)] {
@@ -40,7 +40,7 @@ fn the_templates_filters_pass_every_change_that_fires_an_event_and_no_other_know
 }
 
 #[test]
-fn the_sample_of_a_stream_fires_every_event_type() {
+fn the_sample_stream_batch_fires_every_event_type() {
     let sample: Value = serde_json::from_str(include_str!("../../events/stream-batch.json"))
         .expect("a sample is JSON");
     let records = sample["Records"].as_array().expect("the sample has records");

@@ -30,7 +30,7 @@ async fn put(tenant: &Tenant, job: &str, status: &str, at: &str, more: Value) {
 }
 
 #[tokio::test]
-async fn each_event_arrives_as_the_guide_shows_it_key_order_included() {
+async fn each_event_body_matches_the_guide_including_key_order() {
     let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let (good, bad) = (job::new_id(), job::new_id());
     let success = json!({"processing_time_seconds": 45.2, "page_count": 12, "ir_version": "v001"});
@@ -48,7 +48,7 @@ async fn each_event_arrives_as_the_guide_shows_it_key_order_included() {
 }
 
 #[tokio::test]
-async fn a_delivery_carries_the_guides_headers_and_both_signatures() {
+async fn a_delivery_has_the_guides_headers_and_both_signatures() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     put(&tenant, &job::new_id(), "completed", "2025-12-03T10:30:47Z", json!({})).await;
 
@@ -67,7 +67,7 @@ async fn a_delivery_carries_the_guides_headers_and_both_signatures() {
 }
 
 #[tokio::test]
-async fn a_tampered_body_passes_neither_check() {
+async fn a_tampered_body_fails_both_signature_checks() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     job::upload(tenant.id).await;
 
@@ -78,7 +78,7 @@ async fn a_tampered_body_passes_neither_check() {
 }
 
 #[tokio::test]
-async fn a_webhook_gets_only_the_events_it_subscribed_to() {
+async fn a_webhook_receives_only_the_events_it_subscribes_to() {
     let tenant = Tenant::new().await;
     let receiver = Receiver::start(status(200)).await;
     let hook = tenant.create(json!({"url": receiver.url()})).await;
@@ -97,7 +97,7 @@ async fn a_webhook_gets_only_the_events_it_subscribed_to() {
 }
 
 #[tokio::test]
-async fn another_tenants_events_never_arrive() {
+async fn a_webhook_never_receives_another_tenants_events() {
     let (mine, theirs) = (Tenant::new().await, Tenant::new().await);
     let (my_receiver, their_receiver) =
         (Receiver::start(status(200)).await, Receiver::start(status(200)).await);
@@ -113,7 +113,7 @@ async fn another_tenants_events_never_arrive() {
 }
 
 #[tokio::test]
-async fn a_status_that_nobody_knows_is_told_with_its_job_and_the_job_is_followed_up() {
+async fn an_unknown_status_is_logged_and_later_changes_of_the_job_still_fire_events() {
     let tenant = Tenant::new().await;
     let receiver = Receiver::start(status(200)).await;
     tenant.subscribe(&receiver).await;
@@ -138,7 +138,7 @@ async fn a_status_that_nobody_knows_is_told_with_its_job_and_the_job_is_followed
 }
 
 #[tokio::test]
-async fn a_job_without_a_status_or_with_one_that_is_not_text_is_parked() {
+async fn a_job_whose_status_is_missing_or_not_a_string_is_parked() {
     let tenant = Tenant::new().await.id.to_string();
     let (without, number) = (job::new_id(), job::new_id());
     let row = |job: &str| json!({"job_id": job, "document_id": job, "tenant_id": tenant});
@@ -154,7 +154,7 @@ async fn a_job_without_a_status_or_with_one_that_is_not_text_is_parked() {
 }
 
 #[tokio::test]
-async fn a_job_without_a_time_gives_its_event_with_the_time_of_its_record() {
+async fn a_job_without_a_time_uses_the_stream_records_time() {
     let (tenant, receiver, _hook) = Tenant::subscribed(status(200)).await;
     let before = Timestamp::now().unix_seconds();
     job::put(json!({

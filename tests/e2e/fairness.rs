@@ -131,21 +131,21 @@ fn row(neighbours: &str, queue: &str, [p50, p99, longest]: [impl Display; 3]) ->
 }
 
 #[test]
-fn the_sender_and_the_queue_agree_on_the_last_receive() {
+fn the_senders_max_receives_equals_the_queues_max_receive_count() {
     let template = Template::read();
     let queue = &template.resource("DeliveryQueue")["Properties"];
     assert_eq!(number::<u32>(&queue["RedrivePolicy"]["maxReceiveCount"]), MAX_RECEIVES);
 }
 
 #[test]
-fn no_message_becomes_visible_while_its_attempt_is_under_way() {
+fn the_visibility_timeout_is_longer_than_two_attempts() {
     let template = Template::read();
     let queue = &template.resource("DeliveryQueue")["Properties"];
     assert!(Duration::from_secs(number(&queue["VisibilityTimeout"])) > 2 * ATTEMPT_TIMEOUT);
 }
 
 #[test]
-fn quantiles_are_values_that_occurred() {
+fn a_quantile_is_one_of_the_values() {
     let ordered: Vec<_> = (1..=200).collect();
     let found = [1, 50, 99, 100].map(|percent| quantile(&ordered, percent));
     assert_eq!(found, [2, 100, 198, 200].map(Some));

@@ -31,7 +31,7 @@ async fn a_poison_record_among_good_ones_is_parked_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_delivery_is_parked_with_its_reason() {
+async fn a_message_of_an_unknown_format_is_parked_with_its_reason() {
     let world = World::get();
     let sqs = aws_sdk_sqs::Client::new(&world.aws());
     let marker = job::new_id();
@@ -48,7 +48,7 @@ async fn a_message_that_is_no_delivery_is_parked_with_its_reason() {
 }
 
 #[tokio::test]
-async fn no_log_table_parked_message_or_error_shows_a_secret_or_a_key_and_no_log_a_document() {
+async fn no_log_table_or_queue_contains_a_secret_and_no_log_contains_document_text() {
     let world = World::get();
     let tenant = Tenant::new().await;
     let good = Receiver::start(status(200)).await;

@@ -26,7 +26,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 const ROUNDS: usize = 3;
 
 #[tokio::test]
-async fn a_flood_and_an_endpoint_that_hangs_do_not_delay_a_third_webhook() {
+async fn a_flooded_webhook_and_a_hanging_endpoint_do_not_delay_a_third_webhook() {
     let mut late = Vec::new();
     for _ in 0..ROUNDS {
         match longest_delay().await {

@@ -36,7 +36,7 @@ async fn old_row(tenant: &Tenant) -> Hook {
 }
 
 #[tokio::test]
-async fn what_dns_tls_or_a_url_can_never_have_cannot_be_registered() {
+async fn a_url_with_an_invalid_host_or_a_control_character_cannot_be_registered() {
     let tenant = Tenant::new().await;
     let long = format!("https://{}.example/", "a".repeat(64));
     for url in [
@@ -61,7 +61,7 @@ async fn what_dns_tls_or_a_url_can_never_have_cannot_be_registered() {
 }
 
 #[tokio::test]
-async fn a_row_with_a_host_that_is_refused_today_is_read_listed_changed_and_deleted() {
+async fn an_old_webhook_with_an_invalid_host_can_be_read_listed_changed_and_deleted() {
     let tenant = Tenant::new().await;
     let hook = old_row(&tenant).await;
     let path = format!("/v1/webhooks/{}", hook.id);
@@ -90,7 +90,7 @@ async fn a_row_with_a_host_that_is_refused_today_is_read_listed_changed_and_dele
 }
 
 #[tokio::test]
-async fn its_deliveries_are_the_tenants_own_failures_until_its_url_is_changed() {
+async fn deliveries_to_an_invalid_host_fail_until_the_url_is_changed() {
     let tenant = Tenant::new().await;
     let hook = old_row(&tenant).await;
     job::upload(tenant.id).await;

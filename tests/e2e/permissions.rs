@@ -36,7 +36,7 @@ impl fmt::Display for Permission {
 }
 
 #[test]
-fn operations_tells_every_permission_and_no_other() {
+fn operations_md_lists_exactly_the_granted_permissions() {
     let (granted, told) = (granted(), told());
     let without = |all: &BTreeSet<Permission>, others: &BTreeSet<Permission>| -> Vec<String> {
         all.difference(others).map(Permission::to_string).collect()
@@ -47,7 +47,7 @@ fn operations_tells_every_permission_and_no_other() {
 }
 
 #[test]
-fn only_listing_streams_is_allowed_on_everything() {
+fn only_list_streams_is_granted_on_every_resource() {
     for permission in granted() {
         assert!(!permission.action.contains(['*', '?']), "{permission}");
         let named = match permission.resource.as_str() {
@@ -61,7 +61,7 @@ fn only_listing_streams_is_allowed_on_everything() {
 }
 
 #[test]
-fn fanout_has_nothing_to_do_with_secrets() {
+fn fanout_may_use_only_dynamodb_logs_and_sqs() {
     assert_eq!(
         services_of("fanout"),
         BTreeSet::from(["dynamodb", "logs", "sqs"].map(str::to_owned))
@@ -69,21 +69,21 @@ fn fanout_has_nothing_to_do_with_secrets() {
 }
 
 #[test]
-fn the_api_cannot_read_a_secret_back() {
+fn the_api_can_write_secrets_but_not_read_them() {
     let secrets = actions("api", "secret:${Prefix}/*");
     let writes = ["CreateSecret", "DeleteSecret", "PutSecretValue"];
     assert_eq!(secrets, writes.map(|name| format!("secretsmanager:{name}")).into());
 }
 
 #[test]
-fn the_sender_only_reads_webhooks_and_secrets() {
+fn the_sender_can_only_read_webhooks_and_secrets() {
     assert_eq!(actions("sender", "WebhooksTable"), ["dynamodb:BatchGetItem".to_owned()].into());
     let secrets = ["secretsmanager:GetSecretValue".to_owned()];
     assert_eq!(actions("sender", "secret:${Prefix}/*"), secrets.into());
 }
 
 #[test]
-fn a_function_reaches_the_secrets_under_its_own_prefix_only() {
+fn a_function_can_access_only_secrets_under_its_prefix() {
     let template = Template::read();
     for (name, function, role) in functions(&template) {
         let resources = statements(role).flat_map(|it| one_or_many(&it["Resource"]));
@@ -95,7 +95,7 @@ fn a_function_reaches_the_secrets_under_its_own_prefix_only() {
 }
 
 #[test]
-fn a_role_is_one_functions_and_all_that_it_has() {
+fn each_function_has_its_own_role_and_no_other_permissions() {
     let template = Template::read();
     let lambda = json!([{
         "Effect": "Allow",

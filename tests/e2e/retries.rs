@@ -21,7 +21,7 @@ fn offsets(receiver: &Receiver) -> Vec<f64> {
 }
 
 #[tokio::test]
-async fn a_failing_endpoint_is_tried_at_0_1_3_7_and_15_seconds_and_then_parked() {
+async fn a_failing_delivery_is_attempted_at_0_1_3_7_and_15_seconds_and_then_parked() {
     let (tenant, receiver, hook) = Tenant::subscribed(answer(500, &[], b"no database")).await;
     job::upload(tenant.id).await;
 
@@ -42,7 +42,7 @@ async fn a_failing_endpoint_is_tried_at_0_1_3_7_and_15_seconds_and_then_parked()
 }
 
 #[tokio::test]
-async fn every_attempt_has_the_same_body_event_time_and_ids_and_its_own_fresh_time() {
+async fn every_attempt_has_the_same_body_and_ids_and_a_fresh_webhook_timestamp() {
     let (tenant, receiver, hook) =
         Tenant::subscribed(by_number(|n| status(if n < 3 { 503 } else { 200 }))).await;
     job::upload(tenant.id).await;
@@ -74,7 +74,7 @@ async fn success_on_the_third_attempt_ends_the_retries() {
 }
 
 #[tokio::test]
-async fn a_4xx_is_parked_at_once_with_its_reason() {
+async fn a_4xx_response_is_parked_at_once_with_its_reason() {
     let (tenant, receiver, hook) = Tenant::subscribed(answer(410, &[], b"gone away")).await;
     job::upload(tenant.id).await;
 
@@ -120,7 +120,7 @@ async fn a_webhook_with_retries_off_gets_one_attempt() {
 }
 
 #[tokio::test]
-async fn max_retries_counts_the_attempts_in_all() {
+async fn max_retries_is_the_total_number_of_attempts() {
     let tenant = Tenant::new().await;
     let receiver = Receiver::start(status(500)).await;
     let fields = json!({"url": receiver.url(), "events": ["document.uploaded"], "max_retries": 2});
@@ -132,7 +132,7 @@ async fn max_retries_counts_the_attempts_in_all() {
 }
 
 #[tokio::test]
-async fn a_failing_webhook_does_not_disturb_the_tenants_other_one() {
+async fn a_failing_webhook_does_not_affect_the_tenants_other_webhook() {
     let tenant = Tenant::new().await;
     let good = Receiver::start(status(200)).await;
     let bad = Receiver::start(status(500)).await;
@@ -158,7 +158,7 @@ async fn a_failing_webhook_does_not_disturb_the_tenants_other_one() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_that_is_moved_back_is_delivered_and_the_log_says_so() {
+async fn a_redriven_dead_letter_is_delivered_and_logged() {
     let script = by_number(|n| match n {
         1 => status(410),
         2 => status(500),

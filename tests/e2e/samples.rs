@@ -101,7 +101,7 @@ async fn set_the_scene(tenant: TenantId, id: WebhookId) {
 }
 
 #[tokio::test]
-async fn each_sample_event_is_answered_as_its_name_says() {
+async fn each_sample_event_gets_the_expected_result() {
     let (tenant, id) = (TENANT.parse().expect("a UUID"), WEBHOOK.parse().expect("a UUID"));
     set_the_scene(tenant, id).await;
 
@@ -137,7 +137,7 @@ async fn each_sample_event_is_answered_as_its_name_says() {
 }
 
 #[test]
-fn the_environment_file_names_each_functions_variables_and_no_others() {
+fn env_json_lists_exactly_the_variables_of_each_function() {
     let file = sample(include_str!("../../events/env.json"));
     let template = Template::read();
     let names = |variables: &Value| -> BTreeSet<String> {

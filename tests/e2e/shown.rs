@@ -13,7 +13,7 @@ use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
 #[tokio::test]
-async fn each_attempt_at_an_endpoint_where_nobody_listens_is_shown() {
+async fn each_attempt_at_a_closed_port_is_shown() {
     let tenant = Tenant::new().await;
     let nobody = ClosedPort::new();
     tenant
@@ -39,7 +39,7 @@ async fn each_attempt_at_an_endpoint_where_nobody_listens_is_shown() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_shown_when_it_succeeds() {
+async fn a_successful_delivery_is_shown() {
     let (tenant, _receiver, _hook) = Tenant::subscribed(status(200)).await;
     let world = World::get();
     let mut deliveries =
@@ -54,7 +54,7 @@ async fn a_delivery_is_shown_when_it_succeeds() {
 }
 
 #[tokio::test]
-async fn each_line_of_the_functions_log_is_an_object_with_time_and_function() {
+async fn each_line_of_the_functions_log_is_a_json_object_with_time_and_function() {
     Tenant::subscribed(status(200)).await;
     let log = World::get().functions_log();
     let text = eventually("a line of the log", async || {
@@ -71,7 +71,7 @@ async fn each_line_of_the_functions_log_is_an_object_with_time_and_function() {
 }
 
 #[test]
-fn a_panic_in_the_functions_log_is_an_object_too() {
+fn a_panic_in_the_functions_log_is_a_json_object() {
     const SCRIPT: &str = r#"
 import json, emulator
 print(json.dumps(emulator.log_entry("api", b"thread 'main' panicked\n")))"#;

@@ -59,7 +59,7 @@ async fn a_missing_or_wrong_key_is_401_on_every_route() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_and_an_expired_one_are_refused_at_once() {
+async fn revoked_and_expired_keys_are_refused() {
     let mut tenant = Tenant::new().await;
     let world = World::get();
     let store = keys::store(&world.aws(), &world.info().outputs.api_keys_table);
@@ -86,7 +86,7 @@ async fn a_revoked_key_and_an_expired_one_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn unknown_routes_are_404_and_other_methods_405_with_allow() {
+async fn an_unknown_route_is_404_and_a_wrong_method_is_405_with_allow() {
     let tenant = Tenant::new().await;
     for path in ["/", "/v1", "/v2/webhooks", "/v1/webhooks/", "/v1/webhooks/x/y", "/v1/webhook"] {
         assert_error(&tenant.request(Method::GET, path, None).await, 404, "route_not_found");
@@ -111,7 +111,7 @@ async fn unknown_routes_are_404_and_other_methods_405_with_allow() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_uuid_is_the_id_of_no_webhook() {
+async fn a_malformed_id_is_404_like_an_unknown_one() {
     let tenant = Tenant::new().await;
     let random = tenant.id.to_string();
     for id in ["x", "1", "%00", "%2e%2e", "a%2Fb", "550e8400e29b41d4a716446655440000", &random] {
@@ -121,7 +121,7 @@ async fn an_id_that_is_no_uuid_is_the_id_of_no_webhook() {
 }
 
 #[tokio::test]
-async fn parameters_that_cannot_be_read_or_do_not_exist_are_400_and_named() {
+async fn an_invalid_or_unknown_query_parameter_is_400_and_named() {
     let tenant = Tenant::new().await;
     let id = tenant.create(json!({"url": URL})).await.id;
     let list = "/v1/webhooks".to_owned();
@@ -150,7 +150,7 @@ async fn parameters_that_cannot_be_read_or_do_not_exist_are_400_and_named() {
 }
 
 #[tokio::test]
-async fn a_header_or_query_that_cannot_be_read_is_refused_in_our_shape() {
+async fn a_malformed_header_or_a_too_long_query_gets_a_json_error() {
     let tenant = Tenant::new().await;
     for value in [&b"caf\xc3\xa9"[..], b"\xe9", b"a\tb"] {
         let value = HeaderValue::from_bytes(value).expect("HTTP allows it");
@@ -168,7 +168,7 @@ async fn a_header_or_query_that_cannot_be_read_is_refused_in_our_shape() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
+async fn each_kind_of_bad_body_has_its_own_error() {
     let tenant = Tenant::new().await;
     let json_type = Some("application/json");
     let valid = json!({"url": URL}).to_string();
@@ -200,7 +200,7 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_field_with_one_of_serde_jsons_private_names_is_no_webhook() {
+async fn a_field_with_one_of_serde_jsons_private_names_is_an_unknown_field() {
     let tenant = Tenant::new().await;
     let hidden = json!({"$serde_json::private::RawValue": json!({"url": URL}).to_string()});
     let request = tenant.unsent(Method::POST, "/v1/webhooks").bearer_auth(&tenant.key);
@@ -219,7 +219,7 @@ async fn a_field_with_one_of_serde_jsons_private_names_is_no_webhook() {
 }
 
 #[tokio::test]
-async fn a_field_that_breaks_a_rule_is_422_named_and_changes_nothing() {
+async fn an_invalid_field_is_422_and_named_and_changes_nothing() {
     let tenant = Tenant::new().await;
     let hook = tenant.create(json!({"url": URL})).await;
     let path = format!("/v1/webhooks/{}", hook.id);

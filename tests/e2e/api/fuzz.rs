@@ -95,7 +95,7 @@ fn path(dice: &mut Dice, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_request_makes_a_5xx_or_half_a_webhook() {
+async fn no_random_request_causes_a_5xx_or_a_partial_webhook() {
     let tenant = Tenant::new().await;
     let kept = tenant.create(json!({"url": super::URL})).await;
     let methods = [

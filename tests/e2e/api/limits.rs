@@ -52,8 +52,7 @@ fn tomorrow() -> u64 {
 }
 
 #[tokio::test]
-async fn a_tenant_may_send_as_many_changes_a_minute_as_the_template_says_and_others_are_not_held_up()
- {
+async fn the_templates_limit_of_changes_per_minute_holds_for_each_tenant_separately() {
     let default = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").as_u64());
     let default = default.await.expect("the template can be read").expect("it is a number");
     let api = host("api").await;
@@ -80,7 +79,7 @@ async fn a_tenant_may_send_as_many_changes_a_minute_as_the_template_says_and_oth
 }
 
 #[test]
-fn the_api_function_is_told_the_templates_limit() {
+fn the_api_function_gets_its_limit_from_the_templates_parameter() {
     let template = Template::read();
     let function = &template.resource("ApiFunction")["Properties"];
     let told = &function["Environment"]["Variables"]["CHANGES_PER_MINUTE"];
@@ -88,7 +87,7 @@ fn the_api_function_is_told_the_templates_limit() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_reached_frees_again_when_its_window_ends() {
+async fn a_limit_resets_when_its_window_ends() {
     let limiter = limiter();
     let limit = Limit::Changes { tenant: TenantId::random(), per_minute: 2 };
     let at = tomorrow() + 20_500;
@@ -100,7 +99,7 @@ async fn a_limit_that_is_reached_frees_again_when_its_window_ends() {
 }
 
 #[tokio::test]
-async fn a_limit_holds_among_requests_that_come_at_once() {
+async fn a_limit_holds_under_concurrent_requests() {
     let limiter = limiter();
     let tenant = TenantId::random();
     let limit = Limit::Rotations { tenant, webhook: WebhookId::random(), key: KeyId::random() };
@@ -111,7 +110,7 @@ async fn a_limit_holds_among_requests_that_come_at_once() {
 }
 
 #[tokio::test]
-async fn a_windows_row_is_removed_once_it_is_over() {
+async fn a_windows_row_expires_when_the_window_ends() {
     let world = World::get();
     let client = aws_sdk_dynamodb::Client::new(&world.aws());
     let table = &world.info().outputs.webhooks_table;
@@ -138,7 +137,7 @@ async fn a_windows_row_is_removed_once_it_is_over() {
 }
 
 #[tokio::test]
-async fn a_key_that_has_used_up_its_rotations_leaves_the_next_key_its_own() {
+async fn each_key_has_its_own_rotation_limit() {
     let (first, second, hook) = within_one(DAY, async || {
         let first = Tenant::new().await;
         let hook = first.create(json!({"url": URL})).await;

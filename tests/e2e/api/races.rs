@@ -33,7 +33,7 @@ pub(super) async fn secrets_of(tenant: &Tenant) -> usize {
 }
 
 #[tokio::test]
-async fn the_limit_of_webhooks_holds_under_concurrent_creates_and_leaves_no_secret_behind() {
+async fn the_webhook_limit_holds_under_concurrent_creates_and_leaves_no_extra_secret() {
     let tenant = Arc::new(Tenant::new().await);
     for _ in 0..47 {
         tenant.create(json!({"url": URL})).await;
@@ -50,7 +50,7 @@ async fn the_limit_of_webhooks_holds_under_concurrent_creates_and_leaves_no_secr
 }
 
 #[tokio::test]
-async fn deleting_makes_room_under_the_limit() {
+async fn deleting_webhooks_makes_room_under_the_limit() {
     let tenant = Tenant::new().await;
     for _ in 0..3 {
         let hook = tenant.create(json!({"url": URL})).await;
@@ -65,7 +65,7 @@ async fn deleting_makes_room_under_the_limit() {
 }
 
 #[tokio::test]
-async fn concurrent_updates_of_different_fields_all_hold() {
+async fn concurrent_updates_of_different_fields_are_all_kept() {
     let tenant = Tenant::new().await;
     let hook = tenant.create(json!({"url": URL})).await;
     let path = format!("/v1/webhooks/{}", hook.id);
@@ -92,7 +92,7 @@ async fn concurrent_updates_of_different_fields_all_hold() {
 }
 
 #[tokio::test]
-async fn of_concurrent_rotations_one_that_was_answered_signs_and_the_losers_show_no_secret() {
+async fn concurrent_rotations_sign_with_a_returned_secret_and_a_conflict_returns_none() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
     let answers = join_all((0..6).map(|_| tenant.request(Method::POST, &path, None))).await;
@@ -111,7 +111,7 @@ async fn of_concurrent_rotations_one_that_was_answered_signs_and_the_losers_show
 }
 
 #[tokio::test]
-async fn updates_and_rotations_that_race_a_delete_leave_neither_row_nor_secret() {
+async fn updates_and_rotations_that_race_a_delete_leave_no_row_and_no_secret() {
     let tenant = Tenant::new().await;
     for _ in 0..5 {
         let hook = tenant.create(json!({"url": URL})).await;

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_with_fewer_than_30_messages_in_flight_is_not_noisy_by_them() {
+    fn a_group_with_fewer_than_30_messages_in_flight_is_not_noisy() {
         let mut queue = flooded(Grouping::ByTenant, 100);
         queue.receive(29, at(1));
         assert_eq!(first(&mut queue, at(2)), 0);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_noisy_groups_the_one_with_less_in_flight_comes_first() {
+    fn the_noisy_group_with_fewer_messages_in_flight_comes_first() {
         let mut queue = flooded(Grouping::ByTenant, 100);
         // The quiet one's message is among them.
         queue.receive(61, at(2));
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_was_sent_nothing_for_five_minutes_is_not_noisy() {
+    fn a_group_without_new_messages_for_five_minutes_is_not_noisy() {
         let mut queue = flooded(Grouping::ByTenant, 100);
         queue.receive(30, at(1));
         assert_eq!(first(&mut queue, at(1) + NOT_SENDING), 0);
     }
 
     #[test]
-    fn a_tenants_webhooks_are_noisy_together_or_each_for_itself() {
+    fn a_tenants_webhooks_are_noisy_together_only_if_grouped_by_tenant() {
         let first_of = |grouping| {
             // Ten webhooks of one tenant, with three messages in flight and one more each, and a stranger's.
             let mut queue = Queue::new(grouping, &[[0; 10].as_slice(), &[1]].concat());

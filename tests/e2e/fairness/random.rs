@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_random_numbers_are_those_of_the_reference() {
+    fn the_first_random_numbers_match_the_reference() {
         let mut random = Random(1_234_567);
         let first = [(); 3].map(|()| random.number());
         assert_eq!(
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_as_long_as_their_mean_on_average() {
+    fn the_average_wait_is_the_mean() {
         let mut random = Random(1);
         let waited: Duration = (0..10_000).map(|_| random.wait(Duration::from_secs(2))).sum();
         assert!((19_500..20_500).contains(&waited.as_secs()), "{waited:?}");

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hanging_endpoint_holds_its_batchs_invocation_but_not_the_batchs_other_deliveries() {
+    fn a_hanging_endpoint_blocks_its_invocation_but_not_the_rest_of_its_batch() {
         let [first, hanging, shares_its_batch, comes_later] = delivered(
             one_at_a_time(),
             [
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_hangs_for_good_gets_five_attempts_1_2_4_and_8_seconds_apart() {
+    fn a_hanging_endpoint_gets_five_attempts_1_2_4_and_8_seconds_apart() {
         let outcome = run(one_at_a_time(), &[once(Endpoint::Hangs, 0, 1)], Time::ZERO, 1);
         let [(dead_at, _)] = outcome.dead_letters[..] else { panic!("{outcome:?}") };
         let waits = Duration::from_secs(1 + 2 + 4 + 8);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn invocations_begin_at_five_and_become_five_more_a_second_up_to_the_maximum() {
+    fn invocations_start_at_five_and_grow_by_five_a_second_up_to_the_maximum() {
         let deliver = |max_concurrency, count| {
             let settings = Settings { max_concurrency, ..settings() };
             run(settings, &[once(Endpoint::Answers, 0, count)], Time::ZERO, 1)
@@ -332,7 +332,7 @@ mod tests {
     const QUIET: (usize, Endpoint) = (0, Endpoint::Answers);
 
     #[test]
-    fn the_same_seed_gives_the_same_result_and_another_one_another() {
+    fn the_same_seed_gives_the_same_result_and_another_seed_a_different_one() {
         let [one, again, other] =
             [1, 1, 2].map(|seed| a_minute(&[QUIET, (1, Endpoint::Hangs)], seed));
         assert_eq!(one, again);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenants_documents_are_events_of_all_its_webhooks() {
+    fn a_tenants_webhooks_have_events_at_the_same_times() {
         let outcome = a_minute(&[QUIET, QUIET, (1, Endpoint::Answers)], 1);
         let [first, second, strangers] = [0, 1, 2].map(|webhook| events_of(&outcome, webhook));
         assert_eq!(first, second);

@@ -82,7 +82,7 @@ fn update_but(aws: &FakeAws, is_refused: impl Fn(&Value) -> bool + Send + 'stati
 }
 
 #[tokio::test]
-async fn a_dependency_that_fails_is_a_503_that_tells_nothing_of_it() {
+async fn a_failed_aws_call_is_a_503_without_details() {
     for (operation, reply) in [
         ("GetItem", Reply::Broken),
         ("GetItem", Reply::Refused("AccessDeniedException")),
@@ -104,7 +104,7 @@ async fn a_dependency_that_fails_is_a_503_that_tells_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_a_500_that_tells_nothing_of_it() {
+async fn an_unreadable_row_is_a_500_without_details() {
     let (aws, api) = api().await;
     aws.always("GetItem", Reply::Body(json!({"Item": {"key_hash": {"S": "no more than this"}}})));
     let expected = json!({"error": "internal_error", "message": "Something went wrong on our side.", "details": {}});
@@ -112,7 +112,7 @@ async fn a_row_that_cannot_be_read_is_a_500_that_tells_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_secret_whose_row_cannot_be_written_is_removed_again() {
+async fn a_secret_is_deleted_when_its_webhooks_row_cannot_be_written() {
     let (aws, api) = api().await;
     aws.always("TransactWriteItems", Reply::Refused("ValidationException"));
     create(&api, "https://hooks.invalid/").await;
@@ -128,7 +128,7 @@ async fn a_secret_whose_row_cannot_be_written_is_removed_again() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_may_not_be_called_is_refused_before_anything_is_written() {
+async fn a_forbidden_endpoint_is_refused_before_anything_is_written() {
     let (aws, api) = api().await;
     for url in [
         // A name that resolves to loopback.
@@ -151,7 +151,7 @@ async fn an_endpoint_that_may_not_be_called_is_refused_before_anything_is_writte
 }
 
 #[tokio::test]
-async fn not_even_the_debug_log_shows_a_key_or_a_secret() {
+async fn the_debug_log_contains_no_key_and_no_secret() {
     let (aws, api) = api_logging("DEBUG").await;
     let (status, body) = create(&api, "https://hooks.invalid/").await;
     assert_eq!(status, 201);

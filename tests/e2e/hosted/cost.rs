@@ -15,7 +15,7 @@ async fn asked_for(webhooks: usize) -> Vec<(Operation, u64, u64)> {
 }
 
 #[tokio::test]
-async fn a_delivery_costs_a_tenth_of_each_request_and_one_write() {
+async fn a_delivery_in_a_full_batch_costs_a_tenth_of_each_call_and_one_write() {
     let expected = [
         // One for each batch of the stream.
         (Operation::Query, 2, 2),
@@ -28,7 +28,7 @@ async fn a_delivery_costs_a_tenth_of_each_request_and_one_write() {
 }
 
 #[tokio::test]
-async fn an_event_for_ten_webhooks_costs_as_little_for_each_delivery() {
+async fn an_event_for_ten_webhooks_still_fills_batches_of_ten() {
     let expected = [
         (Operation::Query, 1, 1),
         // Ten rows, each read on its own.

@@ -70,7 +70,7 @@ fn fault(queued: &Queued) -> (String, String) {
 }
 
 #[tokio::test]
-async fn entries_that_the_queue_fails_once_are_sent_again_and_nothing_is_reported() {
+async fn entries_that_fail_once_are_sent_again_and_not_reported() {
     let (aws, fanout) = one_webhook().await;
     aws.on("SendMessageBatch", |input, before| {
         let is_refused = |body: &str| body.contains(&document(3)) || body.contains(&document(7));
@@ -88,7 +88,7 @@ fn entries_per_call(aws: &FakeAws) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn entries_that_always_fail_report_the_lowest_record_and_those_before_it_are_queued() {
+async fn the_lowest_failed_record_is_reported_and_those_before_it_are_queued() {
     let (aws, fanout) = one_webhook().await;
     aws.on("SendMessageBatch", |input, _| {
         let is_refused = |body: &str| body.contains(&document(4)) || body.contains(&document(7));
@@ -100,7 +100,7 @@ async fn entries_that_always_fail_report_the_lowest_record_and_those_before_it_a
 }
 
 #[tokio::test]
-async fn a_batch_that_fails_whole_is_reported_from_its_first_record() {
+async fn a_batch_that_fails_entirely_is_reported_from_its_first_record() {
     for reply in [Reply::Broken, Reply::Refused("RequestThrottled")] {
         let (aws, fanout) = one_webhook().await;
         aws.always("SendMessageBatch", reply);
@@ -109,7 +109,7 @@ async fn a_batch_that_fails_whole_is_reported_from_its_first_record() {
 }
 
 #[tokio::test]
-async fn an_entry_that_the_queue_calls_wrong_is_parked_with_its_body_and_acknowledged() {
+async fn an_entry_that_the_queue_refuses_is_parked_with_its_body_and_acknowledged() {
     let (aws, fanout) = one_webhook().await;
     aws.on("SendMessageBatch", |input, _| {
         let is_refused = |body: &str| body.contains(&document(5));
@@ -124,7 +124,7 @@ async fn an_entry_that_the_queue_calls_wrong_is_parked_with_its_body_and_acknowl
 }
 
 #[tokio::test]
-async fn a_poison_record_among_ten_good_ones_is_parked_with_its_reason_and_the_others_are_queued() {
+async fn a_poison_record_is_parked_with_its_reason_and_the_ten_others_are_queued() {
     let poisons = [
         (job_change_with(10, "completed", json!({"document_id": null})), "`document_id`"),
         (job_change_with(10, "queued", json!({"tenant_id": "acme"})), "not a UUID"),
@@ -155,7 +155,7 @@ async fn a_poison_record_that_cannot_be_parked_is_reported() {
 }
 
 #[tokio::test]
-async fn webhooks_that_cannot_be_read_are_reported_from_their_tenants_first_record_on() {
+async fn the_tenants_first_record_is_reported_when_its_webhooks_cannot_be_read() {
     for reply in [Reply::Broken, Reply::Refused("ProvisionedThroughputExceededException")] {
         let (aws, fanout) = one_webhook().await;
         aws.on("Query", move |input, _| {
@@ -170,7 +170,7 @@ async fn webhooks_that_cannot_be_read_are_reported_from_their_tenants_first_reco
 }
 
 #[tokio::test]
-async fn a_record_that_is_read_twice_makes_the_same_messages_byte_for_byte() {
+async fn a_record_that_is_read_twice_produces_identical_messages() {
     let aws = FakeAws::with_webhooks([&webhook(URL), &webhook(URL)]).await;
     for _ in 0..2 {
         let fanout = Hosted::start("fanout", &aws.environment()).await;
@@ -184,7 +184,7 @@ async fn a_record_that_is_read_twice_makes_the_same_messages_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn each_events_body_is_the_guides_json() {
+async fn each_event_body_equals_the_guides_json() {
     const UPLOADED: &str = r#"{"event":"document.uploaded","timestamp":"2025-12-03T10:30:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002","status":"queued"}}"#;
     const COMPLETED: &str = r#"{"event":"document.processing.completed","timestamp":"2025-12-03T10:30:47Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002","status":"completed","processing_time_seconds":45.2,"page_count":12,"ir_version":"v001"}}"#;
     const FAILED: &str = r#"{"event":"document.processing.failed","timestamp":"2025-12-03T10:31:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"550e8400-e29b-41d4-a716-446655440000","tenant_id":"770e8400-e29b-41d4-a716-446655440002","status":"failed","error_message":"File is corrupted or password protected"}}"#;
@@ -212,7 +212,7 @@ async fn each_events_body_is_the_guides_json() {
 }
 
 #[tokio::test]
-async fn only_active_subscribed_webhooks_of_the_tenant_get_a_message_in_the_tenants_group() {
+async fn only_the_tenants_active_subscribed_webhooks_get_a_message_in_its_group() {
     let mut wanted = [webhook(URL), webhook_with(URL, json!({"events": ["document.uploaded"]}))];
     // As the table sorts them.
     wanted.sort_by(|one, other| id_of(one).cmp(id_of(other)));
@@ -232,7 +232,7 @@ async fn only_active_subscribed_webhooks_of_the_tenant_get_a_message_in_the_tena
 }
 
 #[tokio::test]
-async fn a_corrupt_webhook_costs_only_itself() {
+async fn a_corrupt_webhook_is_parked_and_the_others_get_their_messages() {
     for corruption in [
         json!({"url": "not a URL"}),
         json!({"events": ["document.shredded"]}),
@@ -277,7 +277,7 @@ async fn a_tenants_webhooks_are_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_batch_without_events_asks_aws_for_nothing() {
+async fn a_batch_without_events_makes_no_aws_calls() {
     let (aws, fanout) = one_webhook().await;
     for records in [vec![], vec![job_change(0, "processing"), job_change(1, "archived")]] {
         assert_eq!(dispatch(&fanout, &records).await, [""; 0]);
@@ -286,7 +286,7 @@ async fn a_batch_without_events_asks_aws_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_payload_that_is_no_batch_fails_as_a_whole() {
+async fn a_payload_that_is_not_a_batch_fails_the_invocation() {
     let (aws, fanout) = one_webhook().await;
     let error = fanout.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
     assert_eq!(error["errorMessage"], "the payload is not a batch of stream records");
@@ -294,7 +294,7 @@ async fn a_payload_that_is_no_batch_fails_as_a_whole() {
 }
 
 #[tokio::test]
-async fn with_too_little_time_left_nothing_is_begun_and_all_is_reported() {
+async fn nothing_is_queued_and_everything_is_reported_when_too_little_time_is_left() {
     let (aws, fanout) = one_webhook().await;
     let time = std::time::Duration::from_secs(3);
     let reported = fanout.report_within(time, json!({"Records": ten()})).await;
@@ -303,7 +303,7 @@ async fn with_too_little_time_left_nothing_is_begun_and_all_is_reported() {
 }
 
 #[tokio::test]
-async fn a_bootstrap_without_its_configuration_says_which_variable_is_missing_and_ends() {
+async fn a_function_without_a_required_variable_names_it_and_exits() {
     for function in ["fanout", "sender"] {
         let aws = FakeAws::with_webhooks([]).await;
         let mut environment = aws.environment();

@@ -33,7 +33,7 @@ enum Limit {
 }
 
 #[tokio::test]
-async fn a_tenants_webhooks_make_only_its_list_and_its_fan_out_larger() {
+async fn only_list_and_fanout_grow_with_a_tenants_webhooks() {
     let limit = |task| match task {
         Task::Api("list", ..) => Limit::Bytes,
         Task::JobChange => Limit::Batches,
@@ -43,12 +43,12 @@ async fn a_tenants_webhooks_make_only_its_list_and_its_fan_out_larger() {
 }
 
 #[tokio::test]
-async fn other_tenants_make_nothing_larger() {
+async fn no_operation_grows_with_the_number_of_tenants() {
     assert_growth("tenants", [1, 10, 100], |size| (1, size, 0), |_| Limit::Flat).await;
 }
 
 #[tokio::test]
-async fn a_longer_log_makes_nothing_larger() {
+async fn no_operation_grows_with_the_delivery_log() {
     let sizes = [10, 100, 1000];
     assert_growth("deliveries in the log", sizes, |size| (1, 1, size), |_| Limit::Flat).await;
 }
@@ -133,7 +133,7 @@ fn is_kept(limit: Limit, at_fifty: Figures) -> bool {
 }
 
 #[test]
-fn what_is_flat_may_not_grow() {
+fn a_flat_limit_allows_no_growth() {
     assert!(is_kept(Limit::Flat, [2, 1064, 1, 1]));
     for more in [[3, 1000, 1, 1], [2, 1065, 1, 1], [2, 1000, 2, 1], [2, 1000, 1, 2]] {
         assert!(!is_kept(Limit::Flat, more), "{more:?}");
@@ -141,20 +141,20 @@ fn what_is_flat_may_not_grow() {
 }
 
 #[test]
-fn a_list_may_grow_in_bytes_and_not_in_requests() {
+fn a_bytes_limit_allows_more_bytes_but_no_more_requests() {
     assert!(is_kept(Limit::Bytes, [2, 50_000, 50, 1]));
     assert!(!is_kept(Limit::Bytes, [2, 50_001, 50, 1]));
     assert!(!is_kept(Limit::Bytes, [3, 50_000, 50, 1]));
 }
 
 #[test]
-fn fanout_may_send_one_request_for_ten_webhooks() {
+fn a_batches_limit_allows_one_more_request_per_ten_webhooks() {
     assert!(is_kept(Limit::Batches, [6, 1000, 1, 1]));
     assert!(!is_kept(Limit::Batches, [7, 1000, 1, 1]));
 }
 
 #[test]
-fn what_grows_is_said_with_its_sizes() {
+fn a_broken_limit_is_described_with_its_sizes() {
     let words = Limit::Flat.broken_by([1, 10, 50], &[ONE, ONE, [9, 1000, 1, 1]]);
     assert_eq!(words.unwrap(), "requests grew from 2 at 1 to 9 at 50, beyond 2");
 }

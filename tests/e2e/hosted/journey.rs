@@ -51,7 +51,7 @@ impl Pipeline {
 }
 
 #[tokio::test]
-async fn a_job_with_a_character_that_no_queue_takes_is_delivered_and_so_are_those_around_it() {
+async fn a_job_with_characters_that_sqs_refuses_is_delivered_and_so_are_its_neighbours() {
     let pipeline = Pipeline::answering(500).await;
     let failed = |number, text| job_change_with(number, "failed", json!({"error_message": text}));
     let records = [
@@ -161,7 +161,7 @@ async fn travel(pipeline: &Pipeline, jobs: &[Words]) -> Result<(), TestCaseError
 
 /// No `tokio::test`: each case, and each smaller one when a case fails, is run to its end in turn.
 #[test]
-fn whatever_a_job_says_arrives_word_for_word() {
+fn any_text_of_a_job_arrives_unchanged() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime can be made");
     let pipeline = runtime.block_on(Pipeline::answering(200));

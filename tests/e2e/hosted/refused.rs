@@ -22,7 +22,7 @@ fn body(queued: &Queued) -> Value {
 }
 
 #[tokio::test]
-async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
+async fn a_placeholder_is_parked_when_the_queue_refuses_a_fault() {
     let reason = "the job's `tenant_id` is not a UUID; expected the form 550e8400-e29b-41d4-a716-446655440000; \
                   the queue refused the record itself";
     let whole = Reply::Refused("InvalidMessageContents");
@@ -51,7 +51,7 @@ async fn in_place_of_a_fault_that_is_refused_a_placeholder_is_parked() {
 }
 
 #[tokio::test]
-async fn a_placeholder_that_is_refused_or_cannot_be_sent_is_reported() {
+async fn a_record_is_reported_when_its_placeholder_cannot_be_parked() {
     for (refuses_placeholder, sends) in [(true, 2), (false, 4)] {
         let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
@@ -68,7 +68,7 @@ async fn a_placeholder_that_is_refused_or_cannot_be_sent_is_reported() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_refused_for_one_entrys_content_costs_that_entry_alone() {
+async fn a_batch_refused_for_one_entry_costs_only_that_entry() {
     for code in [
         "AWS.SimpleQueueService.BatchRequestTooLong",
         "InvalidMessageContents",
@@ -106,7 +106,7 @@ fn refuse(aws: &FakeAws, url: &'static str, is_refused: fn(&str) -> bool) {
 }
 
 #[tokio::test]
-async fn a_dead_letter_or_a_copy_that_is_refused_is_parked_and_not_posted_again() {
+async fn a_refused_dead_letter_or_copy_is_parked_and_not_posted_again() {
     for (code, url, sentence) in [
         (404, DEAD_LETTERS, "a dead letter cannot be queued: the queue refused the message"),
         (200, DELIVERIES, "a copy cannot be queued: the queue refused the message"),
@@ -128,7 +128,7 @@ async fn a_dead_letter_or_a_copy_that_is_refused_is_parked_and_not_posted_again(
 }
 
 #[tokio::test]
-async fn in_place_of_a_message_that_cannot_be_parked_its_id_is() {
+async fn a_message_that_cannot_be_parked_is_replaced_by_its_id() {
     let (aws, sender, _receiver, _message) = delivery(200).await;
     refuse(&aws, FAULTS, |text| text.contains("\"record\""));
     assert_eq!(sender.report(batch([("no delivery", 1)])).await, [""; 0]);

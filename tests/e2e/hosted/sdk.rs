@@ -8,7 +8,7 @@ use harness::fixtures::{TENANT, id_of, webhook};
 use harness::{FakeAws, Reply};
 
 #[tokio::test]
-async fn the_sdk_reads_and_writes_batches_and_understands_a_refusal() {
+async fn the_sdk_understands_the_fakes_batches_and_errors() {
     let hooks = [webhook("https://one.example/"), webhook("https://two.example/")];
     let aws = FakeAws::with_webhooks(&hooks[..1]).await;
     let credentials = Credentials::new("test", "test", None, None, "a test's");

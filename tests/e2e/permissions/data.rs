@@ -79,7 +79,7 @@ fn tables_and_queues_outlive_the_stack() {
 }
 
 #[test]
-fn operations_tells_everything_that_keeps_data() {
+fn operations_md_lists_every_resource_that_stores_data() {
     let template = Template::read();
     let kinds =
         ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::Logs::LogGroup"];
@@ -91,7 +91,7 @@ fn operations_tells_everything_that_keeps_data() {
 }
 
 #[test]
-fn operations_tells_every_alarm() {
+fn operations_md_lists_every_alarm() {
     let template = Template::read();
     let mut alarms = template.names_of_type("AWS::CloudWatch::Alarm");
     alarms.sort_unstable();

@@ -19,7 +19,7 @@ fn context(line: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_change_is_a_line_that_names_tenant_key_and_webhook_like_its_requests() {
+async fn every_change_and_its_request_are_logged_with_tenant_key_and_webhook() {
     let (aws, api) = api().await;
     update_but(&aws, |_| false);
     let mut made = Vec::new();
@@ -53,7 +53,7 @@ async fn every_change_is_a_line_that_names_tenant_key_and_webhook_like_its_reque
 }
 
 #[tokio::test]
-async fn the_line_of_a_refused_request_names_the_webhook_too() {
+async fn a_refused_request_is_logged_with_key_and_webhook() {
     let (aws, api) = api().await;
     update_but(&aws, |_| true);
     let mut parameter = sample(UPDATE);
@@ -71,7 +71,7 @@ async fn the_line_of_a_refused_request_names_the_webhook_too() {
 }
 
 #[tokio::test]
-async fn an_answer_that_shows_a_secret_may_not_be_stored() {
+async fn only_responses_with_a_secret_forbid_caching() {
     let (aws, api) = api().await;
     update_but(&aws, |_| false);
     for (text, is_secret) in [(CREATE, true), (ROTATE, true), (UPDATE, false), (DELETE, false)] {

@@ -13,7 +13,7 @@ fn counts(input: &Value, prefix: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_webhook_over_the_limit_costs_no_secret() {
+async fn a_webhook_over_the_limit_creates_no_secret() {
     let (aws, api) = api().await;
     let record = key_record();
     aws.on("GetItem", move |input, _| {
@@ -47,7 +47,7 @@ async fn a_change_over_the_limit_is_429_before_its_body_is_read() {
 }
 
 #[tokio::test]
-async fn a_rotation_over_the_limit_makes_no_version_and_keeps_no_claim() {
+async fn a_rotation_over_the_limit_writes_no_secret_and_releases_its_claim() {
     let (aws, api) = api().await;
     update_but(&aws, |input| counts(input, "rotations#"));
     let answer = answer(&api, sample(ROTATE)).await;
@@ -70,7 +70,7 @@ async fn a_rotation_over_the_limit_makes_no_version_and_keeps_no_claim() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_meets_another_is_not_counted() {
+async fn a_conflicting_rotation_does_not_count_towards_the_limit() {
     let (aws, api) = api().await;
     let row = item(&webhook("https://hooks.invalid/"));
     let record = key_record();

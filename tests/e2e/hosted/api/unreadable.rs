@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{GET, answer, api, lines, sample};
 
 #[tokio::test]
-async fn a_request_that_cannot_be_read_is_refused_in_our_shape_and_logged() {
+async fn an_unreadable_request_gets_a_json_error_and_is_logged() {
     let (aws, api) = api().await;
     let headers = |name: &str, value: &str| {
         let mut event = sample(GET);

@@ -17,7 +17,7 @@ fn complaints(log: &str) -> Vec<Value> {
 const JOB: &str = "550e8400-e29b-41d4-a716-446655440000";
 
 #[tokio::test]
-async fn a_job_without_a_readable_time_gives_its_event_with_the_records_and_a_line() {
+async fn a_job_without_a_readable_time_uses_the_records_time_and_is_logged() {
     for (updated_at, reason) in [
         (json!(null), "missing"),
         (json!(1_764_757_800), "not text"),
@@ -45,7 +45,7 @@ async fn a_job_without_a_readable_time_gives_its_event_with_the_records_and_a_li
 }
 
 #[tokio::test]
-async fn an_attribute_of_another_type_is_left_out_and_told() {
+async fn an_attribute_of_the_wrong_type_is_left_out_and_logged() {
     let (aws, fanout) = one_webhook().await;
     let odd = json!({"page_count": "12", "ir_version": 1, "processing_time_seconds": 45.2});
     let absent = json!({"page_count": null});
@@ -72,7 +72,7 @@ async fn an_attribute_of_another_type_is_left_out_and_told() {
 }
 
 #[tokio::test]
-async fn a_status_that_nobody_knows_is_told_with_its_job_and_is_no_event() {
+async fn an_unknown_status_is_logged_with_its_job_and_fires_no_event() {
     let (aws, fanout) = one_webhook().await;
     let records = ["QUEUED", "queued", "complete", "processing"];
     let records: Vec<_> =
@@ -89,7 +89,7 @@ async fn a_status_that_nobody_knows_is_told_with_its_job_and_is_no_event() {
 }
 
 #[tokio::test]
-async fn the_line_of_a_parked_record_names_its_job_and_tenant_where_they_can_be_read() {
+async fn a_parked_record_is_logged_with_its_job_and_tenant_if_readable() {
     let (_aws, fanout) = one_webhook().await;
     let records = [
         job_change_with(0, "queued", json!({"tenant_id": "acme"})),

@@ -55,7 +55,7 @@ fn faults() -> Vec<Fault> {
 }
 
 #[tokio::test]
-async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_attempt() {
+async fn an_internal_error_requeues_a_copy_after_30_seconds_without_an_attempt() {
     let mut tests = JoinSet::new();
     for fault in faults() {
         tests.spawn(async move {
@@ -85,7 +85,7 @@ async fn a_fault_of_ours_replaces_the_message_by_a_copy_30_s_later_without_an_at
 }
 
 #[tokio::test]
-async fn a_secret_that_hangs_holds_up_a_whole_batch_no_longer_than_one_call() {
+async fn a_hanging_secret_read_delays_a_batch_by_only_one_call() {
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("GetSecretValue", Reply::Late);
     let messages: Vec<_> = (0..10).map(|number| message(&hook, number)).collect();
@@ -97,7 +97,7 @@ async fn a_secret_that_hangs_holds_up_a_whole_batch_no_longer_than_one_call() {
 }
 
 #[tokio::test]
-async fn a_copy_that_cannot_be_sent_leaves_the_message_hidden_for_a_minute_and_reported() {
+async fn a_message_whose_copy_cannot_be_sent_is_hidden_for_a_minute_and_reported() {
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("BatchGetItem", Reply::Broken);
     aws.always("SendMessage", Reply::Broken);
@@ -107,7 +107,7 @@ async fn a_copy_that_cannot_be_sent_leaves_the_message_hidden_for_a_minute_and_r
 }
 
 #[tokio::test]
-async fn a_copy_that_cannot_be_sent_at_the_last_receive_goes_to_the_operator_not_to_the_tenant() {
+async fn a_copy_that_cannot_be_sent_at_the_last_receive_becomes_a_pipeline_fault() {
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("BatchGetItem", Reply::Broken);
     aws.break_queue("SendMessage", DELIVERIES);
@@ -118,7 +118,7 @@ async fn a_copy_that_cannot_be_sent_at_the_last_receive_goes_to_the_operator_not
 }
 
 #[tokio::test]
-async fn a_delivery_that_is_held_up_for_12_hours_is_set_aside_for_the_operator() {
+async fn a_delivery_blocked_for_12_hours_becomes_a_pipeline_fault() {
     let hour = 3_600_000;
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("GetSecretValue", Reply::Broken);
@@ -145,7 +145,7 @@ async fn a_delivery_that_is_held_up_for_12_hours_is_set_aside_for_the_operator()
 }
 
 #[tokio::test]
-async fn an_attempt_forgets_that_the_delivery_was_held_up() {
+async fn an_attempt_clears_blocked_since() {
     let (_receiver, hook, aws, sender) =
         one_webhook_with(status(500), json!({"max_retries": 10})).await;
     let mut message = message(&hook, 1);
@@ -156,7 +156,7 @@ async fn an_attempt_forgets_that_the_delivery_was_held_up() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_holds_up_only_its_own_webhook() {
+async fn an_unreadable_secret_blocks_only_its_own_webhook() {
     let receiver = Receiver::start(status(200)).await;
     let bad = webhook_with(&receiver.url(), json!({"secret_version": "unknown"}));
     let good = webhook(&receiver.url());
@@ -171,7 +171,7 @@ async fn a_secret_that_cannot_be_read_holds_up_only_its_own_webhook() {
 }
 
 #[tokio::test]
-async fn keys_that_dynamodb_leaves_unprocessed_are_read_again() {
+async fn only_unprocessed_keys_are_read_again() {
     let receiver = Receiver::start(status(200)).await;
     let hooks = [webhook(&receiver.url()), webhook(&receiver.url())];
     let (aws, sender) = sender(&hooks).await;

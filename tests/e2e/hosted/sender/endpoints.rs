@@ -56,7 +56,7 @@ fn spellings(port: u16) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_runtime_api_is_not_called_however_its_address_is_written_and_whatever_is_allowed() {
+async fn the_runtime_api_is_refused_in_every_spelling_even_if_its_network_is_allowed() {
     for networks in ["127.0.0.0/8,::1/128", "0.0.0.0/0,::/0"] {
         let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
         let urls = spellings(sender.address().port());
@@ -88,7 +88,7 @@ async fn a_redirect_to_the_runtime_api_is_not_followed() {
 }
 
 #[tokio::test]
-async fn aws_is_not_called_by_a_webhook_however_its_endpoint_is_written_and_whatever_is_allowed() {
+async fn the_aws_endpoint_is_refused_in_every_spelling_even_if_its_network_is_allowed() {
     for networks in ["127.0.0.0/8,::1/128", "0.0.0.0/0,::/0"] {
         let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
         let endpoint = aws.endpoint();
@@ -102,7 +102,7 @@ async fn aws_is_not_called_by_a_webhook_however_its_endpoint_is_written_and_what
 }
 
 #[tokio::test]
-async fn whatever_else_the_environment_names_is_out_of_reach_in_whichever_form() {
+async fn other_addresses_in_the_environment_are_refused_in_every_spelling() {
     for (variable, form) in [
         ("AWS_LAMBDA_METADATA_API", "127.0.0.1:PORT"),
         ("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:PORT"),
@@ -120,7 +120,7 @@ async fn whatever_else_the_environment_names_is_out_of_reach_in_whichever_form()
 }
 
 #[tokio::test]
-async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_it() {
+async fn an_unreadable_address_in_the_environment_is_a_warning_without_its_value() {
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&receiver.url());
     let environment = [("AWS_XRAY_DAEMON_ADDRESS", "tcp:user:password@daemon")];
@@ -137,7 +137,7 @@ async fn an_address_of_ours_that_cannot_be_read_is_a_warning_that_does_not_show_
 }
 
 #[tokio::test]
-async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
+async fn an_unreadable_runtime_api_address_stops_the_start() {
     for function in ["api", "sender"] {
         let aws = FakeAws::with_webhooks([]).await;
         let unreadable = [("AWS_LAMBDA_RUNTIME_API", "localhost:9001")];
@@ -150,7 +150,7 @@ async fn a_runtime_api_whose_address_cannot_be_read_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_host_that_dns_or_tls_can_never_take_is_the_tenants_own_failure_at_once() {
+async fn a_delivery_to_an_invalid_host_fails_at_its_first_attempt() {
     const REASON: &str = "the URL's host is not a valid host name: each part between dots must have 1 to 63 letters, \
                           digits, hyphens or underscores and must not begin or end with a hyphen; the whole name \
                           has at most 253 characters";
@@ -165,7 +165,7 @@ async fn a_host_that_dns_or_tls_can_never_take_is_the_tenants_own_failure_at_onc
 }
 
 #[tokio::test]
-async fn without_an_allowed_network_nothing_private_is_called() {
+async fn private_addresses_are_refused_unless_their_network_is_allowed() {
     let bystander = Receiver::start(status(200)).await;
     let closed = [("ALLOW_HTTP_ENDPOINTS", "false"), ("ALLOWED_NETWORKS", "")];
     let (aws, sender) = sender_with(&[], &closed).await;
@@ -188,7 +188,7 @@ async fn without_an_allowed_network_nothing_private_is_called() {
 }
 
 #[tokio::test]
-async fn by_default_only_https_on_its_own_port_or_an_unprivileged_one_is_called() {
+async fn plain_http_and_privileged_ports_are_refused_by_default() {
     let closed = [("ALLOW_HTTP_ENDPOINTS", "false"), ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128")];
     let bystander = Receiver::start(status(200)).await;
     for (url, reason) in [
@@ -205,7 +205,7 @@ async fn by_default_only_https_on_its_own_port_or_an_unprivileged_one_is_called(
 }
 
 #[tokio::test]
-async fn a_name_inside_an_allowed_network_is_called() {
+async fn a_host_name_inside_an_allowed_network_is_called() {
     let receiver = Receiver::start(status(200)).await;
     let hook = webhook(&format!("http://localhost:{}/", receiver.address().port()));
     let (_aws, sender) = sender([&hook]).await;
@@ -214,7 +214,7 @@ async fn a_name_inside_an_allowed_network_is_called() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_the_environment_names_is_not_used() {
+async fn proxy_variables_in_the_environment_are_ignored() {
     let proxy = Receiver::start(status(502)).await;
     let url = format!("http://{}", proxy.address());
     let environment = [("HTTP_PROXY", url.as_str()), ("http_proxy", &url), ("ALL_PROXY", &url)];
@@ -226,7 +226,7 @@ async fn a_proxy_that_the_environment_names_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_url_that_changes_between_two_attempts_is_judged_again() {
+async fn a_url_that_changes_between_attempts_is_checked_again() {
     let receiver = Receiver::start(status(500)).await;
     let mut hook: Value = webhook(&receiver.url());
     let (aws, sender) = sender([&hook]).await;

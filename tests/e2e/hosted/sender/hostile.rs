@@ -201,17 +201,17 @@ async fn mistreat(cases: Vec<Case>, rounds: usize) {
 }
 
 #[tokio::test]
-async fn a_slow_receiver_costs_one_attempt_of_ten_seconds_and_delays_no_other() {
+async fn a_slow_endpoint_costs_one_attempt_of_ten_seconds_and_delays_no_other() {
     mistreat(slow_cases(), 1).await;
 }
 
 #[tokio::test]
-async fn a_hostile_answer_costs_one_attempt_at_most_and_no_memory_the_second_time_too() {
+async fn a_hostile_response_costs_at_most_one_attempt_and_little_memory() {
     mistreat(quick_cases(), 2).await;
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_not_expanded() {
+async fn a_compressed_response_is_not_decompressed() {
     let zip = [("Content-Encoding", "gzip")];
     let (_receiver, hook, aws, sender) =
         one_webhook(answer(500, &zip, b"\x1f\x8b\x08\0\0\0\0\0\x02\xff")).await;
@@ -238,7 +238,7 @@ fn bodies() -> Vec<(&'static str, Vec<Act>)> {
 }
 
 #[tokio::test]
-async fn a_status_line_decides_whatever_becomes_of_the_body_behind_it() {
+async fn the_status_line_decides_the_outcome_however_the_body_ends() {
     let authority = Authority::new("bodies");
     let trusted = [("EXTRA_CA_FILE", authority.file().to_str().expect("it is ASCII"))];
     let (aws, sender) = sender_with(&[], &trusted).await;
@@ -287,7 +287,7 @@ async fn a_status_line_decides_whatever_becomes_of_the_body_behind_it() {
 }
 
 #[tokio::test]
-async fn a_listener_that_never_answers_a_tls_hello_costs_five_seconds() {
+async fn an_unanswered_tls_handshake_times_out_after_five_seconds() {
     // The kernel completes connections that nobody accepts.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");

@@ -14,7 +14,7 @@ use super::sender;
 const TIME_LIMIT: Duration = Duration::from_millis(14_500);
 
 #[tokio::test]
-async fn a_delivery_that_the_deadline_interrupts_comes_back_and_the_log_says_which_it_was() {
+async fn a_delivery_interrupted_by_the_deadline_is_reported_and_named_in_the_log() {
     let hanging = Receiver::start(vec![Act::Wait(Duration::from_secs(30))]).await;
     let good = Receiver::start(status(200)).await;
     let hook = webhook_with(&hanging.url(), json!({"retry_enabled": false}));

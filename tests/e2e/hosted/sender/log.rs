@@ -46,7 +46,7 @@ async fn a_success_that_cannot_be_logged_is_acknowledged_and_not_posted_again() 
 }
 
 #[tokio::test]
-async fn a_failure_that_cannot_be_logged_is_retried_as_any_other() {
+async fn a_failure_that_cannot_be_logged_is_retried_like_any_other() {
     let (receiver, hook, aws, sender) = one_webhook(status(500)).await;
     aws.always("UpdateItem", Reply::Broken);
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
@@ -57,7 +57,7 @@ async fn a_failure_that_cannot_be_logged_is_retried_as_any_other() {
 }
 
 #[tokio::test]
-async fn rows_that_dynamodb_leaves_unprocessed_are_written_again_and_no_others() {
+async fn only_unprocessed_rows_are_written_again() {
     let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.on("BatchWriteItem", |input, before| {
         let left = json!({"Deliveries": [input["RequestItems"]["Deliveries"][1]]});
@@ -69,7 +69,7 @@ async fn rows_that_dynamodb_leaves_unprocessed_are_written_again_and_no_others()
 }
 
 #[tokio::test]
-async fn a_row_that_has_the_attempt_already_is_left_alone_without_a_complaint() {
+async fn an_attempt_that_is_already_in_its_row_is_skipped_without_a_warning() {
     let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     aws.always("UpdateItem", Reply::Refused("ConditionalCheckFailedException"));
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
@@ -79,7 +79,7 @@ async fn a_row_that_has_the_attempt_already_is_left_alone_without_a_complaint() 
 }
 
 #[tokio::test]
-async fn a_success_at_once_is_one_row_whole_and_small() {
+async fn a_success_at_the_first_attempt_is_one_complete_row_below_1_kb() {
     let (_receiver, hook, aws, sender) = one_webhook(answer(202, &[], b"thank you")).await;
     let days_from_now = || Timestamp::now().unix_seconds() + 30 * 86_400;
     let earliest = days_from_now();
@@ -112,7 +112,7 @@ async fn a_success_at_once_is_one_row_whole_and_small() {
 }
 
 #[tokio::test]
-async fn a_success_at_a_later_attempt_is_added_to_its_row() {
+async fn a_success_at_a_later_attempt_is_added_to_the_existing_row() {
     let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
     assert_eq!(redeliver(&sender, &message(&hook, 1), 3).await, [""; 0]);
     let row = &aws.logged()[0];
@@ -121,7 +121,7 @@ async fn a_success_at_a_later_attempt_is_added_to_its_row() {
 }
 
 #[tokio::test]
-async fn of_a_failed_attempts_answer_500_characters_are_kept() {
+async fn a_failed_attempts_response_is_cut_to_500_characters() {
     let (_receiver, hook, aws, sender) =
         one_webhook(answer(500, &[], "é".repeat(600).as_bytes())).await;
     deliver(&sender, &[message(&hook, 1)]).await;
@@ -136,7 +136,7 @@ fn list_clause(aws: &FakeAws, number: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_attempt_that_finds_fifty_takes_the_last_ones_place() {
+async fn an_attempt_replaces_the_50th_once_the_row_is_full() {
     let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     aws.on("UpdateItem", |_, before| {
         let attempts = json!({"L": vec![json!({"M": {}}); 50]});
@@ -152,7 +152,7 @@ async fn an_attempt_that_finds_fifty_takes_the_last_ones_place() {
 }
 
 #[tokio::test]
-async fn a_row_that_takes_no_attempt_still_takes_the_status() {
+async fn a_row_too_large_for_another_attempt_still_gets_the_status() {
     let (_receiver, hook, aws, sender) = one_webhook(status(404)).await;
     // What DynamoDB says of an item of more than 400 KB.
     aws.on("UpdateItem", |_, before| {

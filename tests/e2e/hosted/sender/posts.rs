@@ -22,7 +22,7 @@ fn is_signed_with(arrival: &Arrival, secret: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_delivery_has_exactly_these_headers_and_the_bytes_that_were_queued() {
+async fn a_delivery_has_exactly_the_expected_headers_and_the_queued_body() {
     let (receiver, hook, _aws, sender) =
         one_webhook(answer(200, &[("Set-Cookie", "a=b")], b"{}")).await;
     let now = || SystemTime::UNIX_EPOCH.elapsed().expect("it is later").as_secs();
@@ -65,7 +65,7 @@ async fn a_delivery_has_exactly_these_headers_and_the_bytes_that_were_queued() {
 }
 
 #[tokio::test]
-async fn a_batch_of_ten_that_succeeds_costs_one_read_one_write_and_each_secret_once_in_a_life() {
+async fn a_successful_batch_costs_one_read_and_one_write_and_each_secret_is_read_once() {
     let receiver = Receiver::start(status(204)).await;
     let hooks = [webhook(&receiver.url()), webhook(&receiver.url())];
     let (aws, sender) = sender(&hooks).await;
@@ -88,7 +88,7 @@ async fn a_batch_of_ten_that_succeeds_costs_one_read_one_write_and_each_secret_o
 }
 
 #[tokio::test]
-async fn ten_posts_are_in_flight_together() {
+async fn ten_posts_run_concurrently() {
     let all_ten = Arc::new(Barrier::new(10));
     let script = [vec![Act::Meet(all_ten)], status(200)].concat();
     let (receiver, hook, _aws, sender) = one_webhook(script).await;
@@ -119,7 +119,7 @@ async fn a_new_secret_version_signs_the_next_delivery() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_switched_off_or_gone_cancels_what_is_queued() {
+async fn deliveries_to_a_switched_off_or_deleted_webhook_are_cancelled() {
     let receiver = Receiver::start(status(200)).await;
     let off = webhook_with(&receiver.url(), json!({"is_active": false}));
     let gone = webhook(&receiver.url());
@@ -146,7 +146,7 @@ async fn another_tenants_message_does_not_reach_a_webhook() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_is_in_a_batch_twice_is_logged_without_a_key_twice() {
+async fn a_delivery_that_is_in_a_batch_twice_never_repeats_a_key_in_one_batch_write() {
     let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
     let twice = [message(&hook, 1), message(&hook, 1), message(&hook, 2)];
     assert_eq!(deliver(&sender, &twice).await, [""; 0]);
@@ -156,7 +156,7 @@ async fn a_delivery_that_is_in_a_batch_twice_is_logged_without_a_key_twice() {
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_read_is_parked_with_its_text_and_costs_nobody_else() {
+async fn an_unreadable_message_is_parked_with_its_text_and_the_others_are_delivered() {
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     let newer = text(&message(&hook, 1)).replace(r#""v":1"#, r#""v":2"#);
     let unreadable = ["", "no JSON", "{}", newer.as_str()];
@@ -179,7 +179,7 @@ async fn a_message_that_cannot_be_read_is_parked_with_its_text_and_costs_nobody_
 }
 
 #[tokio::test]
-async fn a_payload_that_is_no_batch_fails_as_a_whole() {
+async fn a_payload_that_is_not_a_batch_fails_the_invocation() {
     let (aws, sender) = sender(&[]).await;
     let error = sender.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
     let message = error["errorMessage"].as_str().expect("an error has a message");
@@ -189,7 +189,7 @@ async fn a_payload_that_is_no_batch_fails_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_breaks_after_the_request_costs_an_attempt_and_no_second_post() {
+async fn a_pooled_connection_that_breaks_after_the_request_costs_one_attempt_and_one_post() {
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     deliver(&sender, &[message(&hook, 1)]).await;
     receiver.now(vec![Act::HangUp]);
@@ -199,7 +199,7 @@ async fn a_kept_connection_that_breaks_after_the_request_costs_an_attempt_and_no
 }
 
 #[tokio::test]
-async fn a_connection_is_dropped_before_servers_close_it_for_being_idle() {
+async fn an_idle_connection_is_dropped_before_common_servers_close_it() {
     let (receiver, hook, _aws, sender) = one_webhook(status(200)).await;
     deliver(&sender, &[message(&hook, 1)]).await;
     // Node and Apache close a connection that was idle for five seconds.
@@ -209,7 +209,7 @@ async fn a_connection_is_dropped_before_servers_close_it_for_being_idle() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
+async fn a_pooled_connection_that_the_endpoint_closed_is_replaced() {
     let script = [status(200), vec![Act::HangUp]].concat();
     let (receiver, hook, aws, sender) = one_webhook(script).await;
     for number in 1..=3 {
@@ -220,7 +220,7 @@ async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
 }
 
 #[tokio::test]
-async fn no_secret_and_no_payload_is_in_the_log_or_on_a_queue_whatever_happens() {
+async fn no_log_or_queue_contains_a_secret_and_no_log_contains_a_payload() {
     let good = Receiver::start(status(200)).await;
     let bad = Receiver::start(answer(500, &[], b"answer of the endpoint")).await;
     let hooks = [
@@ -256,7 +256,7 @@ async fn no_secret_and_no_payload_is_in_the_log_or_on_a_queue_whatever_happens()
 }
 
 #[tokio::test]
-async fn a_read_and_a_log_write_that_fail_at_first_are_tried_again_and_nobody_notices() {
+async fn reads_and_log_writes_that_fail_at_first_are_retried_without_a_log_line() {
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     for operation in ["BatchGetItem", "BatchWriteItem"] {
         aws.on(operation, |_, before| match before {

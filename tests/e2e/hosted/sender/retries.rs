@@ -16,7 +16,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_reported() {
+async fn failed_receives_are_reported_and_hidden_for_1_2_4_8_and_0_seconds() {
     let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     let texts: Vec<_> = (1..=5).map(|number| text(&message(&hook, number))).collect();
     let reported = sender.report(batch(texts.iter().map(String::as_str).zip(1..))).await;
@@ -34,7 +34,7 @@ async fn five_receives_hide_the_message_for_1_2_4_8_and_0_seconds_and_each_is_re
 }
 
 #[tokio::test]
-async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
+async fn attempts_after_the_fifth_receive_use_a_fresh_copy() {
     let (_receiver, hook, aws, sender) =
         one_webhook_with(status(503), json!({"max_retries": 7})).await;
     assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
@@ -52,7 +52,7 @@ async fn attempts_beyond_the_fifth_receive_go_on_with_a_fresh_copy() {
 }
 
 #[tokio::test]
-async fn the_last_attempt_of_a_webhook_with_fewer_is_parked_with_the_reason() {
+async fn a_delivery_is_parked_with_its_reason_after_the_last_allowed_attempt() {
     let receiver = Receiver::start(answer(500, &[], b"out of order")).await;
     for (policy, receive) in [
         (json!({"retry_enabled": false}), 1),
@@ -117,7 +117,7 @@ async fn a_redirect_is_not_followed_and_is_retried() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_cannot_be_reached_is_retried_and_the_log_says_why() {
+async fn an_unreachable_endpoint_is_retried_and_the_log_says_why() {
     let closed = ClosedPort::new();
     for (url, error) in [
         (closed.url(), "the connection failed: it was refused; nothing listens on this port"),
@@ -133,7 +133,7 @@ async fn an_endpoint_that_cannot_be_reached_is_retried_and_the_log_says_why() {
 }
 
 #[tokio::test]
-async fn a_failed_attempt_is_followed_up_and_logged_at_once_though_another_post_still_waits() {
+async fn a_failed_attempt_is_retried_and_logged_before_a_slower_post_ends() {
     let failing = Receiver::start(status(500)).await;
     let gate = Arc::new(Barrier::new(2));
     let slow = Receiver::start([vec![Act::Meet(Arc::clone(&gate))], status(200)].concat()).await;
@@ -156,7 +156,7 @@ async fn a_failed_attempt_is_followed_up_and_logged_at_once_though_another_post_
 }
 
 #[tokio::test]
-async fn one_failing_webhook_does_not_disturb_the_others_of_its_batch() {
+async fn a_failing_webhook_does_not_affect_the_rest_of_its_batch() {
     let (good, bad) = (Receiver::start(status(200)).await, Receiver::start(status(500)).await);
     let hooks = [webhook(&good.url()), webhook(&bad.url())];
     let (aws, sender) = sender(&hooks).await;
@@ -168,7 +168,7 @@ async fn one_failing_webhook_does_not_disturb_the_others_of_its_batch() {
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_moved_on_is_hidden_for_a_minute_and_reported() {
+async fn a_message_whose_dead_letter_cannot_be_sent_is_hidden_for_a_minute_and_reported() {
     let receiver = Receiver::start(status(400)).await;
     let hook = webhook(&receiver.url());
     for (operation, hidden) in [("SendMessage", 1), ("ChangeMessageVisibility", 3)] {

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::{deliver, sender_with, visibilities};
 
 #[tokio::test]
-async fn only_a_valid_certificate_of_a_trusted_authority_for_this_very_host_gets_a_request() {
+async fn only_a_valid_trusted_certificate_for_the_host_gets_a_request() {
     let [trusted, stranger] = ["trusted", "stranger"].map(Authority::new);
     let many: Vec<String> = (1..=250).map(|n| format!("{n}.example")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -66,7 +66,7 @@ async fn only_a_valid_certificate_of_a_trusted_authority_for_this_very_host_gets
 }
 
 #[tokio::test]
-async fn an_endpoint_that_speaks_no_tls_is_retried_and_the_log_says_why() {
+async fn an_endpoint_without_tls_is_retried_and_the_log_says_why() {
     // A web server answers in plain HTTP; another program may hang up.
     for (answer, error) in [
         (
@@ -91,7 +91,7 @@ async fn an_endpoint_that_speaks_no_tls_is_retried_and_the_log_says_why() {
 }
 
 #[tokio::test]
-async fn a_bundle_of_authorities_that_holds_none_keeps_the_function_from_starting() {
+async fn an_empty_or_missing_ca_file_stops_the_start() {
     let empty = Authority::new("nobody");
     std::fs::write(empty.file(), "no certificate\n").expect("it can be written");
     for file in [empty.file().to_str().expect("it is ASCII"), "/nowhere/authorities.pem"] {
