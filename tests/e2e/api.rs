@@ -1,4 +1,4 @@
-//! The API as a tenant uses it: each route's success, and each error of the reference.
+//! The API as a tenant uses it: the successes here, the documented errors in [`errors`].
 
 mod errors;
 mod fuzz;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::tenant::Tenant;
 
-/// Names that resolve to nothing are accepted, so these need no network.
+/// The API accepts a host name that does not resolve, so these tests need no network.
 const URL: &str = "https://hooks.invalid/docintel";
 
 fn keys(object: &Value) -> BTreeSet<&str> {
@@ -23,24 +23,24 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 #[tokio::test]
 async fn create_returns_the_webhook_with_its_defaults_location_and_secret() {
     let tenant = Tenant::new().await;
-    let answer = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
+    let response = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
 
-    assert_eq!(answer.status, 201);
-    let id = answer.body["webhook_config_id"].as_str().expect("there is an id");
-    assert_eq!(answer.headers["location"], format!("/v1/webhooks/{id}"));
-    assert_eq!(answer.headers["cache-control"], "no-store");
-    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
-    let secret = answer.body["signing_secret"].as_str().expect("there is a secret");
+    assert_eq!(response.status, 201);
+    let id = response.body["webhook_config_id"].as_str().expect("there is an id");
+    assert_eq!(response.headers["location"], format!("/v1/webhooks/{id}"));
+    assert_eq!(response.headers["cache-control"], "no-store");
+    assert_eq!(response.headers["x-content-type-options"], "nosniff");
+    let secret = response.body["signing_secret"].as_str().expect("there is a secret");
     assert!(secret.starts_with("whsec_") && secret.len() == 46);
-    assert_eq!(answer.body["url"], URL);
+    assert_eq!(response.body["url"], URL);
     assert_eq!(
-        answer.body["events"],
+        response.body["events"],
         json!(["document.processing.completed", "document.processing.failed"])
     );
-    assert_eq!(answer.body["is_active"], true);
-    assert_eq!(answer.body["retry_enabled"], true);
-    assert_eq!(answer.body["max_retries"], 5);
-    assert_eq!(answer.body["created_at"], answer.body["updated_at"]);
+    assert_eq!(response.body["is_active"], true);
+    assert_eq!(response.body["retry_enabled"], true);
+    assert_eq!(response.body["max_retries"], 5);
+    assert_eq!(response.body["created_at"], response.body["updated_at"]);
 }
 
 #[tokio::test]
@@ -62,17 +62,17 @@ async fn list_returns_pages_in_order_of_creation() {
         ids.push(tenant.create(json!({"url": URL})).await.id);
     }
     let page = async |query: &str| {
-        let answer = tenant.request(Method::GET, &format!("/v1/webhooks{query}"), None).await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(keys(&answer.body), BTreeSet::from(["webhooks", "total", "page", "per_page"]));
-        let listed: Vec<_> = answer.body["webhooks"].as_array().expect("a list").clone();
+        let response = tenant.request(Method::GET, &format!("/v1/webhooks{query}"), None).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(keys(&response.body), BTreeSet::from(["webhooks", "total", "page", "per_page"]));
+        let listed: Vec<_> = response.body["webhooks"].as_array().expect("a list").clone();
         assert!(listed.iter().all(|it| it.get("signing_secret").is_none()));
         let listed: Vec<_> = listed.iter().map(|it| it["webhook_config_id"].clone()).collect();
         (
             listed,
-            answer.body["total"].clone(),
-            answer.body["page"].clone(),
-            answer.body["per_page"].clone(),
+            response.body["total"].clone(),
+            response.body["page"].clone(),
+            response.body["per_page"].clone(),
         )
     };
     assert_eq!(
@@ -95,16 +95,16 @@ async fn update_changes_the_given_fields_and_keeps_missing_and_null_ones() {
 
     let change =
         json!({"events": ["document.processing.completed"], "is_active": false, "url": null});
-    let answer = tenant.request(Method::PATCH, &path, Some(change)).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.body["events"], json!(["document.processing.completed"]));
-    assert_eq!(answer.body["is_active"], false);
-    assert!(answer.body.get("signing_secret").is_none());
+    let response = tenant.request(Method::PATCH, &path, Some(change)).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.body["events"], json!(["document.processing.completed"]));
+    assert_eq!(response.body["is_active"], false);
+    assert!(response.body.get("signing_secret").is_none());
     for kept in ["url", "max_retries", "retry_enabled", "created_at", "webhook_config_id"] {
-        assert_eq!(answer.body[kept], before[kept], "{kept}");
+        assert_eq!(response.body[kept], before[kept], "{kept}");
     }
-    assert!(answer.body["updated_at"].as_str() > before["updated_at"].as_str());
-    assert_eq!(tenant.request(Method::GET, &path, None).await.body, answer.body);
+    assert!(response.body["updated_at"].as_str() > before["updated_at"].as_str());
+    assert_eq!(tenant.request(Method::GET, &path, None).await.body, response.body);
 }
 
 #[tokio::test]
@@ -112,13 +112,13 @@ async fn rotate_returns_the_webhook_with_a_new_secret() {
     let tenant = Tenant::new().await;
     let hook = tenant.create(json!({"url": URL})).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
-    let answer = tenant.request(Method::POST, &path, None).await;
+    let response = tenant.request(Method::POST, &path, None).await;
 
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers["cache-control"], "no-store");
-    assert_eq!(answer.body["webhook_config_id"], json!(hook.id));
-    assert_eq!(answer.body["url"], URL);
-    let secret = answer.body["signing_secret"].as_str().expect("there is a secret");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.headers["cache-control"], "no-store");
+    assert_eq!(response.body["webhook_config_id"], json!(hook.id));
+    assert_eq!(response.body["url"], URL);
+    let secret = response.body["signing_secret"].as_str().expect("there is a secret");
     assert!(secret.len() == 46 && secret != hook.secret);
 }
 
@@ -127,18 +127,18 @@ async fn delete_returns_204_and_the_webhook_is_then_not_found() {
     let tenant = Tenant::new().await;
     let hook = tenant.create(json!({"url": URL})).await;
     let path = format!("/v1/webhooks/{}", hook.id);
-    let answer = tenant.request(Method::DELETE, &path, None).await;
+    let response = tenant.request(Method::DELETE, &path, None).await;
 
-    assert_eq!((answer.status, answer.body), (204, Value::Null));
+    assert_eq!((response.status, response.body), (204, Value::Null));
     for (method, path, body) in [
         (Method::GET, path.clone(), None),
         (Method::DELETE, path.clone(), None),
         (Method::PATCH, path.clone(), Some(json!({"is_active": true}))),
         (Method::POST, format!("{path}/rotate"), None),
     ] {
-        let answer = tenant.request(method.clone(), &path, body).await;
+        let response = tenant.request(method.clone(), &path, body).await;
         assert_eq!(
-            (answer.status, &answer.body["error"]),
+            (response.status, &response.body["error"]),
             (404, &json!("webhook_not_found")),
             "{method}"
         );

@@ -1,4 +1,4 @@
-//! What a tenant changes holds at once, also for deliveries that are queued already.
+//! A tenant's changes apply at once, even to deliveries that are already queued.
 
 use harness::{Receiver, status};
 use reqwest::Method;
@@ -61,8 +61,8 @@ async fn attempts_after_a_rotation_are_signed_with_the_new_secret() {
     receiver.wait_for(1).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
     let rotated = tenant.request(Method::POST, &path, None).await;
-    let new_secret = rotated.body["signing_secret"].as_str().expect("rotate answers a secret");
-    // One attempt may have begun before.
+    let new_secret = rotated.body["signing_secret"].as_str().expect("rotate returns a secret");
+    // One attempt may have started before the rotation.
     receiver.wait_for(receiver.arrivals().len() + 1).await;
     receiver.now(status(200));
 

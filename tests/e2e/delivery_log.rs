@@ -1,4 +1,4 @@
-//! The delivery log's own rules, on a table that checks its conditions.
+//! The delivery log's conditional writes, on a table that evaluates conditions.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use webhooks::timestamp::Timestamp;
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::World;
 
-/// A delivery that no sender knows, and the log of the deployed stack.
+/// A delivery that is on no queue, and the delivery log of the deployed stack.
 struct Logged {
     tenant: Tenant,
     hook: Hook,

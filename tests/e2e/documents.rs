@@ -1,4 +1,4 @@
-//! The documents show what the code does.
+//! The documents match the code.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use webhooks::job::{Job, JobStatus};
 use webhooks::timestamp::Timestamp;
 
 /// Lower-case words in code style that are not functions.
-const STATUSES: [&str; 3] = ["pending", "delivered", "tenant_id"];
+const NOT_FUNCTIONS: [&str; 3] = ["pending", "delivered", "tenant_id"];
 
 const API: &str = include_str!("../../docs/API.md");
 
@@ -40,8 +40,8 @@ fn api_md_shows_the_body_of_every_event_type() {
             error_message: Some("File is corrupted or password protected".to_owned()),
             updated_at: Timestamp::parse(time).expect("an RFC 3339 time"),
         };
-        let made = Event::new(EventId::of_record("1", job.updated_at), event, &job);
-        assert_eq!(shown, made.expect("an event").body.get());
+        let event = Event::new(EventId::of_record("1", job.updated_at), event, &job);
+        assert_eq!(shown, event.expect("an event").body.get());
     }
 }
 
@@ -61,12 +61,12 @@ fn architecture_md_names_only_files_and_functions_that_exist() {
         .collect();
     let is_function = |name: &&&str| {
         name.chars().all(|char| char.is_ascii_lowercase() || char == '_')
-            && !STATUSES.contains(*name)
+            && !NOT_FUNCTIONS.contains(*name)
     };
     for function in others.iter().filter(is_function) {
         let is_defined =
             ["(", "<"].iter().any(|next| code.contains(&format!("fn {function}{next}")));
-        assert!(is_defined, "{function} is in none of the files");
+        assert!(is_defined, "no named file defines {function}");
     }
     assert!(others.iter().filter(is_function).count() > 5, "{others:?}");
 }

@@ -1,4 +1,4 @@
-//! What `template.yaml` and `events/` must say of every event type.
+//! `template.yaml` and `events/` cover every event type.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use webhooks::job::JobStatus;
 
 use crate::permissions::template::Template;
 
-/// The filters of fanout's event source, each as JSON.
+/// The filter patterns of fanout's event source.
 fn filters() -> Vec<Value> {
     let fanout = Template::read().resource("FanoutFunction").clone();
     let events = fanout["Properties"]["Events"].as_object().expect("fanout has event sources");
@@ -19,16 +19,16 @@ fn filters() -> Vec<Value> {
     filters.iter().map(|filter| pattern(filter).expect("a pattern").expect("JSON")).collect()
 }
 
-/// Whether a filter lets a row that has just been written pass. Understands `anything-but`, and no more.
+/// True if the filter passes this change. Understands only `anything-but`.
 fn passes(filter: &Value, event_name: &str, status: JobStatus) -> bool {
-    let names = filter["eventName"].as_array().expect("every filter names its kinds of record");
+    let names = filter["eventName"].as_array().expect("every filter lists event names");
     let refused = &filter["dynamodb"]["NewImage"]["status"]["S"][0]["anything-but"];
     names.contains(&json!(event_name))
         && refused.as_array().is_some_and(|refused| !refused.contains(&json!(status)))
 }
 
 #[test]
-fn the_stream_filters_pass_exactly_the_job_changes_that_fire_an_event() {
+fn the_stream_filters_pass_exactly_the_known_changes_that_fire_an_event() {
     let filters = filters();
     for status in JobStatus::ALL {
         for (event_name, is_new) in [("INSERT", true), ("MODIFY", false)] {

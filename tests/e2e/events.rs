@@ -1,4 +1,4 @@
-//! What arrives: the guide's JSON, its headers, both signatures.
+//! Requests arrive with the guide's body and headers and with both signatures.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use crate::support::job;
 use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
-/// The three bodies of the public guide, compact, with its ids but for the tenant's.
+/// The three bodies of the public guide, compact, with placeholders for the job's and the tenant's id.
 const UPLOADED: &str = r#"{"event":"document.uploaded","timestamp":"2025-12-03T10:30:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"JOB","tenant_id":"TENANT","status":"queued"}}"#;
 const COMPLETED: &str = r#"{"event":"document.processing.completed","timestamp":"2025-12-03T10:30:47Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"JOB","tenant_id":"TENANT","status":"completed","processing_time_seconds":45.2,"page_count":12,"ir_version":"v001"}}"#;
 const FAILED: &str = r#"{"event":"document.processing.failed","timestamp":"2025-12-03T10:31:00Z","data":{"document_id":"660e8400-e29b-41d4-a716-446655440001","job_id":"JOB","tenant_id":"TENANT","status":"failed","error_message":"File is corrupted or password protected"}}"#;
 
-async fn put(tenant: &Tenant, job: &str, status: &str, at: &str, more: Value) {
+async fn put_job(tenant: &Tenant, job: &str, status: &str, at: &str, more: Value) {
     let mut fields = json!({
         "job_id": job,
         "document_id": "660e8400-e29b-41d4-a716-446655440001",
@@ -25,7 +25,7 @@ async fn put(tenant: &Tenant, job: &str, status: &str, at: &str, more: Value) {
         "updated_at": at,
     });
     let Value::Object(more) = more else { panic!("a row is an object") };
-    fields.as_object_mut().expect("it is one").extend(more);
+    fields.as_object_mut().expect("it is an object").extend(more);
     job::put(fields).await;
 }
 
@@ -35,10 +35,10 @@ async fn each_event_body_matches_the_guide_including_key_order() {
     let (good, bad) = (job::new_id(), job::new_id());
     let success = json!({"processing_time_seconds": 45.2, "page_count": 12, "ir_version": "v001"});
     let failure = json!({"error_message": "File is corrupted or password protected"});
-    put(&tenant, &good, "queued", "2025-12-03T10:30:00Z", json!({})).await;
-    put(&tenant, &good, "processing", "2025-12-03T10:30:02Z", json!({})).await;
-    put(&tenant, &good, "completed", "2025-12-03T10:30:47Z", success).await;
-    put(&tenant, &bad, "failed", "2025-12-03T10:31:00Z", failure).await;
+    put_job(&tenant, &good, "queued", "2025-12-03T10:30:00Z", json!({})).await;
+    put_job(&tenant, &good, "processing", "2025-12-03T10:30:02Z", json!({})).await;
+    put_job(&tenant, &good, "completed", "2025-12-03T10:30:47Z", success).await;
+    put_job(&tenant, &bad, "failed", "2025-12-03T10:31:00Z", failure).await;
 
     let arrivals = receiver.wait_for(3).await;
     let bodies: BTreeSet<String> = arrivals.iter().map(|it| it.text().to_owned()).collect();
@@ -50,7 +50,7 @@ async fn each_event_body_matches_the_guide_including_key_order() {
 #[tokio::test]
 async fn a_delivery_has_the_guides_headers_and_both_signatures() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
-    put(&tenant, &job::new_id(), "completed", "2025-12-03T10:30:47Z", json!({})).await;
+    put_job(&tenant, &job::new_id(), "completed", "2025-12-03T10:30:47Z", json!({})).await;
 
     let arrival = receiver.wait_for(1).await.remove(0);
     assert!(arrival.is_signed_with(&hook.secret));
@@ -83,10 +83,10 @@ async fn a_webhook_receives_only_the_events_it_subscribes_to() {
     let receiver = Receiver::start(status(200)).await;
     let hook = tenant.create(json!({"url": receiver.url()})).await;
     let job = job::upload(tenant.id).await;
-    job::state(tenant.id, &job, "processing").await;
-    job::state(tenant.id, &job, "completed").await;
-    job::state(tenant.id, &job, "completed").await;
-    job::state(tenant.id, &job, "failed").await;
+    job::set_status(tenant.id, &job, "processing").await;
+    job::set_status(tenant.id, &job, "completed").await;
+    job::set_status(tenant.id, &job, "completed").await;
+    job::set_status(tenant.id, &job, "failed").await;
 
     receiver.wait_for(2).await;
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
@@ -119,18 +119,18 @@ async fn an_unknown_status_is_logged_and_later_changes_of_the_job_still_fire_eve
     tenant.subscribe(&receiver).await;
     let job = job::new_id();
     for status in ["QUEUED", "queued", "complete", "processing", "Done", "completed"] {
-        job::state(tenant.id, &job, status).await;
+        job::set_status(tenant.id, &job, status).await;
     }
 
     let arrivals = receiver.wait_for(1).await;
     assert_eq!(arrivals[0].header("X-DocIntell-Event"), "document.processing.completed");
-    let told: Vec<_> =
+    let expected: Vec<_> =
         ["QUEUED", "complete", "Done"].map(|status| format!(r#""job.status":"{status}""#)).into();
-    eventually("the lines about the statuses", async || {
+    eventually("a log line for each unknown status", async || {
         let logs = World::get().logs();
         let lines: Vec<_> = logs.lines().filter(|line| line.contains(&job)).collect();
-        let is_told = |status: &String| lines.iter().any(|line| line.contains(status));
-        told.iter().all(is_told).then_some(())
+        let is_logged = |status: &String| lines.iter().any(|line| line.contains(status));
+        expected.iter().all(is_logged).then_some(())
     })
     .await;
     assert_eq!(World::get().faults_of(&job).len(), 0);
@@ -143,9 +143,9 @@ async fn a_job_whose_status_is_missing_or_not_a_string_is_parked() {
     let (without, number) = (job::new_id(), job::new_id());
     let row = |job: &str| json!({"job_id": job, "document_id": job, "tenant_id": tenant});
     job::put(row(&without)).await;
-    let mut odd = row(&number);
-    odd["status"] = json!(3);
-    job::put(odd).await;
+    let mut numeric = row(&number);
+    numeric["status"] = json!(3);
+    job::put(numeric).await;
 
     for job in [without, number] {
         let fault = eventually("the fault", async || World::get().faults_of(&job).pop()).await;

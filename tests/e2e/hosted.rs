@@ -1,6 +1,6 @@
-//! Bootstraps hosted by the test itself: faults that an emulator cannot be made to produce.
+//! The real bootstraps, started by the test, with failures that an emulator cannot produce.
 //!
-//! Functions, AWS and endpoints are the crate `harness`'s.
+//! The crate `harness` provides the Runtime API, the fake AWS and the endpoints.
 
 mod account;
 mod api;

@@ -1,8 +1,8 @@
-//! The system's tests, one binary.
+//! The system's tests, in one binary.
 //!
-//! Most of them run against the whole system, deployed from `template.yaml` to a local emulator. Those
-//! in [`hosted`] give the real bootstraps a Runtime API and an AWS of the test's own, to fail what an
-//! emulator cannot be made to fail.
+//! Most of them run against the whole system, deployed from `template.yaml` to a local emulator. The tests
+//! in [`hosted`] run the real bootstraps against a fake Runtime API and a fake AWS, to produce failures that
+//! an emulator cannot produce.
 
 mod support;
 

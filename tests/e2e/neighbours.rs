@@ -1,8 +1,7 @@
-//! What the neighbours of a webhook cost it: it waits neither for one that is flooded nor for one that hangs.
+//! A webhook does not wait for a flooded or a hanging neighbour.
 //!
-//! The flood is scaled down to what fits into the sender's concurrency at once, because the emulator hands
-//! out messages in their order and knows no fair queues. What a queue that does so makes of 10,000 events
-//! is simulated in [`crate::fairness`].
+//! The flood fits into the sender's concurrency at once, because the emulator hands out messages in order and
+//! has no fair queues. [`crate::fairness`] simulates a fair queue with a flood of 10,000 events.
 
 use std::time::Duration;
 
@@ -14,37 +13,36 @@ use webhooks::delivery::DeliveryStatus;
 use crate::support::job;
 use crate::support::tenant::Tenant;
 
-/// Six batches: more than the five that are under way at most where a mapping has no `MaximumConcurrency`,
-/// and few enough to leave the other tests theirs.
+/// Six batches: one more than Lambda's first five pollers take, and few enough to leave some for other tests.
 const FLOOD: usize = 60;
-/// How long the flooded endpoint takes to answer, so that its batches stay under way.
+/// How long the flooded endpoint takes to answer, which keeps its batches in flight.
 const SLOW: Duration = Duration::from_secs(8);
-/// What an attempt may take.
+/// The sender's timeout of an attempt.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// How often a busy machine may be in the neighbours' place. They themselves would delay the webhook each time.
+/// Tries before the test fails: a busy machine delays some rounds, a neighbour would delay every round.
 const ROUNDS: usize = 3;
 
 #[tokio::test]
 async fn a_flooded_webhook_and_a_hanging_endpoint_do_not_delay_a_third_webhook() {
     let mut late = Vec::new();
     for _ in 0..ROUNDS {
-        match longest_delay().await {
+        match delay().await {
             None => return,
-            delay => late.extend(delay),
+            Some(delay) => late.push(delay),
         }
     }
-    panic!("each time the webhook was late, by {late:?}");
+    panic!("the webhook was late in every round, by {late:?}");
 }
 
-/// By how much the last delivery of the third webhook came later than the end of a neighbour's.
-async fn longest_delay() -> Option<Duration> {
+/// How long after the end of the first neighbour's post the third webhook got its last delivery.
+async fn delay() -> Option<Duration> {
     let flooded = Receiver::start(after(SLOW, status(200))).await;
     let hanging = Receiver::start(after(2 * ATTEMPT, status(200))).await;
     let quiet = Receiver::start(status(200)).await;
     let (crowd, tenant) = (Tenant::new().await, Tenant::new().await);
     let flooded_hook = crowd.subscribe(&flooded).await;
-    // Of the same tenant, so that their deliveries of an event come in the same batch.
+    // The same tenant's, so that the deliveries of an event are in the same batch.
     let hanging_hook = tenant.subscribe(&hanging).await;
     tenant.subscribe(&quiet).await;
 
@@ -52,7 +50,7 @@ async fn longest_delay() -> Option<Duration> {
     let flood = flooded.wait_for(FLOOD).await;
     join_all((0..3).map(|_| job::upload(tenant.id))).await;
     let hanging = hanging.wait_for(3).await;
-    // Until then no invocation has ended that has one of the neighbours' posts.
+    // No invocation with a neighbour's post ends before this.
     let first_end = (flood[0].at + SLOW).min(hanging[0].at + ATTEMPT);
     let last = quiet.wait_for(3).await.iter().map(|arrival| arrival.at).max();
     tenant.change(&hanging_hook, json!({"is_active": false})).await;

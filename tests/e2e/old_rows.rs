@@ -1,5 +1,7 @@
-//! URLs that are refused today and were not always: nobody can register one, and whoever did can still see,
-//! change and delete the webhook, and learns from the log what is wrong.
+//! URLs that the API used to accept and now refuses.
+//!
+//! A tenant cannot register one any more. A tenant who has one can still read, change and delete the webhook,
+//! and finds the reason for its failures in the delivery log.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use harness::{Receiver, eventually, status};
@@ -16,8 +18,8 @@ const REASON: &str = "the URL's host is not a valid host name: each part between
                       digits, hyphens or underscores and must not begin or end with a hyphen; the whole name \
                       has at most 253 characters";
 
-/// A webhook of `tenant` whose URL nobody could register any more.
-async fn old_row(tenant: &Tenant) -> Hook {
+/// A webhook of `tenant` whose URL the API refuses today.
+async fn old_webhook(tenant: &Tenant) -> Hook {
     let hook = tenant.subscribe(&Receiver::start(status(200)).await).await;
     let world = World::get();
     aws_sdk_dynamodb::Client::new(&world.aws())
@@ -31,7 +33,7 @@ async fn old_row(tenant: &Tenant) -> Hook {
         .expression_attribute_values(":url", AttributeValue::S(URL.to_owned()))
         .send()
         .await
-        .expect("the row is there");
+        .expect("the row exists");
     hook
 }
 
@@ -49,13 +51,14 @@ async fn a_url_with_an_invalid_host_or_a_control_character_cannot_be_registered(
         "https://exa\tmple.com/",
         "https://example.com/\n",
     ] {
-        let answer = tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": url}))).await;
+        let response =
+            tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": url}))).await;
         assert_eq!(
-            (answer.status, &answer.body["error"]),
+            (response.status, &response.body["error"]),
             (422, &json!("validation_error")),
             "{url}"
         );
-        assert!(answer.body["details"]["url"].is_string(), "{url}: {}", answer.body);
+        assert!(response.body["details"]["url"].is_string(), "{url}: {}", response.body);
     }
     assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
 }
@@ -63,7 +66,7 @@ async fn a_url_with_an_invalid_host_or_a_control_character_cannot_be_registered(
 #[tokio::test]
 async fn an_old_webhook_with_an_invalid_host_can_be_read_listed_changed_and_deleted() {
     let tenant = Tenant::new().await;
-    let hook = old_row(&tenant).await;
+    let hook = old_webhook(&tenant).await;
     let path = format!("/v1/webhooks/{}", hook.id);
     let got = tenant.request(Method::GET, &path, None).await;
     assert_eq!((got.status, &got.body["url"]), (200, &json!(URL)));
@@ -75,10 +78,10 @@ async fn an_old_webhook_with_an_invalid_host_can_be_read_listed_changed_and_dele
         (json!({"url": URL}), 422),
         (json!({"url": "https://hooks.invalid/"}), 200),
     ] {
-        let answer = tenant.request(Method::PATCH, &path, Some(change.clone())).await;
-        assert_eq!(answer.status, status, "{change}: {}", answer.body);
+        let response = tenant.request(Method::PATCH, &path, Some(change.clone())).await;
+        assert_eq!(response.status, status, "{change}: {}", response.body);
         if status == 422 {
-            assert_eq!(answer.body["details"], json!({"url": REASON}));
+            assert_eq!(response.body["details"], json!({"url": REASON}));
         }
     }
     let after = tenant.request(Method::GET, &path, None).await.body;
@@ -92,7 +95,7 @@ async fn an_old_webhook_with_an_invalid_host_can_be_read_listed_changed_and_dele
 #[tokio::test]
 async fn deliveries_to_an_invalid_host_fail_until_the_url_is_changed() {
     let tenant = Tenant::new().await;
-    let hook = old_row(&tenant).await;
+    let hook = old_webhook(&tenant).await;
     job::upload(tenant.id).await;
     let row = tenant.delivery(&hook, DeliveryStatus::Failed).await;
     assert_eq!((row.reason.as_deref(), row.attempts.len()), (Some(REASON), 1));

@@ -1,7 +1,7 @@
-//! What the functions may do, as the template says it and as `docs/OPERATIONS.md` tells people.
+//! The functions' permissions, in `template.yaml` and in `docs/OPERATIONS.md`.
 //!
-//! The rule: the two say the same, action by action, and some things no function may ever do. How the
-//! template protects what is kept is in [`data`].
+//! The two agree on every action, and some permissions are never granted. [`data`] tests how the template
+//! protects stored data.
 
 mod data;
 mod operations;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use operations::Table;
 use template::{Template, one_or_many};
 
-/// One function may do one thing to one resource.
+/// One action that one function may do on one resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Permission {
     function: String,
@@ -37,12 +37,12 @@ impl fmt::Display for Permission {
 
 #[test]
 fn operations_md_lists_exactly_the_granted_permissions() {
-    let (granted, told) = (granted(), told());
+    let (granted, listed) = (granted(), listed());
     let without = |all: &BTreeSet<Permission>, others: &BTreeSet<Permission>| -> Vec<String> {
         all.difference(others).map(Permission::to_string).collect()
     };
-    assert_eq!(without(&granted, &told), [""; 0], "granted and not in docs/OPERATIONS.md");
-    assert_eq!(without(&told, &granted), [""; 0], "in docs/OPERATIONS.md and not granted");
+    assert_eq!(without(&granted, &listed), [""; 0], "granted but not in docs/OPERATIONS.md");
+    assert_eq!(without(&listed, &granted), [""; 0], "in docs/OPERATIONS.md but not granted");
     assert!(granted.len() > 20, "the template was not understood: {granted:?}");
 }
 
@@ -50,13 +50,13 @@ fn operations_md_lists_exactly_the_granted_permissions() {
 fn only_list_streams_is_granted_on_every_resource() {
     for permission in granted() {
         assert!(!permission.action.contains(['*', '?']), "{permission}");
-        let named = match permission.resource.as_str() {
+        let is_specific = match permission.resource.as_str() {
             "*" => permission.action == "dynamodb:ListStreams",
-            // Everything under the prefix, which only the secrets of webhooks have.
+            // Only signing secrets have names under the prefix.
             "secret:${Prefix}/*" => permission.action.starts_with("secretsmanager:"),
             other => !other.contains(['*', '?']),
         };
-        assert!(named, "{permission}");
+        assert!(is_specific, "{permission}");
     }
 }
 
@@ -105,7 +105,7 @@ fn each_function_has_its_own_role_and_no_other_permissions() {
     let mut roles = BTreeSet::new();
     for (name, function, role) in functions(&template) {
         assert!(roles.insert(function["Role"].to_string()), "{name} shares its role");
-        // With a role of its own, SAM would drop these silently.
+        // SAM silently ignores `Policies` on a function that has a `Role`.
         assert!(function.get("Policies").is_none(), "{name}");
         assert_eq!(keys(role), ["AssumeRolePolicyDocument", "Policies"], "{name}");
         assert_eq!(role["AssumeRolePolicyDocument"]["Statement"], lambda, "{name}");
@@ -114,12 +114,12 @@ fn each_function_has_its_own_role_and_no_other_permissions() {
             assert_eq!(keys(statement), ["Action", "Effect", "Resource", "Sid"], "{name}");
         }
     }
-    // Nothing else grants a role anything.
+    // No other IAM resource grants permissions.
     let iam = template.resources().filter(|(_, kind, _)| kind.starts_with("AWS::IAM::"));
     assert_eq!(iam.count(), roles.len());
 }
 
-/// What the template's roles allow.
+/// The permissions that the template's roles grant.
 fn granted() -> BTreeSet<Permission> {
     let template = Template::read();
     let mut granted = BTreeSet::new();
@@ -136,39 +136,39 @@ fn granted() -> BTreeSet<Permission> {
     granted
 }
 
-/// What the page for operators says.
-fn told() -> BTreeSet<Permission> {
-    let mut told = BTreeSet::new();
+/// The permissions that `docs/OPERATIONS.md` lists.
+fn listed() -> BTreeSet<Permission> {
+    let mut listed = BTreeSet::new();
     for row in Table::read("function").rows {
-        let [function, actions, resources, why] = row.as_slice() else { panic!("{row:?}") };
-        assert!(!why.text.is_empty(), "{row:?} gives no reason");
+        let [function, actions, resources, reason] = row.as_slice() else { panic!("{row:?}") };
+        assert!(!reason.text.is_empty(), "{row:?} gives no reason");
         for resource in &resources.code {
             for action in &actions.code {
                 let permission = Permission::new(&function.text, action, resource.clone());
-                assert!(told.insert(permission.clone()), "{permission} is there twice");
+                assert!(listed.insert(permission.clone()), "{permission} is listed twice");
             }
         }
     }
-    told
+    listed
 }
 
 fn actions(function: &str, resource: &str) -> BTreeSet<String> {
-    let of_it = |it: &Permission| it.function == function && it.resource == resource;
-    granted().into_iter().filter(of_it).map(|it| it.action).collect()
+    let matches = |it: &Permission| it.function == function && it.resource == resource;
+    granted().into_iter().filter(matches).map(|it| it.action).collect()
 }
 
 fn services_of(function: &str) -> BTreeSet<String> {
     let service = |action: &str| action.split(':').next().map(str::to_owned);
-    let of_it = granted().into_iter().filter(|it| it.function == function);
-    of_it.filter_map(|it| service(&it.action)).collect()
+    let permissions = granted().into_iter().filter(|it| it.function == function);
+    permissions.filter_map(|it| service(&it.action)).collect()
 }
 
-/// Each function: the name of its binary, its properties and its role's.
+/// The binary, the properties and the role's properties of each function.
 fn functions(template: &Template) -> impl Iterator<Item = (&str, &Value, &Value)> {
     template.of_type("AWS::Serverless::Function").map(|(name, resource)| {
         let function = &resource["Properties"];
-        let role = function["Role"]["Fn::GetAtt"].as_str().expect("the role is the template's");
-        let role = role.strip_suffix(".Arn").expect("a role is given by its ARN");
+        let role = function["Role"]["Fn::GetAtt"].as_str().expect("the template defines the role");
+        let role = role.strip_suffix(".Arn").expect("a role is referenced by its ARN");
         let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
         (binary.unwrap_or(name), function, &template.resource(role)["Properties"])
     })
@@ -181,7 +181,7 @@ fn statements(role: &Value) -> impl Iterator<Item = &Value> {
     })
 }
 
-/// What a statement's resource is called on the page for operators; with a condition, it is either.
+/// The resource's name as `docs/OPERATIONS.md` writes it; both names if a condition chooses.
 fn names(resource: &Value) -> Vec<String> {
     if let Some(name) = resource.as_str().or(resource["Ref"].as_str()) {
         return vec![name.to_owned()];
@@ -192,9 +192,9 @@ fn names(resource: &Value) -> Vec<String> {
     if let Some([_condition, one, other]) = resource["Fn::If"].as_array().map(Vec::as_slice) {
         return [names(one), names(other)].concat();
     }
-    let here = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:";
-    let arn = resource["Fn::Sub"][0].as_str().expect("a resource in one of the known forms");
-    vec![arn.strip_prefix(here).expect("a secret of this account").to_owned()]
+    let account = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:";
+    let arn = resource["Fn::Sub"][0].as_str().expect("the resource has a known form");
+    vec![arn.strip_prefix(account).expect("the secret is in this account").to_owned()]
 }
 
 fn keys(value: &Value) -> Vec<&str> {

@@ -1,4 +1,4 @@
-//! What happens when an endpoint does not take a delivery.
+//! Retries and dead letters when an endpoint fails.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn dead_letter(hook: &Hook) -> Parked {
     eventually("a dead letter", async || World::get().dead_letters_of(&hook.id).pop()).await
 }
 
-/// Seconds from the first request to each.
+/// Seconds from the first request to each request.
 fn offsets(receiver: &Receiver) -> Vec<f64> {
     let arrivals = receiver.arrivals();
     arrivals.iter().map(|it| (it.at - arrivals[0].at).as_secs_f64()).collect()
@@ -30,7 +30,7 @@ async fn a_failing_delivery_is_attempted_at_0_1_3_7_and_15_seconds_and_then_park
     let offsets = offsets(&receiver);
     assert_eq!(offsets.len(), 5, "{offsets:?}");
     for (offset, expected) in offsets.iter().zip([0.0, 1.0, 3.0, 7.0, 15.0]) {
-        // Never early; late by as much as a busy emulator may be.
+        // Never early. A busy emulator may be late.
         assert!((expected - 0.05..expected + 30.0).contains(offset), "{offsets:?}");
     }
     let numbers: Vec<_> = row.attempts.iter().map(|attempt| attempt.number).collect();
@@ -67,7 +67,7 @@ async fn success_on_the_third_attempt_ends_the_retries() {
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     assert_eq!(row.attempts.len(), 3);
     assert_eq!(row.attempts.iter().filter(|it| it.error.is_some()).count(), 2);
-    // The fourth would come after four seconds.
+    // A fourth attempt would come after four seconds.
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(receiver.arrivals().len(), 3);
     assert!(World::get().dead_letters_of(&hook.id).is_empty());
@@ -172,7 +172,12 @@ async fn a_redriven_dead_letter_is_delivered_and_logged() {
     let world = World::get();
     let sqs = aws_sdk_sqs::Client::new(&world.aws());
     let queue = &world.info().outputs.delivery_queue_url;
-    sqs.send_message().queue_url(queue).message_body(parked.body).send().await.expect("it is sent");
+    sqs.send_message()
+        .queue_url(queue)
+        .message_body(parked.body)
+        .send()
+        .await
+        .expect("the message can be sent");
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     assert_eq!((row.reason, receiver.arrivals().len()), (None, 3));
     let codes: Vec<_> = row.attempts.iter().map(|attempt| attempt.status_code).collect();

@@ -1,4 +1,4 @@
-//! The sample events do what they show, in the real bootstraps and on the deployed stack's tables.
+//! The sample events work in the real bootstraps on the deployed stack's tables.
 
 use std::collections::BTreeSet;
 
@@ -21,16 +21,16 @@ use crate::permissions::template::Template;
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::World;
 
-/// The guide's tenant and webhook, which the samples name.
+/// The tenant and the webhook of the sample events.
 const TENANT: &str = "770e8400-e29b-41d4-a716-446655440002";
 const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
 const PREFIX: &str = "docintell-webhooks";
 
-/// The function of that name on the deployed stack's tables and queues, with the template's default limit of
-/// changes.
+/// Starts the function on the deployed stack's tables and queues, with the template's default limit of changes
+/// per minute.
 pub(crate) async fn host(function: &'static str) -> Hosted {
     let info = World::get().info();
-    // On another thread, because reading the template starts a runtime.
+    // On a separate thread, because reading the template starts a runtime.
     let changes = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").to_string());
     let changes = changes.await.expect("the template can be read");
     let environment = [
@@ -58,19 +58,20 @@ fn sample(text: &str) -> Value {
     serde_json::from_str(text).expect("a sample is JSON")
 }
 
-/// Puts in place what the API's samples speak of: their key and their webhook, under its own id.
-async fn set_the_scene(tenant: TenantId, id: WebhookId) {
+/// Stores the API key and the webhook that the API's samples use.
+async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
     let world = World::get();
     let (aws, info) = (world.aws(), world.info());
     let create = sample(include_str!("../../events/api-create.json"));
-    let header = create["headers"]["authorization"].as_str().expect("samples have a key");
-    let key = ApiKey::parse(header.trim_start_matches("Bearer ")).expect("it has the form of one");
+    let header = create["headers"]["authorization"].as_str().expect("the sample has a key");
+    let key = ApiKey::parse(header.trim_start_matches("Bearer "))
+        .expect("the sample's key is well-formed");
     let now = Timestamp::now();
     let record = ApiKeyRecord {
         key_hash: key.hash(),
         tenant_id: tenant,
         key_id: KeyId::random(),
-        name: "the samples'".to_owned(),
+        name: "samples".to_owned(),
         key_suffix: key.suffix().to_owned(),
         environment: KeyEnvironment::Test,
         status: KeyStatus::Active,
@@ -80,11 +81,12 @@ async fn set_the_scene(tenant: TenantId, id: WebhookId) {
     keys::store(&aws, &info.outputs.api_keys_table)
         .insert(&record)
         .await
-        .expect("the table answers");
+        .expect("the table can be written");
 
     let secret = SigningSecret::generate().expect("there are random bytes");
     let secrets = SecretStore::new(aws_sdk_secretsmanager::Client::new(&aws), PREFIX.to_owned());
-    let secret_version = secrets.create(tenant, id, &secret).await.expect("it is stored");
+    let secret_version =
+        secrets.create(tenant, id, &secret).await.expect("the secret can be stored");
     let webhook = Webhook {
         tenant_id: tenant,
         id,
@@ -97,13 +99,13 @@ async fn set_the_scene(tenant: TenantId, id: WebhookId) {
         secret_version,
     };
     let store = WebhookStore::new(DynamoDb::new(&aws), info.outputs.webhooks_table.clone());
-    store.create(&webhook, 50).await.expect("the table answers");
+    store.create(&webhook, 50).await.expect("the table can be written");
 }
 
 #[tokio::test]
 async fn each_sample_event_gets_the_expected_result() {
     let (tenant, id) = (TENANT.parse().expect("a UUID"), WEBHOOK.parse().expect("a UUID"));
-    set_the_scene(tenant, id).await;
+    store_sample_key_and_webhook(tenant, id).await;
 
     let api = host("api").await;
     for (name, event, status) in [
@@ -114,11 +116,11 @@ async fn each_sample_event_gets_the_expected_result() {
         ("rotate", include_str!("../../events/api-rotate.json"), 200),
         ("delete", include_str!("../../events/api-delete.json"), 204),
     ] {
-        let answer = api.invoke(sample(event)).await.expect("the function answers");
-        assert_eq!(answer["statusCode"], status, "{name}: {answer}");
+        let response = api.invoke(sample(event)).await.expect("the function succeeds");
+        assert_eq!(response["statusCode"], status, "{name}: {response}");
     }
 
-    // The sample delivery is to the webhook that has just been deleted.
+    // The sample delivery is for the webhook that the last sample deleted.
     let sender = host("sender").await;
     let batch = sample(include_str!("../../events/queue-batch.json"));
     assert_eq!(sender.invoke(batch).await, Ok(json!({"batchItemFailures": []})));
@@ -143,11 +145,11 @@ fn env_json_lists_exactly_the_variables_of_each_function() {
     let names = |variables: &Value| -> BTreeSet<String> {
         variables.as_object().expect("variables are an object").keys().cloned().collect()
     };
-    // What the local stack writes for the functions in containers, which also tells them where AWS is.
+    // The file that the local stack writes for functions in containers. It adds the endpoint of AWS.
     let mut local = World::get().env_vars();
-    let everywhere = local.as_object_mut().and_then(|local| local.remove("Parameters"));
+    let parameters = local.as_object_mut().and_then(|local| local.remove("Parameters"));
     let endpoint = World::get().info().aws_endpoint_url.as_str();
-    assert_eq!(everywhere, Some(json!({"AWS_ENDPOINT_URL": endpoint})));
+    assert_eq!(parameters, Some(json!({"AWS_ENDPOINT_URL": endpoint})));
     assert_eq!(names(&local), names(&file));
     let mut functions = BTreeSet::new();
     for (function, resource) in template.of_type("AWS::Serverless::Function") {

@@ -1,4 +1,4 @@
-//! What `docintell local` shows and logs while it runs.
+//! What `docintell local` prints and logs while it runs.
 
 use std::fs;
 use std::process::Command;
@@ -15,13 +15,13 @@ use crate::support::world::World;
 #[tokio::test]
 async fn each_attempt_at_a_closed_port_is_shown() {
     let tenant = Tenant::new().await;
-    let nobody = ClosedPort::new();
+    let closed = ClosedPort::new();
     tenant
-        .create(json!({"url": nobody.url(), "events": ["document.uploaded"], "max_retries": 2}))
+        .create(json!({"url": closed.url(), "events": ["document.uploaded"], "max_retries": 2}))
         .await;
     let world = World::get();
     let mut deliveries =
-        Deliveries::new(world.info(), world.functions_log()).expect("it has a table");
+        Deliveries::new(world.info(), world.functions_log()).expect("the stack has a log table");
     let job_id = job::upload(tenant.id).await;
 
     let mut shown = Vec::new();
@@ -43,7 +43,7 @@ async fn a_successful_delivery_is_shown() {
     let (tenant, _receiver, _hook) = Tenant::subscribed(status(200)).await;
     let world = World::get();
     let mut deliveries =
-        Deliveries::new(world.info(), world.functions_log()).expect("it has a table");
+        Deliveries::new(world.info(), world.functions_log()).expect("the stack has a log table");
     let job_id = job::upload(tenant.id).await;
     let line = eventually("the delivery's line", async || {
         let lines = deliveries.new_lines().await.expect("the log can be read");
@@ -61,7 +61,7 @@ async fn each_line_of_the_functions_log_is_a_json_object_with_time_and_function(
         fs::read_to_string(&log).ok().filter(|text| text.contains("webhook created"))
     })
     .await;
-    // The last line may not be whole yet.
+    // The last line may still be incomplete.
     for line in text.lines().take(text.matches('\n').count()) {
         let entry: Value =
             serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
@@ -77,7 +77,8 @@ import json, emulator
 print(json.dumps(emulator.log_entry("api", b"thread 'main' panicked\n")))"#;
     let folder = Checkout::find().expect("tests run in a checkout").root().join("cli/local");
     let output = Command::new("python3").args(["-c", SCRIPT]).current_dir(folder).output();
-    let entry: Value = serde_json::from_slice(&output.expect("there is a Python").stdout).unwrap();
+    let entry: Value =
+        serde_json::from_slice(&output.expect("Python can be started").stdout).unwrap();
     assert_eq!(
         (&entry["function"], &entry["message"]),
         (&json!("api"), &json!("thread 'main' panicked"))

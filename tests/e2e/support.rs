@@ -1,4 +1,4 @@
-//! What the tests of the deployed stack stand on: one stack for all of them, and tenants of their own.
+//! Support for tests of the deployed stack: all tests share one stack, and each test creates its own tenants.
 
 pub(crate) mod job;
 pub(crate) mod tenant;

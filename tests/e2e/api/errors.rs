@@ -1,4 +1,4 @@
-//! Every error of the reference, in its shape, and that it changes nothing.
+//! Every documented error has the documented form and changes nothing.
 
 use std::time::Duration;
 
@@ -10,19 +10,24 @@ use webhooks::secret::KeyEnvironment;
 use webhooks::timestamp::Timestamp;
 
 use super::URL;
-use crate::support::tenant::{Answer, Tenant};
+use crate::support::tenant::{Response, Tenant};
 use crate::support::world::World;
 
-fn assert_error(answer: &Answer, status: u16, code: &str) {
-    assert_eq!((answer.status, &answer.body["error"]), (status, &json!(code)), "{:?}", answer.body);
-    assert_eq!(super::keys(&answer.body), ["details", "error", "message"].into());
-    assert!(answer.body["message"].as_str().is_some_and(|text| text.ends_with('.')));
-    assert_eq!(answer.headers["content-type"], "application/json");
-    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+fn assert_error(response: &Response, status: u16, code: &str) {
+    assert_eq!(
+        (response.status, &response.body["error"]),
+        (status, &json!(code)),
+        "{:?}",
+        response.body
+    );
+    assert_eq!(super::keys(&response.body), ["details", "error", "message"].into());
+    assert!(response.body["message"].as_str().is_some_and(|text| text.ends_with('.')));
+    assert_eq!(response.headers["content-type"], "application/json");
+    assert_eq!(response.headers["x-content-type-options"], "nosniff");
 }
 
-/// A create with this body and this `Content-Type`.
-async fn create_raw(tenant: &Tenant, content_type: Option<&str>, body: String) -> Answer {
+/// Sends a create request with this body and this `Content-Type`.
+async fn create_raw(tenant: &Tenant, content_type: Option<&str>, body: String) -> Response {
     let request = tenant.unsent(Method::POST, "/v1/webhooks").bearer_auth(&tenant.key).body(body);
     let request = match content_type {
         Some(content_type) => request.header("Content-Type", content_type),
@@ -76,12 +81,12 @@ async fn revoked_and_expired_keys_are_refused() {
         key.expose().clone_into(&mut tenant.key);
         assert_eq!(status(&tenant).await, 200);
     }
-    assert!(store.revoke(tenant.id, record.key_id).await.expect("the table answers"));
+    assert!(store.revoke(tenant.id, record.key_id).await.expect("the table can be written"));
     tokio::time::sleep(Duration::from_secs(10)).await;
     for key in [&revoked, &expiring] {
         key.expose().clone_into(&mut tenant.key);
-        let answer = tenant.request(Method::GET, "/v1/webhooks", None).await;
-        assert_error(&answer, 401, "invalid_api_key");
+        let response = tenant.request(Method::GET, "/v1/webhooks", None).await;
+        assert_error(&response, 401, "invalid_api_key");
     }
 }
 
@@ -97,9 +102,9 @@ async fn an_unknown_route_is_404_and_a_wrong_method_is_405_with_allow() {
         (Method::POST, "/v1/webhooks/x", "DELETE,GET,HEAD,PATCH"),
         (Method::GET, "/v1/webhooks/x/rotate", "POST"),
     ] {
-        let answer = tenant.request(method, path, None).await;
-        assert_error(&answer, 405, "method_not_allowed");
-        let mut named: Vec<_> = answer.headers["allow"]
+        let response = tenant.request(method, path, None).await;
+        assert_error(&response, 405, "method_not_allowed");
+        let mut named: Vec<_> = response.headers["allow"]
             .to_str()
             .expect("it is a list")
             .split(',')
@@ -115,8 +120,8 @@ async fn a_malformed_id_is_404_like_an_unknown_one() {
     let tenant = Tenant::new().await;
     let random = tenant.id.to_string();
     for id in ["x", "1", "%00", "%2e%2e", "a%2Fb", "550e8400e29b41d4a716446655440000", &random] {
-        let answer = tenant.request(Method::GET, &format!("/v1/webhooks/{id}"), None).await;
-        assert_eq!(answer.status, 404, "{id}");
+        let response = tenant.request(Method::GET, &format!("/v1/webhooks/{id}"), None).await;
+        assert_eq!(response.status, 404, "{id}");
     }
 }
 
@@ -142,9 +147,9 @@ async fn an_invalid_or_unknown_query_parameter_is_400_and_named() {
     ] {
         let body =
             Some(json!({"url": URL})).filter(|_| matches!(method, Method::POST | Method::PATCH));
-        let answer = tenant.request(method, &format!("{path}?{query}"), body).await;
-        assert_error(&answer, 400, "invalid_parameter");
-        assert_eq!(super::keys(&answer.body["details"]), [wrong].into(), "{path}?{query}");
+        let response = tenant.request(method, &format!("{path}?{query}"), body).await;
+        assert_error(&response, 400, "invalid_parameter");
+        assert_eq!(super::keys(&response.body["details"]), [wrong].into(), "{path}?{query}");
     }
     assert_eq!(tenant.request(Method::GET, &list, None).await.body["total"], 1);
 }
@@ -155,16 +160,16 @@ async fn a_malformed_header_or_a_too_long_query_gets_a_json_error() {
     for value in [&b"caf\xc3\xa9"[..], b"\xe9", b"a\tb"] {
         let value = HeaderValue::from_bytes(value).expect("HTTP allows it");
         let request = tenant.unsent(Method::GET, "/v1/webhooks").header("X-Odd", value);
-        let answer = Tenant::send(request.bearer_auth(&tenant.key)).await;
-        assert_error(&answer, 400, "malformed_header");
-        assert_eq!(super::keys(&answer.body["details"]), ["x-odd"].into());
+        let response = Tenant::send(request.bearer_auth(&tenant.key)).await;
+        assert_error(&response, 400, "malformed_header");
+        assert_eq!(super::keys(&response.body["details"]), ["x-odd"].into());
     }
     let query = |length| format!("/v1/webhooks?{}", "x".repeat(length));
-    let answer = tenant.request(Method::GET, &query(8 * 1024 + 1), None).await;
-    assert_error(&answer, 414, "query_too_long");
-    let answer = tenant.request(Method::GET, &query(8 * 1024), None).await;
-    assert_error(&answer, 400, "invalid_parameter");
-    assert_eq!(super::keys(&answer.body["details"]), [&*"x".repeat(64)].into());
+    let response = tenant.request(Method::GET, &query(8 * 1024 + 1), None).await;
+    assert_error(&response, 414, "query_too_long");
+    let response = tenant.request(Method::GET, &query(8 * 1024), None).await;
+    assert_error(&response, 400, "invalid_parameter");
+    assert_eq!(super::keys(&response.body["details"]), [&*"x".repeat(64)].into());
 }
 
 #[tokio::test]
@@ -190,10 +195,10 @@ async fn each_kind_of_bad_body_has_its_own_error() {
         (Some("text/plain"), &valid, 415, "unsupported_media_type"),
         (Some("application/x-www-form-urlencoded"), "url=x", 415, "unsupported_media_type"),
     ] {
-        let answer = create_raw(&tenant, content_type, body.to_owned()).await;
-        assert_error(&answer, status, code);
+        let response = create_raw(&tenant, content_type, body.to_owned()).await;
+        assert_error(&response, status, code);
     }
-    // Also where no body is read.
+    // A route that takes no body refuses a large one too.
     let rotate = tenant.unsent(Method::POST, "/v1/webhooks/x/rotate").bearer_auth(&tenant.key);
     assert_error(&Tenant::send(rotate.body(large)).await, 413, "body_too_large");
     assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);
@@ -205,10 +210,10 @@ async fn a_field_with_one_of_serde_jsons_private_names_is_an_unknown_field() {
     let hidden = json!({"$serde_json::private::RawValue": json!({"url": URL}).to_string()});
     let request = tenant.unsent(Method::POST, "/v1/webhooks").bearer_auth(&tenant.key);
     let request = request.header("Content-Type", "application/json").body(hidden.to_string());
-    let answer = request.send().await.expect("the API answers");
-    assert_eq!(answer.status(), 422);
-    // Not read as a `Value`, which would make the same mistake.
-    let body = answer.text().await.expect("the answer is text");
+    let response = request.send().await.expect("the API responds");
+    assert_eq!(response.status(), 422);
+    // Compared as text: parsing it into a `Value` would interpret the private name again.
+    let body = response.text().await.expect("the response is text");
     assert!(
         body.contains(
             r#"{"$serde_json::private::RawValue":"is not a known field","url":"is required"}"#
@@ -245,13 +250,13 @@ async fn an_invalid_field_is_422_and_named_and_changes_nothing() {
     ];
     for (field, value) in cases {
         let change = json!({"is_active": false, field: value});
-        let answer = tenant.request(Method::PATCH, &path, Some(change)).await;
-        assert_error(&answer, 422, "validation_error");
-        assert_eq!(super::keys(&answer.body["details"]), [field].into(), "{value}");
+        let response = tenant.request(Method::PATCH, &path, Some(change)).await;
+        assert_error(&response, 422, "validation_error");
+        assert_eq!(super::keys(&response.body["details"]), [field].into(), "{value}");
         let mut fields = json!({"url": URL});
         fields[field] = value;
-        let answer = tenant.request(Method::POST, "/v1/webhooks", Some(fields)).await;
-        assert_error(&answer, 422, "validation_error");
+        let response = tenant.request(Method::POST, "/v1/webhooks", Some(fields)).await;
+        assert_error(&response, 422, "validation_error");
     }
     assert_eq!(tenant.request(Method::GET, &path, None).await.body, before);
     assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 1);

@@ -1,4 +1,4 @@
-//! How many requests a tenant may send.
+//! Rate limits: changes per minute of a tenant, and rotations per day of a key.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TimeToLiveStatus};
 use reqwest::Method;
@@ -18,13 +18,13 @@ use crate::support::world::World;
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// Repeats `attempt` until it begins and ends in the same window of so many milliseconds.
+/// Repeats `attempt` until it begins and ends in the same window. `window` is in milliseconds.
 async fn within_one<T>(window: u64, attempt: impl AsyncFn() -> T) -> T {
     let now = || Timestamp::now().unix_millis() / window;
     loop {
-        let begun = now();
+        let window = now();
         let outcome = attempt().await;
-        if now() == begun {
+        if now() == window {
             return outcome;
         }
     }
@@ -36,7 +36,7 @@ fn limiter() -> RateLimiter {
     RateLimiter::new(DynamoDb::new(&world.aws()), table)
 }
 
-/// The seconds to wait, if the limit is reached.
+/// Counts a request at `at`, in Unix milliseconds. Returns the seconds to wait if it is over the limit.
 async fn take(limiter: &RateLimiter, limit: Limit, at: u64) -> Option<u64> {
     match limiter.take(limit, Timestamp::from_unix_millis(at)).await {
         Ok(()) => None,
@@ -45,7 +45,7 @@ async fn take(limiter: &RateLimiter, limit: Limit, at: u64) -> Option<u64> {
     }
 }
 
-/// The start of tomorrow, whose rows are too new to expire during the test.
+/// The start of tomorrow, in Unix milliseconds: rows of its windows cannot expire during the test.
 fn tomorrow() -> u64 {
     let now = Timestamp::now().unix_millis();
     now - now % DAY + DAY
@@ -60,7 +60,7 @@ async fn the_templates_limit_of_changes_per_minute_holds_for_each_tenant_separat
         let mut event: Value = serde_json::from_str(text).expect("a sample is JSON");
         event["headers"]["authorization"] = format!("Bearer {key}").into();
         event["rawPath"] = format!("/v1/webhooks/{}", WebhookId::random()).into();
-        api.invoke(event).await.expect("the function answers")
+        api.invoke(event).await.expect("the function succeeds")
     };
     let update = include_str!("../../../events/api-update.json");
     let get = include_str!("../../../events/api-get.json");
@@ -74,7 +74,7 @@ async fn the_templates_limit_of_changes_per_minute_holds_for_each_tenant_separat
     })
     .await;
     assert_eq!(refused["statusCode"], 429);
-    assert_eq!(send(get, &tenant.key).await["statusCode"], 404, "a read is not a change");
+    assert_eq!(send(get, &tenant.key).await["statusCode"], 404, "a read does not count");
     assert_eq!(send(update, &Tenant::new().await.key).await["statusCode"], 404);
 }
 
@@ -82,8 +82,8 @@ async fn the_templates_limit_of_changes_per_minute_holds_for_each_tenant_separat
 fn the_api_function_gets_its_limit_from_the_templates_parameter() {
     let template = Template::read();
     let function = &template.resource("ApiFunction")["Properties"];
-    let told = &function["Environment"]["Variables"]["CHANGES_PER_MINUTE"];
-    assert_eq!(told, &json!({"Ref": "ChangesPerMinute"}));
+    let value = &function["Environment"]["Variables"]["CHANGES_PER_MINUTE"];
+    assert_eq!(value, &json!({"Ref": "ChangesPerMinute"}));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Requests that meet: the limit holds, and no row, secret or field is lost.
+//! Concurrent requests: limits hold, and no row, secret or field is lost.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::support::job;
 use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
-/// How many signing secrets of `tenant` Secrets Manager holds.
+/// The number of signing secrets that Secrets Manager holds for `tenant`.
 pub(super) async fn secrets_of(tenant: &Tenant) -> usize {
     let filter = Filter::builder()
         .key(FilterNameStringType::Name)
@@ -40,10 +40,11 @@ async fn the_webhook_limit_holds_under_concurrent_creates_and_leaves_no_extra_se
     }
     let create =
         async || tenant.request(Method::POST, "/v1/webhooks", Some(json!({"url": URL}))).await;
-    let answers = join_all((0..8).map(|_| create())).await;
-    let created = answers.iter().filter(|answer| answer.status == 201).count();
-    assert_eq!(created, 3, "{:?}", answers.iter().map(|it| it.status).collect::<Vec<_>>());
-    let refused = answers.iter().find(|answer| answer.status != 201).expect("five were refused");
+    let responses = join_all((0..8).map(|_| create())).await;
+    let created = responses.iter().filter(|response| response.status == 201).count();
+    assert_eq!(created, 3, "{:?}", responses.iter().map(|it| it.status).collect::<Vec<_>>());
+    let refused =
+        responses.iter().find(|response| response.status != 201).expect("five were refused");
     assert_eq!((refused.status, &refused.body["error"]), (409, &json!("webhook_limit_reached")));
     assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 50);
     assert_eq!(secrets_of(&tenant).await, 50);
@@ -79,8 +80,8 @@ async fn concurrent_updates_of_different_fields_are_all_kept() {
     let requests = changes.iter().map(|it| tenant.request(Method::PATCH, &path, Some(it.clone())));
     let rotate = format!("{path}/rotate");
     let rotation = tenant.request(Method::POST, &rotate, None);
-    let (answers, rotated) = tokio::join!(join_all(requests), rotation);
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    let (responses, rotated) = tokio::join!(join_all(requests), rotation);
+    assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(rotated.status, 200);
 
     let after = tenant.request(Method::GET, &path, None).await.body;
@@ -95,18 +96,18 @@ async fn concurrent_updates_of_different_fields_are_all_kept() {
 async fn concurrent_rotations_sign_with_a_returned_secret_and_a_conflict_returns_none() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     let path = format!("/v1/webhooks/{}/rotate", hook.id);
-    let answers = join_all((0..6).map(|_| tenant.request(Method::POST, &path, None))).await;
-    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 409)));
-    for lost in answers.iter().filter(|answer| answer.status == 409) {
-        assert_eq!(lost.body["error"], "rotation_conflict");
-        assert!(lost.body.get("signing_secret").is_none());
+    let responses = join_all((0..6).map(|_| tenant.request(Method::POST, &path, None))).await;
+    assert!(responses.iter().all(|response| matches!(response.status, 200 | 409)));
+    for conflict in responses.iter().filter(|response| response.status == 409) {
+        assert_eq!(conflict.body["error"], "rotation_conflict");
+        assert!(conflict.body.get("signing_secret").is_none());
     }
-    let shown: Vec<_> =
-        answers.iter().filter_map(|answer| answer.body["signing_secret"].as_str()).collect();
+    let returned: Vec<_> =
+        responses.iter().filter_map(|response| response.body["signing_secret"].as_str()).collect();
 
     job::upload(tenant.id).await;
     let arrival = receiver.wait_for(1).await.remove(0);
-    assert!(shown.iter().any(|secret| arrival.is_signed_with(secret)));
+    assert!(returned.iter().any(|secret| arrival.is_signed_with(secret)));
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
 }
 
@@ -118,15 +119,15 @@ async fn updates_and_rotations_that_race_a_delete_leave_no_row_and_no_secret() {
         let path = format!("/v1/webhooks/{}", hook.id);
         let rotate = format!("{path}/rotate");
         let change = || tenant.request(Method::PATCH, &path, Some(json!({"max_retries": 1})));
-        let turn = || tenant.request(Method::POST, &rotate, None);
+        let rotate_once = || tenant.request(Method::POST, &rotate, None);
         let (deleted, updates, rotations) = tokio::join!(
             tenant.request(Method::DELETE, &path, None),
             join_all((0..3).map(|_| change())),
-            join_all((0..3).map(|_| turn())),
+            join_all((0..3).map(|_| rotate_once())),
         );
         assert_eq!(deleted.status, 204);
-        for answer in updates.iter().chain(&rotations) {
-            assert!(matches!(answer.status, 200 | 404 | 409), "{:?}", answer.body);
+        for response in updates.iter().chain(&rotations) {
+            assert!(matches!(response.status, 200 | 404 | 409), "{:?}", response.body);
         }
         assert_eq!(tenant.request(Method::GET, &path, None).await.status, 404);
     }

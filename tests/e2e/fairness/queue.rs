@@ -1,52 +1,52 @@
 //! The delivery queue as AWS describes standard queues: which message comes next, and which are in flight.
 //!
-//! The rule: everything here is from AWS's page on fair queues
-//! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>)
-//! and its announcement, by which older messages come first where there are no groups
-//! (<https://aws.amazon.com/blogs/compute/building-resilient-multi-tenant-systems-with-amazon-sqs-fair-queues/>),
-//! but for [`RECENT`], about which AWS says nothing.
+//! The rules are from AWS's page on fair queues
+//! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>).
+//! Older messages come first without groups, as the announcement says
+//! (<https://aws.amazon.com/blogs/compute/building-resilient-multi-tenant-systems-with-amazon-sqs-fair-queues/>).
+//! Only [`RECENT`] is assumed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A group with fewer messages in flight can be noisy only by its processing time.
+/// A group with fewer messages in flight is noisy only if it takes too much processing time.
 const NOISY_IN_FLIGHT: u32 = 30;
-/// A group is noisy with more than this share of what is in flight, or of the recent processing time.
+/// A group is noisy above this share of all messages in flight or of the recent processing time.
 const NOISY_SHARE: f64 = 0.1;
-/// A group to which nothing was sent for so long is not noisy.
+/// A group that got no new message for this long is not noisy.
 const NOT_SENDING: Duration = Duration::from_mins(5);
-/// Processing time counts half as much after about two thirds of this. Assumed.
+/// The time constant with which old processing time decays. Assumed.
 const RECENT: Duration = Duration::from_mins(1);
 
 /// Time since the simulation began.
 pub(super) type Time = Duration;
 
-/// What messages carry as `MessageGroupId`, between which a queue is fair.
+/// The `MessageGroupId` of messages. A queue is fair between groups.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Grouping {
-    /// Their tenant's id, as deployed.
+    /// The tenant's id, as deployed.
     ByTenant,
-    /// Their webhook's id.
+    /// The webhook's id.
     ByWebhook,
-    /// Nothing: the queue is not fair.
+    /// No group id: the queue is not fair.
     None,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Message {
-    /// The webhook's number.
+    /// The index of the webhook.
     pub webhook: usize,
     /// When its event was queued.
     pub queued_at: Time,
     /// Receives so far.
     pub receives: u32,
-    /// When it was received last.
+    /// When it was last received.
     received_at: Time,
 }
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// Of each webhook, the number of its group.
+    /// The index of each webhook's group.
     group_of: Vec<usize>,
     groups: Vec<Group>,
 }
@@ -56,7 +56,7 @@ struct Group {
     /// The oldest first.
     visible: VecDeque<Message>,
     in_flight: u32,
-    /// Seconds of processing until `as_of`, of which older ones count less.
+    /// Decayed seconds of processing time as of `as_of`.
     processing: f64,
     as_of: Time,
     last_sent_at: Time,
@@ -75,20 +75,20 @@ impl Queue {
         Self { group_of, groups: (0..groups).map(|_| Group::default()).collect() }
     }
 
-    /// Whether no message is visible.
+    /// True if no message is visible.
     pub(super) fn is_drained(&self) -> bool {
         self.groups.iter().all(|group| group.visible.is_empty())
     }
 
-    /// Takes a new message of a webhook.
+    /// Adds a new message for a webhook.
     pub(super) fn send(&mut self, webhook: usize, now: Time) {
         let message = Message { webhook, queued_at: now, receives: 0, received_at: Time::ZERO };
         let group = self.group(&message);
         group.last_sent_at = now;
-        group.place(message);
+        group.insert(message);
     }
 
-    /// Hands out up to `limit` messages, which are in flight from now on.
+    /// Hands out up to `limit` messages and marks them as in flight.
     pub(super) fn receive(&mut self, limit: usize, now: Time) -> Vec<Message> {
         let slow = self.slow(now);
         let mut batch = Vec::with_capacity(limit);
@@ -113,15 +113,15 @@ impl Queue {
     /// Makes a message that is in flight visible again.
     pub(super) fn show(&mut self, message: Message, now: Time) {
         self.delete(&message, now);
-        self.group(&message).place(message);
+        self.group(&message).insert(message);
     }
 
     fn group(&mut self, message: &Message) -> &mut Group {
         &mut self.groups[self.group_of[message.webhook]]
     }
 
-    /// The group whose turn it is: a quiet one with the oldest message, else the noisy one with the fewest
-    /// messages in flight.
+    /// The next group: the quiet one with the oldest message, or else the noisy one with the fewest messages in
+    /// flight.
     fn next(&self, slow: &[bool], now: Time) -> Option<usize> {
         let in_flight = self.groups.iter().map(|group| group.in_flight).sum();
         let turns = self.groups.iter().zip(slow).enumerate().filter_map(|(at, (group, slow))| {
@@ -133,7 +133,7 @@ impl Queue {
         turns.min().map(|(_, _, at)| at)
     }
 
-    /// Of each group, whether it takes more than its share of the recent processing time.
+    /// For each group, true if it has more than [`NOISY_SHARE`] of the recent processing time.
     fn slow(&self, now: Time) -> Vec<bool> {
         let seconds: Vec<_> = self.groups.iter().map(|group| group.processing_at(now)).collect();
         let all: f64 = seconds.iter().sum();
@@ -142,12 +142,12 @@ impl Queue {
 }
 
 impl Group {
-    fn place(&mut self, message: Message) {
+    fn insert(&mut self, message: Message) {
         let older = self.visible.partition_point(|other| other.queued_at <= message.queued_at);
         self.visible.insert(older, message);
     }
 
-    /// Whether it has more than its share of all messages in flight.
+    /// True if the group has more than [`NOISY_SHARE`] of all messages in flight.
     fn has_many_of(&self, in_flight: u32) -> bool {
         self.in_flight >= NOISY_IN_FLIGHT
             && f64::from(self.in_flight) > NOISY_SHARE * f64::from(in_flight)
@@ -165,8 +165,7 @@ mod tests {
         Time::from_secs(seconds)
     }
 
-    /// A queue of two tenants' webhooks, of which number 0 has had `flood` messages queued before number 1 had
-    /// one.
+    /// A queue with `flood` messages for webhook 0 and a later one for another tenant's webhook 1.
     fn flooded(grouping: Grouping, flood: usize) -> Queue {
         let mut queue = Queue::new(grouping, &[0, 1]);
         for _ in 0..flood {
@@ -176,7 +175,7 @@ mod tests {
         queue
     }
 
-    /// The webhook that comes first when `queue` is asked at `now`.
+    /// The webhook of the next message at `now`.
     fn first(queue: &mut Queue, now: Time) -> usize {
         queue.receive(1, now)[0].webhook
     }
@@ -207,7 +206,7 @@ mod tests {
     #[test]
     fn the_noisy_group_with_fewer_messages_in_flight_comes_first() {
         let mut queue = flooded(Grouping::ByTenant, 100);
-        // The quiet one's message is among them.
+        // They include the quiet webhook's message.
         queue.receive(61, at(2));
         for _ in 0..100 {
             queue.send(1, at(2));
@@ -227,7 +226,7 @@ mod tests {
     #[test]
     fn a_tenants_webhooks_are_noisy_together_only_if_grouped_by_tenant() {
         let first_of = |grouping| {
-            // Ten webhooks of one tenant, with three messages in flight and one more each, and a stranger's.
+            // Ten webhooks of one tenant, each with three messages in flight and one visible, and another tenant's.
             let mut queue = Queue::new(grouping, &[[0; 10].as_slice(), &[1]].concat());
             for message in 0..40 {
                 queue.send(message % 10, at(1));

@@ -1,13 +1,13 @@
-//! Random numbers that are the same in every run, by <https://prng.di.unimi.it/splitmix64.c>.
+//! Random numbers that are the same in every run: `SplitMix64`, <https://prng.di.unimi.it/splitmix64.c>.
 
 use std::time::Duration;
 
-/// Numbers that this seed decides.
-pub(super) struct Random(pub u64);
+/// A generator with its state, which starts as the seed.
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    /// Any number.
-    pub(super) fn number(&mut self) -> u64 {
+    /// Any number, uniformly.
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -15,17 +15,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A time from the shortest to just below the longest, each as likely as any other.
+    /// A uniform duration from the shortest to just below the longest.
     pub(super) fn between(&mut self, (shortest, longest): (Duration, Duration)) -> Duration {
         shortest + longest.saturating_sub(shortest).mul_f64(self.fraction())
     }
 
-    /// The wait for the next of events that come independently of each other, one every `mean`.
+    /// The time until the next of independent events that occur every `mean` on average.
     pub(super) fn wait(&mut self, mean: Duration) -> Duration {
         mean.mul_f64(-(1.0 - self.fraction()).ln())
     }
 
-    /// From 0 to just below 1.
+    /// A uniform number from 0 to just below 1.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds")]
     fn fraction(&mut self) -> f64 {
         (self.number() >> 11) as f64 / (1_u64 << 53) as f64
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_average_wait_is_the_mean() {
         let mut random = Random(1);
-        let waited: Duration = (0..10_000).map(|_| random.wait(Duration::from_secs(2))).sum();
-        assert!((19_500..20_500).contains(&waited.as_secs()), "{waited:?}");
+        let total: Duration = (0..10_000).map(|_| random.wait(Duration::from_secs(2))).sum();
+        assert!((19_500..20_500).contains(&total.as_secs()), "{total:?}");
     }
 }

@@ -1,9 +1,9 @@
-//! Lambda's event source mapping, the sender and the endpoints in simulated time: no clock is read, so that a
-//! seed decides the whole course.
+//! Lambda's event source mapping, the sender and the endpoints in simulated time. The seed determines the
+//! result, because no clock is read.
 //!
-//! The rule: the sender's own code decides what follows a failed attempt. Around it, as in `functions/sender`,
-//! all messages of a batch are posted at once, a failed one gets its visibility as soon as it has failed, and
-//! the invocation ends with the slowest post.
+//! The sender's own code decides what follows a failed attempt. As in `functions/sender`, all messages of a batch
+//! are posted at once, a failed message gets its visibility timeout at once, and the invocation ends with the
+//! slowest post.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use webhooks::retry::RetryPolicy;
 use super::queue::{Grouping, Message, Queue, Time};
 use super::random::Random;
 
-/// Invocations at a time that Lambda begins with and goes back to.
+/// Concurrent invocations at first and at low traffic.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
 const FIRST_POLLERS: u32 = 5;
-/// From a receive to the posts: the invocation and the read of the webhooks. Assumed.
+/// From the receive to the posts: the invocation's start and the read of the webhooks. Assumed.
 const BEFORE_POSTS: Duration = Duration::from_millis(30);
-/// From the last post's end to the deletes: the log and the answer. Assumed.
+/// From the end of the last post to the deletes: the delivery log and the function's response. Assumed.
 const AFTER_POSTS: Duration = Duration::from_millis(20);
-/// The shortest and the longest time in which an endpoint that works answers. Assumed.
-const ANSWERS_AFTER: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(75));
+/// The shortest and the longest response time of a working endpoint. Assumed.
+const RESPONSE_TIME: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(75));
 
-/// How the queue is read.
+/// The settings of the queue and of the event source mapping.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     pub batch_size: usize,
@@ -33,8 +33,8 @@ pub(super) struct Settings {
     pub scaling: Scaling,
 }
 
-/// How pollers are added while messages wait: `by` so many after each time of `every`. AWS says up to 300 a
-/// minute, and not in what steps. Those beyond the first ones go as soon as they find nothing. Assumed.
+/// How Lambda adds pollers while messages wait: `by` pollers after each `every`. AWS says up to 300 a minute but
+/// not in which steps. Assumed: an added poller stops as soon as it finds the queue empty.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scaling {
     pub every: Duration,
@@ -44,8 +44,8 @@ pub(super) struct Scaling {
 /// A webhook and its events.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Webhook {
-    /// The number of its tenant, whose documents are events of all its webhooks: those with the same mean time
-    /// between two events have them at the same moments.
+    /// The tenant's number. A tenant's webhooks with equal [`Events`] have their events at the same times,
+    /// because each document is an event of all of them.
     pub tenant: usize,
     pub endpoint: Endpoint,
     pub events: Events,
@@ -55,18 +55,18 @@ pub(super) struct Webhook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Answers,
-    /// It keeps the sender waiting until the attempt times out.
+    /// Never answers, so that every attempt times out.
     Hangs,
 }
 
 /// When a webhook's events are queued.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Events {
-    /// So many at one moment.
+    /// This many at one moment.
     AtOnce(Time, u32),
-    /// Independently of one another, with this mean time between two.
+    /// Independent of each other, with this mean interval.
     Steady(Duration),
-    /// Always so long after the one before.
+    /// At this fixed interval.
     Regular(Duration),
 }
 
@@ -81,13 +81,13 @@ pub(super) struct Delivery {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub deliveries: Vec<Delivery>,
-    /// When the last attempt of a delivery failed, and of which webhook it was.
+    /// When each failed delivery's last attempt failed, and its webhook.
     pub dead_letters: Vec<(Time, usize)>,
-    /// The most invocations that ran at the same time.
+    /// The maximum number of concurrent invocations.
     pub most_invocations: u32,
 }
 
-/// Lets events come until `until`, and ends when every one is delivered or given up.
+/// Queues events until `until`, and returns when all are delivered or dead letters.
 pub(super) fn run(settings: Settings, webhooks: &[Webhook], until: Time, seed: u64) -> Outcome {
     let mut seeds = Random(seed);
     let tenants: Vec<usize> = webhooks.iter().map(|webhook| webhook.tenant).collect();
@@ -103,9 +103,9 @@ pub(super) fn run(settings: Settings, webhooks: &[Webhook], until: Time, seed: u
         now: Time::ZERO,
         due: BTreeMap::new(),
         scheduled: 0,
-        // Each tenant's own, so that a webhook's events do not depend on its neighbours.
+        // A seed per tenant, so that a webhook's events do not depend on its neighbours.
         arrivals: tenants.iter().map(|tenant| Random(seed_of[tenant])).collect(),
-        answers: Random(seeds.number()),
+        response_times: Random(seeds.number()),
         pollers: FIRST_POLLERS.min(settings.max_concurrency),
         busy: 0,
         growing: false,
@@ -117,7 +117,7 @@ pub(super) fn run(settings: Settings, webhooks: &[Webhook], until: Time, seed: u
     while let Some(((now, _), event)) = simulation.due.pop_first() {
         simulation.now = now;
         simulation.handle(event);
-        simulation.take();
+        simulation.poll();
     }
     simulation.outcome
 }
@@ -128,11 +128,11 @@ struct Simulation<'a> {
     until: Time,
     queue: Queue,
     now: Time,
-    /// What will happen; of what happens at the same time, what was scheduled first.
+    /// Future events by time. Simultaneous events keep the order in which they were scheduled.
     due: BTreeMap<(Time, u64), Event>,
     scheduled: u64,
     arrivals: Vec<Random>,
-    answers: Random,
+    response_times: Random,
     pollers: u32,
     busy: u32,
     growing: bool,
@@ -140,12 +140,12 @@ struct Simulation<'a> {
 }
 
 enum Event {
-    /// A webhook has its next event, or all of them.
+    /// A webhook's next event is queued; for [`Events::AtOnce`], all of them.
     Next(usize),
-    /// The time is over for which a message was hidden.
+    /// A message's visibility timeout ends.
     Visible(Message),
-    /// An invocation has ended; these messages leave the queue.
-    Ended(Vec<Message>),
+    /// An invocation ends and these messages are deleted.
+    InvocationEnd(Vec<Message>),
     /// Lambda adds pollers if messages still wait.
     Grow,
 }
@@ -178,7 +178,7 @@ impl Simulation<'_> {
                 Events::Steady(_) | Events::Regular(_) => {}
             },
             Event::Visible(message) => self.queue.show(message, self.now),
-            Event::Ended(gone) => {
+            Event::InvocationEnd(gone) => {
                 for message in &gone {
                     self.queue.delete(message, self.now);
                 }
@@ -197,8 +197,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// Lets every free poller take a batch, and asks for more pollers if that does not do.
-    fn take(&mut self) {
+    /// Gives every free poller a batch, and schedules more pollers if messages are left.
+    fn poll(&mut self) {
         while self.busy < self.pollers && !self.queue.is_drained() {
             let batch = self.queue.receive(self.settings.batch_size, self.now);
             self.busy += 1;
@@ -212,7 +212,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// The sender with one batch.
+    /// Runs the sender with one batch.
     fn invoke(&mut self, batch: Vec<Message>) {
         let posted_at = self.now + BEFORE_POSTS;
         let mut slowest = posted_at;
@@ -220,7 +220,8 @@ impl Simulation<'_> {
         for message in batch {
             let Message { webhook, queued_at, receives, .. } = message;
             let hangs = self.webhooks[webhook].endpoint == Endpoint::Hangs;
-            let took = if hangs { ATTEMPT_TIMEOUT } else { self.answers.between(ANSWERS_AFTER) };
+            let took =
+                if hangs { ATTEMPT_TIMEOUT } else { self.response_times.between(RESPONSE_TIME) };
             let ended_at = posted_at + took;
             slowest = slowest.max(ended_at);
             if !hangs {
@@ -234,7 +235,7 @@ impl Simulation<'_> {
                 gone.push(message);
             }
         }
-        self.schedule(slowest + AFTER_POSTS, Event::Ended(gone));
+        self.schedule(slowest + AFTER_POSTS, Event::InvocationEnd(gone));
     }
 }
 
@@ -243,33 +244,34 @@ fn delay_after_failure(receives: u32) -> Option<Duration> {
     match after_failure(Failure::Timeout, receives, receives, RetryPolicy::default()) {
         Action::RetryAfter(delay) => Some(delay),
         Action::Redrive | Action::DeadLetter { .. } => None,
-        other => panic!("the simulation knows no {other:?} after a failed attempt"),
+        other => panic!("the simulation does not cover {other:?} after a failed attempt"),
     }
 }
 
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::settings;
+    use super::super::deployed_settings;
     use super::*;
 
-    /// One invocation at a time, so that who waits for whom is seen.
+    /// One invocation at a time, so that every batch waits for the one before.
     fn one_at_a_time() -> Settings {
-        Settings { max_concurrency: 1, ..settings() }
+        Settings { max_concurrency: 1, ..deployed_settings() }
     }
 
-    /// A webhook of tenant 0 whose events come at once.
+    /// A webhook of tenant 0 with all its events at one moment.
     fn once(endpoint: Endpoint, at_millis: u64, count: u32) -> Webhook {
         let events = Events::AtOnce(Time::from_millis(at_millis), count);
         Webhook { tenant: 0, endpoint, events }
     }
 
-    /// When each webhook's first delivery was made, in seconds.
+    /// When each webhook's first delivery succeeded, in seconds.
     fn delivered<const N: usize>(settings: Settings, webhooks: [Webhook; N]) -> [Option<f64>; N] {
         let outcome = run(settings, &webhooks, Time::ZERO, 1);
         std::array::from_fn(|webhook| {
-            let mut of = outcome.deliveries.iter().filter(|delivery| delivery.webhook == webhook);
-            of.next().map(|delivery| delivery.delivered_at.as_secs_f64())
+            let mut deliveries =
+                outcome.deliveries.iter().filter(|delivery| delivery.webhook == webhook);
+            deliveries.next().map(|delivery| delivery.delivered_at.as_secs_f64())
         })
     }
 
@@ -278,7 +280,7 @@ mod tests {
         let [first, hanging, shares_its_batch, comes_later] = delivered(
             one_at_a_time(),
             [
-                // While it is delivered the next two wait, and so become one batch.
+                // The next two wait for it and become one batch.
                 once(Endpoint::Answers, 0, 1),
                 once(Endpoint::Hangs, 10, 1),
                 once(Endpoint::Answers, 10, 1),
@@ -301,7 +303,7 @@ mod tests {
     #[test]
     fn invocations_start_at_five_and_grow_by_five_a_second_up_to_the_maximum() {
         let deliver = |max_concurrency, count| {
-            let settings = Settings { max_concurrency, ..settings() };
+            let settings = Settings { max_concurrency, ..deployed_settings() };
             run(settings, &[once(Endpoint::Answers, 0, count)], Time::ZERO, 1)
         };
         assert_eq!(deliver(2, 1_000).most_invocations, 2);
@@ -313,7 +315,7 @@ mod tests {
         assert!(took > 3 && (5 + 5 * took..=5 + 5 * (took + 1)).contains(&grown_to), "{grown_to}");
     }
 
-    /// What happens in a minute to webhooks of these tenants and endpoints with an event a second.
+    /// The outcome of a minute with one event a second for each of these tenants' webhooks.
     fn a_minute(webhooks: &[(usize, Endpoint)], seed: u64) -> Outcome {
         let events = Events::Steady(Duration::from_secs(1));
         let webhooks: Vec<_> = webhooks
@@ -325,8 +327,8 @@ mod tests {
 
     /// When a webhook's events were queued.
     fn events_of(outcome: &Outcome, webhook: usize) -> BTreeSet<Time> {
-        let of = outcome.deliveries.iter().filter(|delivery| delivery.webhook == webhook);
-        of.map(|delivery| delivery.queued_at).collect()
+        let deliveries = outcome.deliveries.iter().filter(|delivery| delivery.webhook == webhook);
+        deliveries.map(|delivery| delivery.queued_at).collect()
     }
 
     const QUIET: (usize, Endpoint) = (0, Endpoint::Answers);
@@ -349,8 +351,8 @@ mod tests {
     #[test]
     fn a_tenants_webhooks_have_events_at_the_same_times() {
         let outcome = a_minute(&[QUIET, QUIET, (1, Endpoint::Answers)], 1);
-        let [first, second, strangers] = [0, 1, 2].map(|webhook| events_of(&outcome, webhook));
+        let [first, second, other] = [0, 1, 2].map(|webhook| events_of(&outcome, webhook));
         assert_eq!(first, second);
-        assert_ne!(first, strangers);
+        assert_ne!(first, other);
     }
 }

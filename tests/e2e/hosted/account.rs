@@ -1,4 +1,4 @@
-//! The three real functions around an account of any size, on an AWS that counts what it is asked.
+//! An account of any size with the three real functions, on a fake AWS that counts requests.
 
 use harness::fixtures::{
     DELIVERIES, Message, NOTHING_FAILED, WebhookKey, api_key_row, batch_of, job_changes,
@@ -9,19 +9,19 @@ use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 use webhooks::id::TenantId;
 
-/// Messages in a batch of the queue.
+/// Messages in a batch from the queue.
 const BATCH: usize = 10;
-/// Job changes in a batch of the stream.
+/// Job changes in a batch from the stream.
 const RECORDS: usize = 100;
 
-/// What the sample requests name.
+/// The webhook and the URL in the sample requests.
 const SAMPLE_WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
 const SAMPLE_URL: &str = "https://yourapp.com/webhooks/docintel";
 
-/// Something that the system is asked to do once.
+/// One operation of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
-    /// A request to the API: its name, its sample event and the status of its answer.
+    /// A request to the API: its name, its sample event and the expected status.
     Api(&'static str, &'static str, u16),
     JobChange,
     Delivery,
@@ -54,27 +54,27 @@ impl Task {
 #[derive(Debug)]
 pub(super) struct Account {
     aws: FakeAws,
-    works: Receiver,
-    fails: Receiver,
+    working: Receiver,
+    failing: Receiver,
     api: Function,
     fanout: Function,
     sender: Function,
-    /// Every webhook; tasks are about the first.
+    /// Every webhook. Tasks use the first.
     webhooks: Vec<WebhookKey>,
-    /// Messages so far.
+    /// The number of messages so far.
     messages: u64,
-    _place: SemaphorePermit<'static>,
+    _slot: SemaphorePermit<'static>,
 }
 
 impl Account {
-    /// So many tenants with a webhook and an API key each, but for the first, which has so many webhooks.
+    /// An account with this many tenants. The first has this many webhooks, each other tenant one; each has a key.
     pub(super) async fn with(webhooks: usize, tenants: usize) -> Self {
-        let place = place().await;
+        let slot = place().await;
         let aws = FakeAws::start().await;
         aws.charge();
         aws.record();
-        let works = Receiver::counting(status(200), None).await;
-        let fails = Receiver::counting(status(502), None).await;
+        let working = Receiver::counting(status(200), None).await;
+        let failing = Receiver::counting(status(502), None).await;
         let mut targets = WebhookKey::several(webhooks);
         aws.put_api_key(api_key_row(targets[0].tenant));
         for number in 1..tenants {
@@ -85,36 +85,36 @@ impl Account {
             targets.push(target);
         }
         for target in &targets {
-            aws.put_webhook(target.row(&works.url()));
+            aws.put_webhook(target.row(&working.url()));
         }
         let start = async |name| {
             let program = Program::new(bootstrap(name).await, aws.environment());
-            Function::start(&program, None).await.expect("the bootstrap asks for an event")
+            Function::start(&program, None).await.expect("the bootstrap starts")
         };
         let (api, fanout) = (start("api").await, start("fanout").await);
         let sender = start("sender").await;
         Self {
             aws,
-            works,
-            fails,
+            working,
+            failing,
             api,
             fanout,
             sender,
             webhooks: targets,
             messages: 0,
-            _place: place,
+            _slot: slot,
         }
     }
 
-    /// Makes a delivery to every webhook, so that the sender has met each.
+    /// Delivers to every webhook, so that the sender has cached each secret.
     pub(super) async fn deliver_to_all(&mut self) {
         let targets = self.webhooks.clone();
         self.deliver_to(&targets).await;
     }
 
-    /// Makes deliveries until at least so many are in the log.
+    /// Delivers until the log has at least this many deliveries.
     pub(super) async fn fill_log(&mut self, deliveries: usize) {
-        let logged = usize::try_from(self.aws.stored_deliveries().rows).expect("it is small");
+        let logged = usize::try_from(self.aws.stored_deliveries().rows).expect("the number fits");
         let target = self.webhooks[0];
         self.deliver_to(&vec![target; deliveries.saturating_sub(logged)]).await;
     }
@@ -134,8 +134,8 @@ impl Account {
         self.sender.run(events, NOTHING_FAILED).await.expect("every delivery succeeds");
     }
 
-    /// Gives fanout so many job changes of the first tenant, and the sender what fanout queues; what both ask
-    /// of AWS.
+    /// Gives fanout this many job changes of the first tenant, and the sender the messages that fanout queues.
+    /// Returns the AWS usage of both.
     pub(super) async fn fan_out_and_deliver(&mut self, events: usize) -> Usage {
         drop(self.aws.take_usage());
         let tenant = [self.webhooks[0].tenant];
@@ -150,42 +150,42 @@ impl Account {
         self.aws.take_usage()
     }
 
-    /// What a task asks of AWS when the functions have done it before.
-    pub(super) async fn ask(&mut self, task: Task) -> Usage {
-        self.work(task).await;
+    /// The AWS usage of a task that the functions have already done once.
+    pub(super) async fn usage_of(&mut self, task: Task) -> Usage {
+        self.perform(task).await;
         drop(self.aws.take_usage());
-        self.work(task).await;
+        self.perform(task).await;
         self.aws.take_usage()
     }
 
-    async fn work(&mut self, task: Task) {
+    async fn perform(&mut self, task: Task) {
         let target = self.webhooks[0];
         match task {
             Task::Api(name, sample, status) => {
                 let event = self.request(sample);
                 let Invocation { answer, .. } = self.api.invoke(event.into()).await.expect(name);
                 let (Ok(answer) | Err(answer)) = answer;
-                let read: Value = serde_json::from_slice(&answer).unwrap_or_default();
-                assert_eq!(read["statusCode"], status, "{name}: {answer:?}");
+                let response: Value = serde_json::from_slice(&answer).unwrap_or_default();
+                assert_eq!(response["statusCode"], status, "{name}: {answer:?}");
             }
             Task::JobChange => {
                 let changes = job_changes(&[target.tenant], 1).expect("there is a tenant");
-                self.fanout.run([changes], NOTHING_FAILED).await.expect("it is queued");
+                self.fanout.run([changes], NOTHING_FAILED).await.expect("the event is queued");
             }
             Task::Delivery => self.deliver_to(&[target]).await,
             Task::FailingDelivery => {
-                self.aws.put_webhook(target.row(&self.fails.url()));
+                self.aws.put_webhook(target.row(&self.failing.url()));
                 let message = self.message(target);
                 let failed =
                     format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"{}"}}]}}"#, message.id);
                 let event = batch_of(&[message]);
                 self.sender.run([event], &failed).await.expect("the attempt fails");
-                self.aws.put_webhook(target.row(&self.works.url()));
+                self.aws.put_webhook(target.row(&self.working.url()));
             }
         }
     }
 
-    /// A sample request, about the first webhook or for a new one on this machine.
+    /// The sample request with the first webhook's id and with a URL on this machine.
     fn request(&self, sample: &str) -> String {
         let mut event: Value = serde_json::from_str(sample).expect("a sample is JSON");
         let path = event["rawPath"].as_str().expect("a request has a path");
@@ -193,7 +193,7 @@ impl Account {
         event["requestContext"]["http"]["path"] = path.as_str().into();
         event["rawPath"] = path.into();
         if let Some(body) = event["body"].as_str() {
-            event["body"] = body.replace(SAMPLE_URL, &self.works.url()).into();
+            event["body"] = body.replace(SAMPLE_URL, &self.working.url()).into();
         }
         event.to_string()
     }

@@ -1,4 +1,4 @@
-//! The api function on a fake AWS: when that fails, and which endpoints nobody can register.
+//! The api function on a fake AWS: failed AWS calls, and endpoints that cannot be registered.
 
 mod changes;
 mod limits;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
 const KEY_ID: &str = "550e8400-e29b-41d4-a716-446655440009";
 
-/// The function under the strictest endpoint policy, with an account that knows [`KEY`].
+/// A fake AWS with [`KEY`], and the function with the strictest endpoint policy.
 async fn api() -> (FakeAws, Hosted) {
     api_logging("INFO").await
 }
@@ -46,30 +46,30 @@ fn key_record() -> Value {
     api_key_row(TENANT.parse().expect("it is a UUID"))
 }
 
-/// The function's answer, its body as JSON, or null if it has none.
-async fn answer(api: &Hosted, event: Value) -> Value {
-    let mut answer = api.invoke(event).await.expect("the function answers");
-    let body = answer["body"].as_str().expect("there is a body").to_owned();
-    answer["body"] = serde_json::from_str(&body).unwrap_or_default();
-    answer
+/// Sends the event. Returns the function's response with its body as JSON, or null without one.
+async fn send(api: &Hosted, event: Value) -> Value {
+    let mut response = api.invoke(event).await.expect("the function succeeds");
+    let body = response["body"].as_str().expect("there is a body").to_owned();
+    response["body"] = serde_json::from_str(&body).unwrap_or_default();
+    response
 }
 
-/// Status and body of the answer to a create of `url`.
+/// Creates a webhook for `url`. Returns the status and the body of the response.
 async fn create(api: &Hosted, url: &str) -> (u64, Value) {
     let mut event = sample(CREATE);
     event["body"] = json!({"url": url}).to_string().into();
-    let mut answer = answer(api, event).await;
-    (answer["statusCode"].as_u64().expect("there is a status"), answer["body"].take())
+    let mut response = send(api, event).await;
+    (response["statusCode"].as_u64().expect("there is a status"), response["body"].take())
 }
 
-/// The lines of a log with this message.
+/// The lines of the log with this message.
 fn lines(log: &str, message: &str) -> Vec<Value> {
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("it is JSON"));
     lines.filter(|line| line["fields"]["message"] == message).collect()
 }
 
-/// Answers every `UpdateItem` with the samples' webhook, except those that `is_refused` picks.
-fn update_but(aws: &FakeAws, is_refused: impl Fn(&Value) -> bool + Send + 'static) {
+/// Makes every `UpdateItem` return the samples' webhook, and fail its condition if `is_refused`.
+fn fake_updates(aws: &FakeAws, is_refused: impl Fn(&Value) -> bool + Send + 'static) {
     let row = item(&webhook("https://hooks.invalid/"));
     aws.on("UpdateItem", move |input, _| {
         let counter = input["Key"]["tenant_id"]["S"].as_str().is_some_and(|key| key.contains('#'));
@@ -145,7 +145,7 @@ async fn a_forbidden_endpoint_is_refused_before_anything_is_written() {
     assert_eq!(
         create(&api, "https://hooks.invalid/").await.0,
         201,
-        "a name without an answer may come"
+        "a name that does not resolve is accepted"
     );
     api.assert_nobody_else_called();
 }
@@ -155,11 +155,11 @@ async fn the_debug_log_contains_no_key_and_no_secret() {
     let (aws, api) = api_logging("DEBUG").await;
     let (status, body) = create(&api, "https://hooks.invalid/").await;
     assert_eq!(status, 201);
-    let secret = body["signing_secret"].as_str().expect("it is shown once").to_owned();
+    let secret = body["signing_secret"].as_str().expect("create returns the secret").to_owned();
     let stored = aws.calls_of("CreateSecret")[0].input["SecretString"].to_string();
     assert!(stored.contains(&secret));
     let log = api.finish().await;
-    assert!(log.contains("DEBUG"), "it is a debug log");
+    assert!(log.contains("DEBUG"), "the log has debug lines");
     assert_lacks(&log, &secret);
     assert_lacks(&log, KEY);
 }

@@ -1,4 +1,4 @@
-//! Fanout when the queue or the table fails it, and when a record makes no sense.
+//! Fanout when calls to the queue or the table fail, and when a record cannot be read.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,12 @@ use webhooks::delivery::DeliveryMessage;
 const URL: &str = "https://example.com/webhooks/docintell";
 const OTHER_TENANT: &str = "770e8400-e29b-41d4-a716-000000000009";
 
-/// An account with one webhook, and the function in front of it.
+/// A fake AWS with one webhook, and the function.
 pub(super) async fn one_webhook() -> (FakeAws, Hosted) {
     fanout(&[webhook(URL)]).await
 }
 
-/// An account with these webhooks, and the function in front of it.
+/// A fake AWS with these webhooks, and the function.
 async fn fanout(webhooks: &[Value]) -> (FakeAws, Hosted) {
     let aws = FakeAws::with_webhooks(webhooks).await;
     let fanout = Hosted::start("fanout", &aws.environment()).await;
@@ -28,38 +28,38 @@ async fn fanout(webhooks: &[Value]) -> (FakeAws, Hosted) {
 }
 
 /// Ten uploads, records 0 to 9.
-pub(super) fn ten() -> Vec<Value> {
+pub(super) fn ten_uploads() -> Vec<Value> {
     (0..10).map(|number| job_change(number, "queued")).collect()
 }
 
-/// The sequence numbers that the function reports for a batch of these records.
+/// Invokes the function with these records. Returns the sequence numbers that it reports.
 async fn dispatch(fanout: &Hosted, records: &[Value]) -> Vec<String> {
     fanout.report(json!({"Records": records})).await
 }
 
-/// How the text of a message about record `number` is known.
-fn document(number: usize) -> String {
+/// The document id of record `number`, which only its own messages contain.
+fn document_id(number: usize) -> String {
     format!("660e8400-e29b-41d4-a716-{number:012}")
 }
 
-/// The numbers of the records that a queue has messages about.
-fn documents(messages: &[Queued]) -> Vec<usize> {
+/// The numbers of the records that these messages are about.
+fn record_numbers(messages: &[Queued]) -> Vec<usize> {
     (0..100)
-        .filter(|&it| messages.iter().any(|queued| queued.body.contains(&document(it))))
+        .filter(|&it| messages.iter().any(|queued| queued.body.contains(&document_id(it))))
         .collect()
 }
 
-/// The message that the queue has taken.
-fn read(queued: &Queued) -> DeliveryMessage {
+/// Parses a queued delivery message.
+fn parse(queued: &Queued) -> DeliveryMessage {
     serde_json::from_str(&queued.body).expect("it is a delivery message")
 }
 
-/// The webhook that each message is for.
+/// The webhook id of each message.
 fn webhooks_of(messages: &[Queued]) -> Vec<String> {
-    messages.iter().map(|queued| read(queued).webhook_config_id.to_string()).collect()
+    messages.iter().map(|queued| parse(queued).webhook_config_id.to_string()).collect()
 }
 
-/// The record or message that a fault holds, and the reason.
+/// The parked record or message of a fault, and its reason.
 fn fault(queued: &Queued) -> (String, String) {
     let body: Value = serde_json::from_str(&queued.body).expect("a fault is JSON");
     assert_eq!(body["source"], "fanout");
@@ -73,10 +73,11 @@ fn fault(queued: &Queued) -> (String, String) {
 async fn entries_that_fail_once_are_sent_again_and_not_reported() {
     let (aws, fanout) = one_webhook().await;
     aws.on("SendMessageBatch", |input, before| {
-        let is_refused = |body: &str| body.contains(&document(3)) || body.contains(&document(7));
+        let is_refused =
+            |body: &str| body.contains(&document_id(3)) || body.contains(&document_id(7));
         (before == 0).then(|| Reply::Body(sent_but(input, false, is_refused)))
     });
-    assert_eq!(dispatch(&fanout, &ten()).await, [""; 0]);
+    assert_eq!(dispatch(&fanout, &ten_uploads()).await, [""; 0]);
     assert_eq!(aws.queued(DELIVERIES).len(), 10);
     let sizes: Vec<_> = entries_per_call(&aws);
     assert_eq!(sizes, [10, 2]);
@@ -91,11 +92,12 @@ fn entries_per_call(aws: &FakeAws) -> Vec<usize> {
 async fn the_lowest_failed_record_is_reported_and_those_before_it_are_queued() {
     let (aws, fanout) = one_webhook().await;
     aws.on("SendMessageBatch", |input, _| {
-        let is_refused = |body: &str| body.contains(&document(4)) || body.contains(&document(7));
+        let is_refused =
+            |body: &str| body.contains(&document_id(4)) || body.contains(&document_id(7));
         Some(Reply::Body(sent_but(input, false, is_refused)))
     });
-    assert_eq!(dispatch(&fanout, &ten()).await, [sequence_number(4)]);
-    assert_eq!(documents(&aws.queued(DELIVERIES))[..4], [0, 1, 2, 3]);
+    assert_eq!(dispatch(&fanout, &ten_uploads()).await, [sequence_number(4)]);
+    assert_eq!(record_numbers(&aws.queued(DELIVERIES))[..4], [0, 1, 2, 3]);
     assert_eq!(aws.queued(FAULTS).len(), 0);
 }
 
@@ -104,7 +106,7 @@ async fn a_batch_that_fails_entirely_is_reported_from_its_first_record() {
     for reply in [Reply::Broken, Reply::Refused("RequestThrottled")] {
         let (aws, fanout) = one_webhook().await;
         aws.always("SendMessageBatch", reply);
-        assert_eq!(dispatch(&fanout, &ten()).await, [sequence_number(0)]);
+        assert_eq!(dispatch(&fanout, &ten_uploads()).await, [sequence_number(0)]);
     }
 }
 
@@ -112,14 +114,14 @@ async fn a_batch_that_fails_entirely_is_reported_from_its_first_record() {
 async fn an_entry_that_the_queue_refuses_is_parked_with_its_body_and_acknowledged() {
     let (aws, fanout) = one_webhook().await;
     aws.on("SendMessageBatch", |input, _| {
-        let is_refused = |body: &str| body.contains(&document(5));
+        let is_refused = |body: &str| body.contains(&document_id(5));
         (input["QueueUrl"] == DELIVERIES).then(|| Reply::Body(sent_but(input, true, is_refused)))
     });
-    assert_eq!(dispatch(&fanout, &ten()).await, [""; 0]);
+    assert_eq!(dispatch(&fanout, &ten_uploads()).await, [""; 0]);
     assert_eq!(aws.queued(DELIVERIES).len(), 9);
     let (record, reason) = fault(&aws.queued(FAULTS)[0]);
     let parked: DeliveryMessage = serde_json::from_str(&record).expect("it is the whole message");
-    assert!(parked.body.get().contains(&document(5)));
+    assert!(parked.body.get().contains(&document_id(5)));
     assert!(reason.contains("the queue refused the message: InvalidMessageContents"), "{reason}");
 }
 
@@ -134,14 +136,14 @@ async fn a_poison_record_is_parked_with_its_reason_and_the_ten_others_are_queued
     ];
     for (poison, reason) in poisons {
         let (aws, fanout) = one_webhook().await;
-        let mut records = ten();
+        let mut records = ten_uploads();
         records.insert(5, poison.clone());
         assert_eq!(dispatch(&fanout, &records).await, [""; 0]);
-        assert_eq!(documents(&aws.queued(DELIVERIES)), (0..10).collect::<Vec<_>>());
-        let (record, said) = fault(&aws.queued(FAULTS)[0]);
+        assert_eq!(record_numbers(&aws.queued(DELIVERIES)), (0..10).collect::<Vec<_>>());
+        let (record, parked_reason) = fault(&aws.queued(FAULTS)[0]);
         let is_whole = serde_json::from_str::<Value>(&record).is_ok_and(|record| record == poison);
         assert!(is_whole, "the record with {reason}");
-        assert!(said.contains(reason), "{said}");
+        assert!(parked_reason.contains(reason), "{parked_reason}");
     }
 }
 
@@ -149,7 +151,7 @@ async fn a_poison_record_is_parked_with_its_reason_and_the_ten_others_are_queued
 async fn a_poison_record_that_cannot_be_parked_is_reported() {
     let (aws, fanout) = one_webhook().await;
     aws.break_queue("SendMessageBatch", FAULTS);
-    let mut records = ten();
+    let mut records = ten_uploads();
     records.insert(5, job_change_with(77, "queued", json!({"tenant_id": "acme"})));
     assert_eq!(dispatch(&fanout, &records).await, [sequence_number(77)]);
 }
@@ -162,10 +164,10 @@ async fn the_tenants_first_record_is_reported_when_its_webhooks_cannot_be_read()
             let tenant = &input["ExpressionAttributeValues"][":tenant"]["S"];
             (tenant == OTHER_TENANT).then(|| reply.clone())
         });
-        let mut records = ten();
+        let mut records = ten_uploads();
         records[6] = job_change_with(6, "queued", json!({"tenant_id": OTHER_TENANT}));
         assert_eq!(dispatch(&fanout, &records).await, [sequence_number(6)]);
-        assert_eq!(documents(&aws.queued(DELIVERIES)), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(record_numbers(&aws.queued(DELIVERIES)), [0, 1, 2, 3, 4, 5]);
     }
 }
 
@@ -174,10 +176,10 @@ async fn a_record_that_is_read_twice_produces_identical_messages() {
     let aws = FakeAws::with_webhooks([&webhook(URL), &webhook(URL)]).await;
     for _ in 0..2 {
         let fanout = Hosted::start("fanout", &aws.environment()).await;
-        dispatch(&fanout, &ten()).await;
+        dispatch(&fanout, &ten_uploads()).await;
     }
     let bodies: Vec<_> = aws.queued(DELIVERIES).into_iter().map(|queued| queued.body).collect();
-    // Batches are under way together, and arrive in any order.
+    // Batches are sent concurrently and arrive in any order.
     let [first, second] = [&bodies[..20], &bodies[20..]].map(BTreeSet::from_iter);
     assert_eq!((bodies.len(), first.len()), (40, 20));
     assert_eq!(first.symmetric_difference(&second).collect::<Vec<_>>(), [&&""; 0]);
@@ -206,7 +208,7 @@ async fn each_event_body_equals_the_guides_json() {
         job_change_with(446_655_440_001, "failed", failed),
     ];
     dispatch(&fanout, &records).await;
-    let messages: Vec<_> = aws.queued(DELIVERIES).iter().map(read).collect();
+    let messages: Vec<_> = aws.queued(DELIVERIES).iter().map(parse).collect();
     let bodies: Vec<_> = messages.iter().map(|message| message.body.get()).collect();
     assert_eq!(bodies, [UPLOADED, UPLOADED, COMPLETED, FAILED]);
 }
@@ -214,7 +216,7 @@ async fn each_event_body_equals_the_guides_json() {
 #[tokio::test]
 async fn only_the_tenants_active_subscribed_webhooks_get_a_message_in_its_group() {
     let mut wanted = [webhook(URL), webhook_with(URL, json!({"events": ["document.uploaded"]}))];
-    // As the table sorts them.
+    // The table returns them sorted by id.
     wanted.sort_by(|one, other| id_of(one).cmp(id_of(other)));
     let others = [
         webhook_with(URL, json!({"is_active": false})),
@@ -227,7 +229,7 @@ async fn only_the_tenants_active_subscribed_webhooks_get_a_message_in_its_group(
     assert_eq!(webhooks_of(&queued), [id_of(&wanted[0]), id_of(&wanted[1])]);
     for queued in queued {
         assert_eq!(queued.group.as_deref(), Some(TENANT));
-        assert_eq!(read(&queued).tenant_id.to_string(), TENANT);
+        assert_eq!(parse(&queued).tenant_id.to_string(), TENANT);
     }
 }
 
@@ -244,7 +246,7 @@ async fn a_corrupt_webhook_is_parked_and_the_others_get_their_messages() {
         assert_eq!(dispatch(&fanout, &[job_change(0, "queued")]).await, [""; 0]);
         assert_eq!(aws.queued(DELIVERIES).len(), 2);
         let (record, reason) = fault(&aws.queued(FAULTS)[0]);
-        assert!(record.contains(&document(0)), "{record}");
+        assert!(record.contains(&document_id(0)), "{record}");
         assert!(reason.contains(id_of(&webhooks[1])), "{reason}");
     }
 }
@@ -253,7 +255,7 @@ async fn a_corrupt_webhook_is_parked_and_the_others_get_their_messages() {
 async fn messages_are_sent_ten_at_a_time_and_the_webhooks_are_read_once() {
     let webhooks: Vec<_> = (0..3).map(|_| webhook(URL)).collect();
     let (aws, fanout) = fanout(&webhooks).await;
-    dispatch(&fanout, &ten()).await;
+    dispatch(&fanout, &ten_uploads()).await;
     assert_eq!(entries_per_call(&aws), [10, 10, 10]);
     assert_eq!(aws.calls_of("Query").len(), 1);
     assert_eq!(aws.calls_of("Query")[0].input["ConsistentRead"], true);
@@ -288,7 +290,7 @@ async fn a_batch_without_events_makes_no_aws_calls() {
 #[tokio::test]
 async fn a_payload_that_is_not_a_batch_fails_the_invocation() {
     let (aws, fanout) = one_webhook().await;
-    let error = fanout.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
+    let error = fanout.invoke(json!({"hello": "world"})).await.expect_err("it is not a batch");
     assert_eq!(error["errorMessage"], "the payload is not a batch of stream records");
     assert_eq!(aws.calls().len(), 0);
 }
@@ -297,7 +299,7 @@ async fn a_payload_that_is_not_a_batch_fails_the_invocation() {
 async fn nothing_is_queued_and_everything_is_reported_when_too_little_time_is_left() {
     let (aws, fanout) = one_webhook().await;
     let time = std::time::Duration::from_secs(3);
-    let reported = fanout.report_within(time, json!({"Records": ten()})).await;
+    let reported = fanout.report_within(time, json!({"Records": ten_uploads()})).await;
     assert_eq!(reported, [sequence_number(0)]);
     assert_eq!(aws.queued(DELIVERIES).len(), 0);
 }

@@ -1,8 +1,7 @@
-//! What each operation asks of AWS when a tenant has more webhooks, when there are more tenants, and when the
-//! log is longer.
+//! How each operation's AWS usage grows with a tenant's webhooks, with the tenants, and with the delivery log.
 //!
-//! The rule: nothing grows faster than its input. Requests are counted and nothing is timed, so that the figures
-//! are the same on every machine.
+//! Nothing grows faster than its input. The tests count requests and do not measure time, so that the figures are
+//! the same on every machine.
 //!
 //! `cargo test -p tests --test e2e growth -- --nocapture` prints the tables of docs/PERFORMANCE.md.
 
@@ -10,15 +9,15 @@ use harness::{Unit, Usage};
 
 use super::account::{Account, TASKS, Task};
 
-/// Messages that one request to the queue may have.
+/// The most messages in one request to the queue.
 const MESSAGES: usize = 10;
-/// Bytes by which requests of the same size differ: times and durations have more or fewer digits.
+/// The most bytes by which equal requests differ, because the number of digits of times and durations varies.
 const DIGITS: u64 = 64;
 
-/// What the figures of an operation are.
+/// The names of [`Figures`].
 const NAMES: [&str; 4] = ["requests", "bytes", "read units", "write units"];
 
-/// Requests to AWS, bytes of the requests' and the answers' bodies, read units and write units.
+/// Requests to AWS, bytes of the bodies of requests and responses, read units and write units.
 type Figures = [u64; 4];
 
 /// How an operation may grow.
@@ -26,9 +25,9 @@ type Figures = [u64; 4];
 enum Limit {
     /// Not at all.
     Flat,
-    /// As many requests, with bytes and units in proportion.
+    /// Bytes and units in proportion to the size, with the same number of requests.
     Bytes,
-    /// The same, and one request more for every ten.
+    /// Like [`Self::Bytes`], with one more request for every ten messages.
     Batches,
 }
 
@@ -53,8 +52,8 @@ async fn no_operation_grows_with_the_delivery_log() {
     assert_growth("deliveries in the log", sizes, |size| (1, 1, size), |_| Limit::Flat).await;
 }
 
-/// Counts what every task asks for in accounts of these sizes, prints it, and asserts its limit. A size becomes
-/// a number of webhooks, of tenants, and of deliveries in the log.
+/// Counts the usage of every task in accounts of these sizes, prints it, and asserts the task's limit. `account`
+/// maps a size to the number of webhooks, of tenants, and of deliveries in the log.
 async fn assert_growth(
     what: &str,
     sizes: [usize; 3],
@@ -68,7 +67,7 @@ async fn assert_growth(
         account.deliver_to_all().await;
         account.fill_log(logged).await;
         for (task, figures) in TASKS.into_iter().zip(&mut counted) {
-            figures.push(figures_of(&account.ask(task).await));
+            figures.push(figures_of(&account.usage_of(task).await));
         }
     }
     println!("{}", table(what, sizes, &counted));
@@ -100,7 +99,7 @@ fn figures_of(usage: &Usage) -> Figures {
 }
 
 impl Limit {
-    /// What an operation may use at size `to` that uses `figures` at size `from`.
+    /// The most that an operation may use at size `to` if it uses `figures` at size `from`.
     fn at(self, from: usize, figures: Figures, to: usize) -> Figures {
         let [requests, bytes, read_units, write_units] = figures;
         let times = |figure: u64| (figure * to as u64).div_ceil(from as u64);
@@ -114,7 +113,7 @@ impl Limit {
         }
     }
 
-    /// The first figure that grows beyond the limit, in words.
+    /// Describes the first figure that grows beyond the limit.
     fn broken_by<const N: usize>(self, sizes: [usize; N], figures: &[Figures]) -> Option<String> {
         let (from, first) = (sizes[0], figures[0]);
         sizes.iter().zip(figures).find_map(|(&size, used)| {
@@ -126,10 +125,10 @@ impl Limit {
     }
 }
 
-const ONE: Figures = [2, 1000, 1, 1];
+const AT_ONE: Figures = [2, 1000, 1, 1];
 
 fn is_kept(limit: Limit, at_fifty: Figures) -> bool {
-    limit.broken_by([1, 50], &[ONE, at_fifty]).is_none()
+    limit.broken_by([1, 50], &[AT_ONE, at_fifty]).is_none()
 }
 
 #[test]
@@ -155,6 +154,6 @@ fn a_batches_limit_allows_one_more_request_per_ten_webhooks() {
 
 #[test]
 fn a_broken_limit_is_described_with_its_sizes() {
-    let words = Limit::Flat.broken_by([1, 10, 50], &[ONE, ONE, [9, 1000, 1, 1]]);
-    assert_eq!(words.unwrap(), "requests grew from 2 at 1 to 9 at 50, beyond 2");
+    let description = Limit::Flat.broken_by([1, 10, 50], &[AT_ONE, AT_ONE, [9, 1000, 1, 1]]);
+    assert_eq!(description.unwrap(), "requests grew from 2 at 1 to 9 at 50, beyond 2");
 }

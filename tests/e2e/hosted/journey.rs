@@ -1,4 +1,4 @@
-//! From a job to the POST, through fanout, the queue and the sender: what the job says arrives.
+//! A job's text arrives unchanged, through fanout, the queue and the sender.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -14,7 +14,7 @@ use webhooks::timestamp::Timestamp;
 
 use super::sender::sender;
 
-/// Both functions, one account, and the endpoint of its webhook.
+/// Fanout and the sender on one fake AWS, and the receiver of its webhook.
 struct Pipeline {
     aws: FakeAws,
     fanout: Hosted,
@@ -23,7 +23,7 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline whose endpoint answers every post so.
+    /// A pipeline whose receiver answers every post with `code`.
     async fn answering(code: u16) -> Self {
         let receiver = Receiver::start(status(code)).await;
         let (aws, sender) = sender(&[webhook(&receiver.url())]).await;
@@ -31,7 +31,7 @@ impl Pipeline {
         Self { aws, fanout, sender, receiver }
     }
 
-    /// The texts that these records put on the queue, unless one of them is reported or parked.
+    /// Runs fanout and returns the bodies of the queued messages. Fails if a record is reported or parked.
     async fn queue(&self, records: &[Value]) -> Result<Vec<String>, TestCaseError> {
         prop_assert_eq!(self.fanout.report(json!({"Records": records})).await, [""; 0]);
         let parked = self.aws.queued(FAULTS);
@@ -39,7 +39,7 @@ impl Pipeline {
         Ok(self.aws.take_queued(DELIVERIES).into_iter().map(|it| it.body).collect())
     }
 
-    /// What arrives when the sender receives these texts for the `count`th time.
+    /// Runs the sender on these bodies, received for the `count`th time, and returns the posts that arrive.
     async fn post(&self, texts: &[String], count: u32) -> Vec<Arrival> {
         let before = self.receiver.arrivals().len();
         for texts in texts.chunks(10) {
@@ -75,7 +75,7 @@ async fn a_job_with_characters_that_sqs_refuses_is_delivered_and_so_are_its_neig
     assert!(posted.contains(r#""error_message":"\ufffe"}"#), "{posted}");
 }
 
-/// What a job says in words of its own.
+/// The free text of a job.
 #[derive(Debug, Clone)]
 struct Words {
     job_id: String,
@@ -84,7 +84,7 @@ struct Words {
     error_message: Option<String>,
 }
 
-/// Any character, and those the more often that some part of the way might treat in a way of its own.
+/// Any character; more often one that some component may treat specially.
 fn character() -> impl Strategy<Value = char> {
     const NASTY: &str = "\0\u{1}\t\n\r\u{1b}\"\\/<&u\u{7f}\u{80}\u{85}\u{2028}\u{d7ff}\u{e000}\u{feff}\
                          \u{fdd0}\u{fffd}\u{fffe}\u{ffff}\u{10000}\u{1fffe}\u{10ffff}";
@@ -97,7 +97,7 @@ fn words_of(length: std::ops::Range<usize>) -> impl Strategy<Value = String> {
 }
 
 fn words() -> impl Strategy<Value = Words> {
-    // Around the 1,024 characters that are kept of it.
+    // Some lengths are near the limit of 1,024 characters.
     let error_message = prop_oneof![9 => words_of(0..40), 1 => words_of(1020..1030)];
     let ids = (words_of(1..40), words_of(1..40));
     (ids, option::of(words_of(0..40)), option::of(error_message)).prop_map(
@@ -111,7 +111,7 @@ fn words() -> impl Strategy<Value = Words> {
 }
 
 impl Words {
-    /// Stream record number `number`, and the `data` of the event that it announces.
+    /// The stream record with this number, and the `data` of the event that it fires.
     fn record(&self, number: usize) -> (Value, Value) {
         let status = if self.error_message.is_some() { "failed" } else { "completed" };
         let fields = json!({
@@ -137,8 +137,8 @@ impl Words {
     }
 }
 
-/// Sends the jobs along; an error names the first of them that does not arrive as it is.
-async fn travel(pipeline: &Pipeline, jobs: &[Words]) -> Result<(), TestCaseError> {
+/// Runs the jobs through the pipeline. The error names the first one that does not arrive unchanged.
+async fn assert_jobs_arrive(pipeline: &Pipeline, jobs: &[Words]) -> Result<(), TestCaseError> {
     let (records, expected): (Vec<Value>, Vec<Value>) =
         jobs.iter().enumerate().map(|(number, words)| words.record(number)).unzip();
     let texts = pipeline.queue(&records).await?;
@@ -151,7 +151,7 @@ async fn travel(pipeline: &Pipeline, jobs: &[Words]) -> Result<(), TestCaseError
         let event = record["eventID"].as_str().expect("a record has an id");
         let id = EventId::of_record(event, recorded_at).to_string();
         let Some(arrival) = arrivals.get(id.as_str()) else {
-            return Err(TestCaseError::fail(format!("nothing arrived of {data}")));
+            return Err(TestCaseError::fail(format!("nothing arrived for {data}")));
         };
         let body: Value = serde_json::from_slice(&arrival.body).expect("a body is JSON");
         prop_assert_eq!(&body["data"], data);
@@ -159,18 +159,18 @@ async fn travel(pipeline: &Pipeline, jobs: &[Words]) -> Result<(), TestCaseError
     Ok(())
 }
 
-/// No `tokio::test`: each case, and each smaller one when a case fails, is run to its end in turn.
+/// Not a `tokio::test`, because the test runner runs each case to its end on this runtime.
 #[test]
 fn any_text_of_a_job_arrives_unchanged() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime can be made");
+    let runtime = runtime.expect("a runtime can be built");
     let pipeline = runtime.block_on(Pipeline::answering(200));
     let seed = RandomState::new().build_hasher().finish();
     let rng_seed = RngSeed::Fixed(seed);
     let config = Config { cases: 10, max_shrink_iters: 100, rng_seed, ..Config::default() };
     let jobs = proptest::collection::vec(words(), 1..100);
-    let result =
-        TestRunner::new(config).run(&jobs, |jobs| runtime.block_on(travel(&pipeline, &jobs)));
+    let result = TestRunner::new(config)
+        .run(&jobs, |jobs| runtime.block_on(assert_jobs_arrive(&pipeline, &jobs)));
     if let Err(error) = result {
         panic!("with seed {seed}: {error}");
     }

@@ -1,4 +1,4 @@
-//! What a queue refuses stops nothing else, and is never sent again as it is.
+//! A message that a queue refuses stops nothing else and is not sent again unchanged.
 
 use harness::fixtures::{
     BODY, DEAD_LETTERS, DELIVERIES, FAULTS, batch, delivery_id, job_change_with, message,
@@ -7,12 +7,12 @@ use harness::fixtures::{
 use harness::{FakeAws, Hosted, Queued, Receiver, Reply, sent_but, status};
 use serde_json::{Value, json};
 
-use super::fanout::{self, ten};
+use super::fanout::{self, ten_uploads};
 use super::sender::one_webhook;
 
-/// Ten uploads with one record among them that makes no sense.
-fn poisoned() -> Value {
-    let mut records = ten();
+/// Ten uploads and one poison record.
+fn batch_with_poison() -> Value {
+    let mut records = ten_uploads();
     records.insert(5, job_change_with(10, "queued", json!({"tenant_id": "acme"})));
     json!({"Records": records})
 }
@@ -25,8 +25,8 @@ fn body(queued: &Queued) -> Value {
 async fn a_placeholder_is_parked_when_the_queue_refuses_a_fault() {
     let reason = "the job's `tenant_id` is not a UUID; expected the form 550e8400-e29b-41d4-a716-446655440000; \
                   the queue refused the record itself";
-    let whole = Reply::Refused("InvalidMessageContents");
-    for refused_whole in [None, Some(whole)] {
+    let refusal = Reply::Refused("InvalidMessageContents");
+    for refused_whole in [None, Some(refusal)] {
         let (aws, fanout) = fanout::one_webhook().await;
         aws.on("SendMessageBatch", move |input, _| {
             let is_refused = |body: &str| body.contains("\"record\"");
@@ -35,7 +35,7 @@ async fn a_placeholder_is_parked_when_the_queue_refuses_a_fault() {
             let one_by_one = || Reply::Body(sent_but(input, true, is_refused));
             is_fault.then(|| reply.unwrap_or_else(one_by_one))
         });
-        assert_eq!(fanout.report(poisoned()).await, [""; 0]);
+        assert_eq!(fanout.report(batch_with_poison()).await, [""; 0]);
         assert_eq!(aws.queued(DELIVERIES).len(), 10);
         let faults = aws.queued(FAULTS);
         let placeholder = json!({
@@ -45,7 +45,7 @@ async fn a_placeholder_is_parked_when_the_queue_refuses_a_fault() {
         });
         assert_eq!((faults.len(), body(&faults[0])), (1, placeholder.clone()));
         assert_eq!(json!(faults[0].attributes), placeholder);
-        // Two batches of deliveries and faults, and the placeholder: nothing is tried again.
+        // One batch of deliveries, one of faults, and the placeholder: nothing is sent twice.
         assert_eq!(aws.calls_of("SendMessageBatch").len(), 3);
     }
 }
@@ -60,7 +60,7 @@ async fn a_record_is_reported_when_its_placeholder_cannot_be_parked() {
             let is_refusal = refuses_placeholder || !is_placeholder;
             is_fault.then(|| Reply::Body(sent_but(input, is_refusal, |_| true)))
         });
-        assert_eq!(fanout.report(poisoned()).await, [sequence_number(10)]);
+        assert_eq!(fanout.report(batch_with_poison()).await, [sequence_number(10)]);
         let calls = aws.calls_of("SendMessageBatch");
         let to_faults = calls.iter().filter(|call| call.input["QueueUrl"] == FAULTS).count();
         assert_eq!((aws.queued(DELIVERIES).len(), to_faults), (10, sends));
@@ -80,7 +80,7 @@ async fn a_batch_refused_for_one_entry_costs_only_that_entry() {
                 input["QueueUrl"] == DELIVERIES && input.to_string().contains("000000000005");
             is_wrong.then_some(Reply::Refused(code))
         });
-        assert_eq!(fanout.report(json!({"Records": ten()})).await, [""; 0]);
+        assert_eq!(fanout.report(json!({"Records": ten_uploads()})).await, [""; 0]);
         let queued = aws.queued(DELIVERIES);
         assert_eq!((queued.len(), aws.queued(FAULTS).len()), (9, 1), "{code}");
         assert!(body(&aws.queued(FAULTS)[0])["record"].to_string().contains("000000000005"));
@@ -89,14 +89,14 @@ async fn a_batch_refused_for_one_entry_costs_only_that_entry() {
     }
 }
 
-/// A sender whose webhook's endpoint answers so, the message to deliver, and its account.
+/// A fake AWS, a sender, a receiver that answers with `code`, and a message for it.
 async fn delivery(code: u16) -> (FakeAws, Hosted, Receiver, String) {
     let (receiver, hook, aws, sender) = one_webhook(status(code)).await;
     let message = text(&message(&hook, 1));
     (aws, sender, receiver, message)
 }
 
-/// From now on the queue refuses every message of which `is_refused`.
+/// Makes the queue refuse every message for which `is_refused` returns true.
 fn refuse(aws: &FakeAws, url: &'static str, is_refused: fn(&str) -> bool) {
     aws.on("SendMessage", move |input, _| {
         let text = input["MessageBody"].as_str()?;

@@ -1,4 +1,4 @@
-//! The fake AWS as the SDK sees it.
+//! The AWS SDK works with the fake AWS.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
@@ -11,7 +11,7 @@ use harness::{FakeAws, Reply};
 async fn the_sdk_understands_the_fakes_batches_and_errors() {
     let hooks = [webhook("https://one.example/"), webhook("https://two.example/")];
     let aws = FakeAws::with_webhooks(&hooks[..1]).await;
-    let credentials = Credentials::new("test", "test", None, None, "a test's");
+    let credentials = Credentials::new("test", "test", None, None, "test");
     let config = webhooks::aws::config_for("eu".to_owned(), credentials, Some(aws.endpoint()));
     let client = Client::new(&config);
 
@@ -23,8 +23,8 @@ async fn the_sdk_understands_the_fakes_batches_and_errors() {
     let keys = KeysAndAttributes::builder().set_keys(Some(hooks.iter().map(key).collect()));
     let keys = keys.consistent_read(true).build().expect("there are keys");
     let read = client.batch_get_item().request_items("WebhookConfigs", keys).send();
-    let read = read.await.expect("it is answered");
-    let rows = &read.responses().expect("there are answers")["WebhookConfigs"];
+    let read = read.await.expect("the call succeeds");
+    let rows = &read.responses().expect("there are responses")["WebhookConfigs"];
     assert_eq!((rows.len(), &rows[0]["url"]), (1, &text("https://one.example/")));
     assert!(read.unprocessed_keys().is_none_or(std::collections::HashMap::is_empty));
 
@@ -33,10 +33,10 @@ async fn the_sdk_understands_the_fakes_batches_and_errors() {
         let puts = vec![WriteRequest::builder().put_request(put).build()];
         client.batch_write_item().request_items("Deliveries", puts).send().await
     };
-    let written = write().await.expect("it is answered");
+    let written = write().await.expect("the call succeeds");
     assert!(written.unprocessed_items().is_none_or(std::collections::HashMap::is_empty));
     assert_eq!(aws.logged()[0]["delivery_id"], "d");
     aws.always("BatchWriteItem", Reply::Refused("ResourceNotFoundException"));
-    let refusal = write().await.expect_err("it is refused");
-    assert_eq!(refusal.code(), Some("ResourceNotFoundException"));
+    let error = write().await.expect_err("the call fails");
+    assert_eq!(error.code(), Some("ResourceNotFoundException"));
 }

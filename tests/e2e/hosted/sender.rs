@@ -1,4 +1,4 @@
-//! The sender when AWS fails it and when endpoints misbehave.
+//! The sender when AWS calls fail and when endpoints misbehave.
 
 mod blocked;
 mod endpoints;
@@ -16,12 +16,12 @@ use harness::{FakeAws, Hosted, Queued, Receiver, Script};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
 
-/// A sender that may post to this machine over http, with an account that has these webhooks.
+/// A fake AWS with these webhooks, and a sender that may post to this machine over plain HTTP.
 pub(super) async fn sender<'a>(webhooks: impl IntoIterator<Item = &'a Value>) -> (FakeAws, Hosted) {
     sender_with(webhooks, &[]).await
 }
 
-/// The same with other values for some variables of its environment.
+/// Like [`sender`], with some environment variables changed.
 async fn sender_with<'a>(
     webhooks: impl IntoIterator<Item = &'a Value>,
     environment: &[(&'static str, &str)],
@@ -31,12 +31,12 @@ async fn sender_with<'a>(
     (aws, sender)
 }
 
-/// An endpoint that does what `script` says, its webhook, and a sender that knows it.
+/// A receiver that follows `script`, its webhook, and a sender.
 pub(super) async fn one_webhook(script: impl Into<Script>) -> (Receiver, Value, FakeAws, Hosted) {
     one_webhook_with(script, json!({})).await
 }
 
-/// The same with other values in some fields of the webhook's row.
+/// Like [`one_webhook`], with some fields of the webhook's row changed.
 async fn one_webhook_with(
     script: impl Into<Script>,
     fields: Value,
@@ -47,28 +47,29 @@ async fn one_webhook_with(
     (receiver, hook, aws, sender)
 }
 
-/// The ids that the sender reports for these messages, each received for the first time.
+/// Delivers these messages, each received for the first time. Returns the ids that the sender reports.
 async fn deliver(sender: &Hosted, messages: &[Value]) -> Vec<String> {
     sender.report(first_receives(messages)).await
 }
 
-/// The ids that the sender reports for this message, received for the `count`th time.
+/// Delivers this message, received for the `count`th time. Returns the ids that the sender reports.
 async fn redeliver(sender: &Hosted, message: &Value, count: u32) -> Vec<String> {
     sender.report(batch([(text(message).as_str(), count)])).await
 }
 
-/// The delivery message that a queue has taken.
+/// Parses a queued delivery message.
 fn delivery(queued: &Queued) -> DeliveryMessage {
     serde_json::from_str(&queued.body).expect("it is a delivery message")
 }
 
-/// What each message's visibility was set to, in seconds, by receipt handle and in that order.
+/// The visibility timeouts that the sender has set, in seconds, sorted by receipt handle.
 fn visibilities(aws: &FakeAws) -> Vec<(String, u64)> {
     let mut set: Vec<_> = aws
         .calls_of("ChangeMessageVisibility")
         .into_iter()
         .map(|call| {
-            let handle = call.input["ReceiptHandle"].as_str().expect("it names the receive");
+            let handle =
+                call.input["ReceiptHandle"].as_str().expect("the call has a receipt handle");
             (handle.to_owned(), call.input["VisibilityTimeout"].as_u64().expect("it is a number"))
         })
         .collect();

@@ -1,6 +1,6 @@
-//! How the template protects what is kept.
+//! How the template protects stored data.
 //!
-//! The rule: it holds for every resource of a type, so that a new one cannot be forgotten.
+//! Each test covers every resource of a type, so that it covers new ones too.
 
 use serde_json::json;
 
@@ -40,9 +40,9 @@ fn every_queue_is_encrypted_and_refuses_plain_http() {
             },
         });
         let mut policies = template.of_type("AWS::SQS::QueuePolicy");
-        assert!(policies.any(|(_, it)| it["Properties"] == policy), "{name} takes plain HTTP");
+        assert!(policies.any(|(_, it)| it["Properties"] == policy), "{name} accepts plain HTTP");
     }
-    // And no further policy lets anyone in.
+    // No other policy grants access.
     assert_eq!(template.of_type("AWS::SQS::QueuePolicy").count(), 3);
 }
 
@@ -61,15 +61,16 @@ fn every_topic_is_encrypted_with_a_key_that_alarms_may_use() {
     assert_eq!(key["EnableKeyRotation"], true);
     let statements = one_or_many(&key["KeyPolicy"]["Statement"]);
     let alarms = json!({"Service": "cloudwatch.amazonaws.com"});
-    let may = statements.iter().find(|it| it["Principal"] == alarms).expect("alarms use the key");
-    assert_eq!(may["Effect"], "Allow");
-    assert_eq!(may["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey*"]));
+    let statement =
+        statements.iter().find(|it| it["Principal"] == alarms).expect("alarms use the key");
+    assert_eq!(statement["Effect"], "Allow");
+    assert_eq!(statement["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey*"]));
 }
 
 #[test]
 fn tables_and_queues_outlive_the_stack() {
     let template = Template::read();
-    // A queue that stays without its policy would take plain HTTP.
+    // A retained queue without its policy would accept plain HTTP.
     for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"] {
         for (name, resource) in template.of_type(kind) {
             assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
@@ -83,11 +84,12 @@ fn operations_md_lists_every_resource_that_stores_data() {
     let template = Template::read();
     let kinds =
         ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::Logs::LogGroup"];
-    let mut kept: Vec<&str> = kinds.iter().flat_map(|kind| template.names_of_type(kind)).collect();
-    // The functions make the secrets; the template knows their prefix only.
-    kept.push("${Prefix}/");
-    kept.sort_unstable();
-    assert_eq!(Table::read("where").subjects(), kept);
+    let mut stored: Vec<&str> =
+        kinds.iter().flat_map(|kind| template.names_of_type(kind)).collect();
+    // The API creates the secrets; the template has only their prefix.
+    stored.push("${Prefix}/");
+    stored.sort_unstable();
+    assert_eq!(Table::read("where").subjects(), stored);
 }
 
 #[test]

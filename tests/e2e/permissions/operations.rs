@@ -1,19 +1,16 @@
-//! The tables of `docs/OPERATIONS.md`.
-//!
-//! The rule: a table is found by its first heading, and every one of its rows counts.
+//! The tables of `docs/OPERATIONS.md`, found by the heading of their first column.
 
 const PAGE: &str = include_str!("../../../docs/OPERATIONS.md");
 
-/// A table without its headings.
+/// A table's rows, without the headings.
 pub(super) struct Table {
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// What stands between two bars.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub text: String,
-    /// The parts in code style.
+    /// The parts of the text in code style.
     pub code: Vec<String>,
 }
 
@@ -27,7 +24,7 @@ impl Table {
         Self { rows }
     }
 
-    /// All that stands in code style in the first column, sorted.
+    /// The parts of the first column in code style, sorted.
     pub(super) fn subjects(&self) -> Vec<&str> {
         let mut subjects: Vec<&str> =
             self.rows.iter().flat_map(|row| &row[0].code).map(String::as_str).collect();
@@ -41,7 +38,7 @@ fn cells(line: &str) -> Vec<Cell> {
         .split('|')
         .map(|cell| Cell {
             text: cell.trim().to_owned(),
-            // Between an odd and an even backtick.
+            // Every second part is between two backticks.
             code: cell.split('`').skip(1).step_by(2).map(str::to_owned).collect(),
         })
         .collect()

@@ -1,6 +1,6 @@
-//! `template.yaml` as JSON, with CloudFormation's short forms written out: `!Ref x` is `{"Ref": "x"}`.
+//! `template.yaml` as JSON, with CloudFormation's short forms expanded: `!Ref x` becomes `{"Ref": "x"}`.
 //!
-//! The rule: nothing is evaluated. A value here is what the template says, for any parameters.
+//! Nothing is evaluated: parameters and conditions stay as they are written.
 
 use std::process::{Command, Stdio};
 use std::slice;
@@ -12,7 +12,7 @@ use docintell::progress::Progress;
 use serde_json::Value;
 use tokio::runtime;
 
-/// SAM's own reader, which the local stack deploys with.
+/// SAM's own parser, which the local stack uses too.
 const READ: &str = "import json, sys; from samtranslator.yaml_helper import yaml_parse; \
     print(json.dumps(yaml_parse(sys.stdin)))";
 
@@ -20,20 +20,20 @@ static TEMPLATE: LazyLock<Value> = LazyLock::new(|| {
     let checkout = Checkout::find().expect("tests run in a checkout");
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let python = python::ensure(&checkout, Progress::Shown);
-    let python = runtime.expect("a runtime can be made").block_on(python);
+    let python = runtime.expect("a runtime can be built").block_on(python);
     let file = std::fs::File::open(checkout.template()).expect("the template can be opened");
-    let output = Command::new(python.expect("the Python environment can be made"))
+    let output = Command::new(python.expect("the Python environment can be set up"))
         .args(["-c", READ])
         .stdin(file)
         .stderr(Stdio::inherit())
         .output()
         .expect("Python can be started");
     let mut template = serde_json::from_slice(&output.stdout).expect("template.yaml is YAML");
-    write_attributes_with_a_dot(&mut template);
+    join_attributes(&mut template);
     template
 });
 
-/// The deployed architecture.
+/// The parsed template.
 pub(crate) struct Template(&'static Value);
 
 impl Template {
@@ -41,19 +41,19 @@ impl Template {
         Self(&TEMPLATE)
     }
 
-    /// A resource as the template has it: its properties, policies, metadata.
+    /// The resource's type, properties and metadata.
     pub(crate) fn resource(&self, name: &str) -> &Value {
         self.0["Resources"].get(name).unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
-    /// A parameter's default.
+    /// The default of a parameter.
     pub(crate) fn default_of(&self, parameter: &str) -> &Value {
         let default = &self.0["Parameters"][parameter]["Default"];
         assert!(!default.is_null(), "the template has no default of {parameter}");
         default
     }
 
-    /// Each resource's name, type and value.
+    /// The name, type and definition of each resource.
     pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         let resources = self.0["Resources"].as_object().expect("the template has resources");
         resources.iter().map(|(name, resource)| {
@@ -61,7 +61,7 @@ impl Template {
         })
     }
 
-    /// The names and values of the resources of one type.
+    /// The name and definition of each resource of this type.
     pub(crate) fn of_type(&self, wanted: &str) -> impl Iterator<Item = (&str, &Value)> {
         self.resources()
             .filter(move |(_, kind, _)| *kind == wanted)
@@ -73,15 +73,15 @@ impl Template {
     }
 }
 
-/// IAM takes a list of one without its brackets.
+/// The values of a list. IAM accepts a single value in place of a list.
 pub(crate) fn one_or_many(value: &Value) -> &[Value] {
     value.as_array().map_or(slice::from_ref(value), Vec::as_slice)
 }
 
-/// `["Table", "Arn"]`, as SAM reads `!GetAtt Table.Arn`, back to how the template has it.
-fn write_attributes_with_a_dot(value: &mut Value) {
+/// Joins `["Table", "Arn"]`, SAM's form of `!GetAtt Table.Arn`, into `Table.Arn`.
+fn join_attributes(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(write_attributes_with_a_dot),
+        Value::Array(items) => items.iter_mut().for_each(join_attributes),
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value.as_array().filter(|_| name == "Fn::GetAtt") {
@@ -89,7 +89,7 @@ fn write_attributes_with_a_dot(value: &mut Value) {
                         let parts: Vec<_> = parts.iter().filter_map(Value::as_str).collect();
                         *value = parts.join(".").into();
                     }
-                    None => write_attributes_with_a_dot(value),
+                    None => join_attributes(value),
                 }
             }
         }

@@ -8,7 +8,7 @@ use webhooks::timestamp::Timestamp;
 
 use super::world::World;
 
-/// A new id for a job or a document.
+/// A random id for a job or a document.
 pub(crate) fn new_id() -> String {
     TenantId::random().to_string()
 }
@@ -17,7 +17,7 @@ pub(crate) fn new_id() -> String {
 pub(crate) async fn put(fields: Value) {
     let world = World::get();
     let Value::Object(fields) = fields else { panic!("a row is an object") };
-    let table = world.info().outputs.jobs_table().expect("a local stack has it");
+    let table = world.info().outputs.jobs_table().expect("a local stack has a Jobs table");
     let mut put = Client::new(&world.aws()).put_item().table_name(table);
     for (name, value) in fields {
         let value = match value {
@@ -29,15 +29,15 @@ pub(crate) async fn put(fields: Value) {
     put.send().await.expect("the row can be written");
 }
 
-/// Uploads a document of `tenant`; the answer is its job's id.
+/// Uploads a document of `tenant` and returns the id of its job.
 pub(crate) async fn upload(tenant: TenantId) -> String {
     let job = new_id();
-    state(tenant, &job, "queued").await;
+    set_status(tenant, &job, "queued").await;
     job
 }
 
-/// Puts `job` of `tenant` into a state.
-pub(crate) async fn state(tenant: TenantId, job: &str, status: &str) {
+/// Writes `job` of `tenant` with this status.
+pub(crate) async fn set_status(tenant: TenantId, job: &str, status: &str) {
     put(serde_json::json!({
         "job_id": job,
         "document_id": new_id(),

@@ -1,4 +1,4 @@
-//! A tenant of a test's own, with a key, and the API as they use it.
+//! A tenant that belongs to one test, its API key, and the API calls it makes.
 
 use std::collections::HashMap;
 
@@ -16,24 +16,20 @@ use webhooks::store::deliveries::{self, DeliveryRow};
 
 use super::world::World;
 
-/// A tenant that no other test knows.
+/// A tenant that no other test uses.
 #[derive(Debug)]
 pub(crate) struct Tenant {
-    /// Who they are.
     pub id: TenantId,
-    /// Their API key.
     pub key: String,
     http: reqwest::Client,
 }
 
-/// An answer of the API.
+/// A response from the API.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    /// The status.
+pub(crate) struct Response {
     pub status: u16,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body; null where there is none.
+    /// Null if the response has no body.
     pub body: Value,
 }
 
@@ -47,32 +43,37 @@ pub(crate) struct Hook {
 }
 
 impl Tenant {
-    /// A new tenant.
+    /// A tenant with a random id and a new key.
     pub(crate) async fn new() -> Self {
         Self::with_id(TenantId::random()).await
     }
 
-    /// A new tenant, an endpoint that does what `script` says, and its webhook for every event.
+    /// A new tenant, a receiver that follows `script`, and a webhook that sends it every event.
     pub(crate) async fn subscribed(script: impl Into<Script>) -> (Self, Receiver, Hook) {
         let (tenant, receiver) = (Self::new().await, Receiver::start(script).await);
         let hook = tenant.subscribe(&receiver).await;
         (tenant, receiver, hook)
     }
 
-    /// A tenant of that id, with a new key.
+    /// A tenant with this id and a new key.
     pub(crate) async fn with_id(id: TenantId) -> Self {
         let world = World::get();
         let store = keys::store(&world.aws(), &world.info().outputs.api_keys_table);
-        let (key, _) = keys::create(&store, id, "a test's", KeyEnvironment::Test, None)
+        let (key, _) = keys::create(&store, id, "test", KeyEnvironment::Test, None)
             .await
-            .expect("a key can be made");
+            .expect("a key can be created");
         world.keep_secret(key.expose());
-        let http = loopback_client().expect("a client can be made");
+        let http = loopback_client().expect("a client can be built");
         Self { id, key: key.expose().to_owned(), http }
     }
 
-    /// A request with the tenant's key and, if there is one, a JSON body.
-    pub(crate) async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    /// Sends a request with the tenant's key and, if given, a JSON body.
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Response {
         let request = self.unsent(method, path).bearer_auth(&self.key);
         match body {
             Some(body) => {
@@ -83,20 +84,20 @@ impl Tenant {
         }
     }
 
-    /// A request with nothing in it yet, not even a key.
+    /// A request without a key, headers or a body, to be completed and sent.
     pub(crate) fn unsent(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", World::get().info().outputs.api_url))
     }
 
     /// Sends any request to the API.
-    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the API answers");
+    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Response {
+        let response = request.send().await.expect("the API responds");
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let text = response.text().await.expect("the answer is text");
+        let text = response.text().await.expect("the response is text");
         if status >= 400 {
             let leaked = World::get().secrets().iter().any(|secret| text.contains(secret));
-            assert!(!leaked, "an error's body shows a secret or a key");
+            assert!(!leaked, "an error's body contains a secret or a key");
         }
         let body: Value = match text.as_str() {
             "" => Value::Null,
@@ -105,18 +106,18 @@ impl Tenant {
         if let Some(secret) = body["signing_secret"].as_str() {
             World::get().keep_secret(secret);
         }
-        Answer { status, headers, body }
+        Response { status, headers, body }
     }
 
     /// Registers a webhook with these fields.
     pub(crate) async fn create(&self, fields: Value) -> Hook {
-        let answer = self.request(Method::POST, "/v1/webhooks", Some(fields)).await;
-        assert_eq!(answer.status, 201, "{:?}", answer.body);
-        let text = |name: &str| answer.body[name].as_str().expect("it is a string").to_owned();
+        let response = self.request(Method::POST, "/v1/webhooks", Some(fields)).await;
+        assert_eq!(response.status, 201, "{:?}", response.body);
+        let text = |name: &str| response.body[name].as_str().expect("it is a string").to_owned();
         Hook { id: text("webhook_config_id"), secret: text("signing_secret") }
     }
 
-    /// Registers `receiver` for every event.
+    /// Registers a webhook that sends `receiver` every event.
     pub(crate) async fn subscribe(&self, receiver: &Receiver) -> Hook {
         self.create(json!({
             "url": receiver.url(),
@@ -125,22 +126,22 @@ impl Tenant {
         .await
     }
 
-    /// Changes a webhook.
+    /// Changes these fields of a webhook.
     pub(crate) async fn change(&self, hook: &Hook, fields: Value) {
         let path = format!("/v1/webhooks/{}", hook.id);
-        let answer = self.request(Method::PATCH, &path, Some(fields)).await;
-        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        let response = self.request(Method::PATCH, &path, Some(fields)).await;
+        assert_eq!(response.status, 200, "{:?}", response.body);
     }
 
-    /// The hook's delivery, once its status is `status`.
+    /// Waits until a delivery of the webhook has this status, and returns it.
     pub(crate) async fn delivery(&self, hook: &Hook, status: DeliveryStatus) -> DeliveryRow {
-        eventually(&format!("a delivery that is {}", status.as_str()), async || {
+        eventually(&format!("a delivery with the status {}", status.as_str()), async || {
             self.deliveries(hook).await.into_iter().find(|row| row.status == status)
         })
         .await
     }
 
-    /// All that the log has of a hook.
+    /// Every delivery of the webhook in the delivery log.
     pub(crate) async fn deliveries(&self, hook: &Hook) -> Vec<DeliveryRow> {
         let world = World::get();
         aws_sdk_dynamodb::Client::new(&world.aws())

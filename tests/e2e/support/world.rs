@@ -1,5 +1,6 @@
-//! The one stack that all tests share; it ends with the test process, whose end closes the emulator's
-//! standard input.
+//! The one deployed stack that all tests share.
+//!
+//! It ends with the test process: the emulator exits when its standard input closes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,7 +18,7 @@ use docintell::local::{LocalStack, Options, StackInfo};
 use docintell::progress::Progress;
 use serde_json::Value;
 
-/// The deployed stack and what has been seen of it.
+/// The deployed stack, the messages that it has parked, and the secrets that it must not log.
 #[derive(Debug)]
 pub(crate) struct World {
     stack: LocalStack,
@@ -29,20 +30,18 @@ pub(crate) struct World {
 /// A message of the dead-letter queue or of `PipelineFaults`.
 #[derive(Debug, Clone)]
 pub(crate) struct Parked {
-    /// The message's text.
     pub body: String,
-    /// Its string attributes.
     pub attributes: HashMap<String, String>,
 }
 
 impl World {
-    /// The stack, which the first test to ask starts.
+    /// The stack. The first call starts it.
     pub(crate) fn get() -> &'static Self {
         static WORLD: OnceLock<Result<World, String>> = OnceLock::new();
         static DRAIN: OnceLock<thread::JoinHandle<()>> = OnceLock::new();
         let world = WORLD.get_or_init(|| {
-            // On a thread of its own: the caller is inside a runtime, and the stack outlives it.
-            thread::spawn(start).join().expect("starting it does not panic")
+            // On a separate thread, because the stack outlives the caller's runtime.
+            thread::spawn(start).join().expect("the start does not panic")
         });
         let world = match world {
             Ok(world) => world,
@@ -52,42 +51,45 @@ impl World {
         world
     }
 
-    /// Where everything is.
+    /// The URL of the API, the names of the tables and the URLs of the queues.
     pub(crate) fn info(&self) -> &StackInfo {
         self.stack.info()
     }
 
-    /// Configuration for clients on the caller's runtime, with more patience than the functions have.
+    /// Configuration for clients on the caller's runtime, with longer timeouts than the functions use.
     pub(crate) fn aws(&self) -> SdkConfig {
         let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(1)).build();
         self.stack.info().aws_config().into_builder().timeout_config(timeouts).build()
     }
 
-    /// The dead letters so far that name `id` in their text.
+    /// The dead letters so far whose body contains `id`.
     pub(crate) fn dead_letters_of(&self, id: &str) -> Vec<Parked> {
-        naming(&self.dead_letters, id)
+        containing(&self.dead_letters, id)
     }
 
-    /// The pipeline faults so far that name `id` in their text.
+    /// The pipeline faults so far whose body contains `id`.
     pub(crate) fn faults_of(&self, id: &str) -> Vec<Parked> {
-        naming(&self.faults, id)
+        containing(&self.faults, id)
     }
 
-    /// Notes a value that no log may show.
+    /// Remembers a value that no log may contain.
     pub(crate) fn keep_secret(&self, secret: &str) {
-        self.secrets.lock().expect("no test panics here").push(secret.to_owned());
+        self.secrets
+            .lock()
+            .expect("no thread panics while it holds the lock")
+            .push(secret.to_owned());
     }
 
-    /// Every value noted so far that no log may show.
+    /// Every value so far that no log may contain.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        self.secrets.lock().expect("no test panics here").clone()
+        self.secrets.lock().expect("no thread panics while it holds the lock").clone()
     }
 
-    /// All that is in the tables now, and all that has been parked so far.
+    /// Every row of every table now, and every message parked so far.
     pub(crate) async fn stored(&self) -> String {
         let client = aws_sdk_dynamodb::Client::new(&self.aws());
         let outputs = &self.info().outputs;
-        let jobs = outputs.jobs_table().expect("a local stack has it");
+        let jobs = outputs.jobs_table().expect("a local stack has a Jobs table");
         let mut stored = Vec::new();
         for table in
             [jobs, &outputs.webhooks_table, &outputs.api_keys_table, &outputs.deliveries_table]
@@ -98,23 +100,26 @@ impl World {
             }
         }
         for parked in [&self.dead_letters, &self.faults] {
-            stored.push(format!("{:?}", parked.lock().expect("no test panics here")));
+            stored.push(format!(
+                "{:?}",
+                parked.lock().expect("no thread panics while it holds the lock")
+            ));
         }
         stored.concat()
     }
 
-    /// Where the functions' output is written.
+    /// The file that the functions log to.
     pub(crate) fn functions_log(&self) -> PathBuf {
         self.stack.functions_log()
     }
 
-    /// What `sam local --env-vars` would read.
+    /// The file that `sam local --env-vars` reads.
     pub(crate) fn env_vars(&self) -> Value {
         let text = fs::read_to_string(self.stack.env_vars()).expect("the file can be read");
         serde_json::from_str(&text).expect("the file is JSON")
     }
 
-    /// All that the functions and the emulator have logged so far.
+    /// The logs of the functions and of the emulator so far.
     pub(crate) fn logs(&self) -> String {
         [self.stack.functions_log(), self.stack.emulator_log()]
             .map(|path| fs::read_to_string(path).expect("the log can be read"))
@@ -127,7 +132,7 @@ fn start() -> Result<World, String> {
         .worker_threads(1)
         .enable_all()
         .build()
-        .expect("a runtime can be made");
+        .expect("a runtime can be built");
     let logs =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", std::process::id()));
     let checkout = Checkout::find().expect("tests run in a checkout");
@@ -138,7 +143,7 @@ fn start() -> Result<World, String> {
     };
     let stack =
         runtime.block_on(LocalStack::start(options)).map_err(|error| format!("{error:?}"))?;
-    // The stack's output is read on this runtime, for as long as there are tests.
+    // This runtime reads the stack's output until the test process ends.
     std::mem::forget(runtime);
     Ok(World {
         stack,
@@ -148,12 +153,12 @@ fn start() -> Result<World, String> {
     })
 }
 
-/// Moves what is parked into memory: several tests that read one queue would hide it from each other.
+/// Moves parked messages into memory. Tests that read the queues themselves would hide messages from each other.
 fn drain(world: &'static World) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime can be made");
+        .expect("a runtime can be built");
     runtime.block_on(async {
         let sqs = aws_sdk_sqs::Client::new(&world.aws());
         let outputs = &world.info().outputs;
@@ -176,8 +181,13 @@ async fn collect(sqs: &aws_sdk_sqs::Client, url: &str, into: &Mutex<Vec<Parked>>
         .expect("the queue can be read");
     for message in received.messages.unwrap_or_default() {
         let handle = message.receipt_handle().expect("a received message has a handle").to_owned();
-        into.lock().expect("no test panics here").push(parked(message));
-        sqs.delete_message().queue_url(url).receipt_handle(handle).send().await.expect("it goes");
+        into.lock().expect("no thread panics while it holds the lock").push(parked(message));
+        sqs.delete_message()
+            .queue_url(url)
+            .receipt_handle(handle)
+            .send()
+            .await
+            .expect("the message can be deleted");
     }
 }
 
@@ -191,7 +201,7 @@ fn parked(message: Message) -> Parked {
     Parked { body: message.body.unwrap_or_default(), attributes }
 }
 
-fn naming(parked: &Mutex<Vec<Parked>>, id: &str) -> Vec<Parked> {
-    let parked = parked.lock().expect("no test panics here");
+fn containing(parked: &Mutex<Vec<Parked>>, id: &str) -> Vec<Parked> {
+    let parked = parked.lock().expect("no thread panics while it holds the lock");
     parked.iter().filter(|parked| parked.body.contains(id)).cloned().collect()
 }

@@ -1,18 +1,18 @@
-//! Answers and log lines of requests that change something.
+//! Responses and log lines of requests that change a webhook.
 
 use harness::fixtures::TENANT;
 use serde_json::{Value, json};
 
-use super::{CREATE, DELETE, KEY_ID, ROTATE, UPDATE, answer, api, lines, sample, update_but};
+use super::{CREATE, DELETE, KEY_ID, ROTATE, UPDATE, api, fake_updates, lines, sample, send};
 
-/// The sample, with an endpoint whose name no resolver knows.
+/// The sample with a host name that does not resolve.
 fn change(text: &str) -> Value {
     let mut event = sample(text);
     event["body"] = json!({"url": "https://hooks.invalid/"}).to_string().into();
     event
 }
 
-/// The fields of the request's span, which every line in it carries.
+/// The fields of the request's span, which are on every log line of the request.
 fn context(line: &Value) -> Value {
     let spans = line["spans"].as_array().expect("a line has spans");
     spans.iter().find(|span| span["name"] == "request").cloned().unwrap_or_default()
@@ -21,26 +21,26 @@ fn context(line: &Value) -> Value {
 #[tokio::test]
 async fn every_change_and_its_request_are_logged_with_tenant_key_and_webhook() {
     let (aws, api) = api().await;
-    update_but(&aws, |_| false);
-    let mut made = Vec::new();
+    fake_updates(&aws, |_| false);
+    let mut expected = Vec::new();
     for (text, message) in [
         (CREATE, "webhook created"),
         (UPDATE, "webhook changed"),
         (ROTATE, "signing secret rotated"),
         (DELETE, "webhook deleted"),
     ] {
-        let answer = answer(&api, change(text)).await;
-        assert!(answer["statusCode"].as_u64().is_some_and(|status| status < 300), "{answer}");
+        let response = send(&api, change(text)).await;
+        assert!(response["statusCode"].as_u64().is_some_and(|status| status < 300), "{response}");
         let id = match text {
-            CREATE => answer["body"]["webhook_config_id"].clone(),
+            CREATE => response["body"]["webhook_config_id"].clone(),
             _ => json!("550e8400-e29b-41d4-a716-446655440000"),
         };
-        made.push((message, id));
+        expected.push((message, id));
     }
     let log = api.finish().await;
     let requests = lines(&log, "request answered");
-    assert_eq!(requests.len(), made.len());
-    for ((message, id), request) in made.iter().zip(&requests) {
+    assert_eq!(requests.len(), expected.len());
+    for ((message, id), request) in expected.iter().zip(&requests) {
         let changes = lines(&log, message);
         let [change] = changes.as_slice() else { panic!("{message}: {changes:?}") };
         for line in [change, request] {
@@ -55,13 +55,13 @@ async fn every_change_and_its_request_are_logged_with_tenant_key_and_webhook() {
 #[tokio::test]
 async fn a_refused_request_is_logged_with_key_and_webhook() {
     let (aws, api) = api().await;
-    update_but(&aws, |_| true);
+    fake_updates(&aws, |_| true);
     let mut parameter = sample(UPDATE);
     parameter["rawQueryString"] = "x=1".into();
     let mut unknown = sample(UPDATE);
     unknown["requestContext"]["http"]["method"] = "GET".into();
     for event in [sample(ROTATE), parameter, unknown] {
-        let status = answer(&api, event).await["statusCode"].clone();
+        let status = send(&api, event).await["statusCode"].clone();
         assert!([json!(429), json!(404)].contains(&status), "{status}");
     }
     for line in lines(&api.finish().await, "request answered") {
@@ -73,14 +73,14 @@ async fn a_refused_request_is_logged_with_key_and_webhook() {
 #[tokio::test]
 async fn only_responses_with_a_secret_forbid_caching() {
     let (aws, api) = api().await;
-    update_but(&aws, |_| false);
+    fake_updates(&aws, |_| false);
     for (text, is_secret) in [(CREATE, true), (ROTATE, true), (UPDATE, false), (DELETE, false)] {
-        let answer = answer(&api, change(text)).await;
-        assert_eq!(answer["body"].get("signing_secret").is_some(), is_secret, "{text}");
+        let response = send(&api, change(text)).await;
+        assert_eq!(response["body"].get("signing_secret").is_some(), is_secret, "{text}");
         assert_eq!(
-            answer["headers"].get("cache-control"),
+            response["headers"].get("cache-control"),
             is_secret.then(|| json!("no-store")).as_ref()
         );
-        assert_eq!(answer["headers"]["x-content-type-options"], "nosniff", "{text}");
+        assert_eq!(response["headers"]["x-content-type-options"], "nosniff", "{text}");
     }
 }

@@ -1,14 +1,14 @@
-//! Requests above a limit: which AWS calls they make, and which they do not.
+//! Requests over a limit, and the AWS calls that they make.
 
 use harness::fixtures::{TENANT, webhook};
 use harness::{Reply, item};
 use serde_json::{Value, json};
 
 use super::{CREATE, DELETE, GET, KEY_ID, ROTATE, UPDATE};
-use super::{answer, api, create, key_record, sample, update_but};
+use super::{api, create, fake_updates, key_record, sample, send};
 
-/// Whether an `UpdateItem` is for a partition key that starts with `prefix`.
-fn counts(input: &Value, prefix: &str) -> bool {
+/// True if the partition key of an `UpdateItem` starts with `prefix`.
+fn key_starts_with(input: &Value, prefix: &str) -> bool {
     input["Key"]["tenant_id"]["S"].as_str().is_some_and(|key| key.starts_with(prefix))
 }
 
@@ -31,31 +31,35 @@ async fn a_webhook_over_the_limit_creates_no_secret() {
 #[tokio::test]
 async fn a_change_over_the_limit_is_429_before_its_body_is_read() {
     let (aws, api) = api().await;
-    update_but(&aws, |input| counts(input, &format!("changes#{TENANT}")));
+    fake_updates(&aws, |input| key_starts_with(input, &format!("changes#{TENANT}")));
     for text in [CREATE, UPDATE, ROTATE, DELETE] {
         let mut event = sample(text);
         event["body"] = "{".into();
-        let answer = answer(&api, event).await;
-        assert_eq!(answer["statusCode"], 429, "{text}");
-        assert_eq!(answer["body"]["error"], "rate_limited");
-        let seconds = answer["headers"]["retry-after"].as_str().expect("there is a Retry-After");
+        let response = send(&api, event).await;
+        assert_eq!(response["statusCode"], 429, "{text}");
+        assert_eq!(response["body"]["error"], "rate_limited");
+        let seconds = response["headers"]["retry-after"].as_str().expect("there is a Retry-After");
         assert!((1..=60).contains(&seconds.parse().expect("whole seconds")), "{seconds}");
     }
-    assert_eq!(answer(&api, sample(GET)).await["statusCode"], 404, "a read is not limited");
+    assert_eq!(send(&api, sample(GET)).await["statusCode"], 404, "a read is not limited");
     assert_eq!(aws.calls_of("UpdateItem").len(), 4);
-    assert_eq!(aws.calls_of("GetItem").len(), 4 + 2, "the keys, and the webhook that was read");
+    assert_eq!(
+        aws.calls_of("GetItem").len(),
+        4 + 2,
+        "one per key, and one for the webhook that is read"
+    );
 }
 
 #[tokio::test]
 async fn a_rotation_over_the_limit_writes_no_secret_and_releases_its_claim() {
     let (aws, api) = api().await;
-    update_but(&aws, |input| counts(input, "rotations#"));
-    let answer = answer(&api, sample(ROTATE)).await;
+    fake_updates(&aws, |input| key_starts_with(input, "rotations#"));
+    let response = send(&api, sample(ROTATE)).await;
     assert_eq!(
-        (&answer["statusCode"], &answer["body"]["error"]),
+        (&response["statusCode"], &response["body"]["error"]),
         (&json!(429), &json!("rate_limited"))
     );
-    let seconds = answer["headers"]["retry-after"].as_str().expect("there is a Retry-After");
+    let seconds = response["headers"]["retry-after"].as_str().expect("there is a Retry-After");
     assert!((1..=86_400).contains(&seconds.parse().expect("whole seconds")), "{seconds}");
     assert!(aws.calls_of("PutSecretValue").is_empty());
 
@@ -75,14 +79,16 @@ async fn a_conflicting_rotation_does_not_count_towards_the_limit() {
     let row = item(&webhook("https://hooks.invalid/"));
     let record = key_record();
     aws.on("GetItem", move |input, _| {
-        let of_key = input["Key"].get("key_hash").is_some();
-        Some(Reply::Body(json!({"Item": if of_key { &record } else { &row }})))
+        let is_api_key = input["Key"].get("key_hash").is_some();
+        Some(Reply::Body(json!({"Item": if is_api_key { &record } else { &row }})))
     });
-    update_but(&aws, |input| counts(input, TENANT));
-    let answer = answer(&api, sample(ROTATE)).await;
+    fake_updates(&aws, |input| key_starts_with(input, TENANT));
+    let response = send(&api, sample(ROTATE)).await;
     assert_eq!(
-        (&answer["statusCode"], &answer["body"]["error"]),
+        (&response["statusCode"], &response["body"]["error"]),
         (&json!(409), &json!("rotation_conflict"))
     );
-    assert!(!aws.calls_of("UpdateItem").iter().any(|call| counts(&call.input, "rotations#")));
+    assert!(
+        !aws.calls_of("UpdateItem").iter().any(|call| key_starts_with(&call.input, "rotations#"))
+    );
 }

@@ -1,4 +1,4 @@
-//! Faults of ours before the attempt: they cost the tenant no attempt and are never silent.
+//! Internal errors before an attempt. They cost the tenant no attempt, and each is logged.
 
 use std::time::{Duration, Instant};
 
@@ -13,43 +13,43 @@ use webhooks::timestamp::Timestamp;
 
 use super::{deliver, delivery, one_webhook, one_webhook_with, redeliver, sender, visibilities};
 
-/// A fault, and the word by which the log knows it.
-struct Fault {
-    happens: fn(&FakeAws),
+/// An internal error, and the text that the log has for it.
+struct InternalError {
+    cause: fn(&FakeAws),
     row: Value,
     time_limit: Duration,
-    word: &'static str,
+    logged: &'static str,
 }
 
-fn faults() -> Vec<Fault> {
+fn internal_errors() -> Vec<InternalError> {
     let time_limit = Duration::from_secs(20);
-    let fault = |word, happens| Fault { happens, row: json!({}), time_limit, word };
+    let error = |logged, cause| InternalError { cause, row: json!({}), time_limit, logged };
     vec![
-        fault("the webhooks cannot be read", |aws| aws.always("BatchGetItem", Reply::Broken)),
-        fault("the webhooks cannot be read", |aws| {
+        error("the webhooks cannot be read", |aws| aws.always("BatchGetItem", Reply::Broken)),
+        error("the webhooks cannot be read", |aws| {
             aws.always("BatchGetItem", Reply::Refused("ProvisionedThroughputExceededException"));
         }),
-        fault("the webhooks cannot be read", |aws| aws.always("BatchGetItem", Reply::Late)),
-        fault("unprocessed", |aws| {
+        error("the webhooks cannot be read", |aws| aws.always("BatchGetItem", Reply::Late)),
+        error("unprocessed", |aws| {
             aws.on("BatchGetItem", |input, _| {
                 let keys = json!({"Responses": {}, "UnprocessedKeys": input["RequestItems"]});
                 Some(Reply::Body(keys))
             });
         }),
-        fault("the secret cannot be read", |aws| aws.always("GetSecretValue", Reply::Broken)),
-        fault("the secret cannot be read", |aws| {
+        error("the secret cannot be read", |aws| aws.always("GetSecretValue", Reply::Broken)),
+        error("the secret cannot be read", |aws| {
             aws.always("GetSecretValue", Reply::Refused("ResourceNotFoundException"));
         }),
-        fault("the secret cannot be read", |aws| {
+        error("the secret cannot be read", |aws| {
             aws.always("GetSecretValue", Reply::Body(json!({"SecretString": "no JSON"})));
         }),
-        Fault {
+        InternalError {
             row: json!({"max_retries": "five"}),
-            ..fault("the webhook cannot be read", |_| {})
+            ..error("the webhook cannot be read", |_| {})
         },
-        Fault {
+        InternalError {
             time_limit: Duration::from_secs(12),
-            ..fault("too little of the invocation's time is left", |_| {})
+            ..error("too little of the invocation's time is left", |_| {})
         },
     ]
 }
@@ -57,28 +57,28 @@ fn faults() -> Vec<Fault> {
 #[tokio::test]
 async fn an_internal_error_requeues_a_copy_after_30_seconds_without_an_attempt() {
     let mut tests = JoinSet::new();
-    for fault in faults() {
+    for error in internal_errors() {
         tests.spawn(async move {
-            let (receiver, hook, aws, sender) = one_webhook_with(status(200), fault.row).await;
-            (fault.happens)(&aws);
+            let (receiver, hook, aws, sender) = one_webhook_with(status(200), error.row).await;
+            (error.cause)(&aws);
             let mut message = message(&hook, 1);
             message["attempts_before"] = json!(5);
             let text = text(&message);
-            let third = batch([(text.as_str(), 3)]);
+            let third_receive = batch([(text.as_str(), 3)]);
             let before = Timestamp::now();
-            let answer = sender.invoke_within(fault.time_limit, third).await;
-            assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "{}", fault.word);
+            let response = sender.invoke_within(error.time_limit, third_receive).await;
+            assert_eq!(response, Ok(json!({"batchItemFailures": []})), "{}", error.logged);
 
             let copy = &aws.queued(DELIVERIES)[0];
-            let carried = delivery(copy);
-            let since = carried.blocked_since.expect("it says since when");
+            let queued = delivery(copy);
+            let since = queued.blocked_since.expect("the copy has a time");
             assert!(since >= before && since <= Timestamp::now());
             assert_eq!((copy.delay, copy.group.as_deref()), (Some(30), Some(TENANT)));
-            assert_eq!((carried.attempts_before, carried.body.get()), (7, BODY));
-            assert_eq!(carried.delivery_id.to_string(), delivery_id(1));
+            assert_eq!((queued.attempts_before, queued.body.get()), (7, BODY));
+            assert_eq!(queued.delivery_id.to_string(), delivery_id(1));
             assert_eq!((receiver.connections(), aws.logged().len()), (0, 0));
             let log = sender.finish().await;
-            assert_contains(&log, fault.word);
+            assert_contains(&log, error.logged);
         });
     }
     tests.join_all().await;
@@ -89,10 +89,10 @@ async fn a_hanging_secret_read_delays_a_batch_by_only_one_call() {
     let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
     aws.always("GetSecretValue", Reply::Late);
     let messages: Vec<_> = (0..10).map(|number| message(&hook, number)).collect();
-    let begun = Instant::now();
+    let start = Instant::now();
     assert_eq!(deliver(&sender, &messages).await, [""; 0]);
-    // One call after the other would take ten times three seconds.
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    // Ten calls in sequence would take 30 seconds.
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     assert_eq!((aws.queued(DELIVERIES).len(), receiver.connections()), (10, 0));
 }
 
@@ -167,7 +167,7 @@ async fn an_unreadable_secret_blocks_only_its_own_webhook() {
 
     aws.keep_secret("unknown", SECRET);
     assert_eq!(deliver(&sender, &[message(&bad, 1)]).await, [""; 0]);
-    assert_eq!(receiver.arrivals().len(), 2, "a failed read is not remembered");
+    assert_eq!(receiver.arrivals().len(), 2, "a failed read is not cached");
 }
 
 #[tokio::test]

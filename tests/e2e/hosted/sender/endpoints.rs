@@ -1,4 +1,4 @@
-//! Which endpoints are called at all. The prize is the Lambda Runtime API: it must never hear of us.
+//! Which endpoints the sender calls. Above all, a webhook never reaches the Lambda Runtime API.
 
 use harness::fixtures::{DEAD_LETTERS, message, webhook};
 use harness::{FakeAws, Hosted, Receiver, answer, assert_contains, assert_lacks, end, status};
@@ -8,13 +8,13 @@ use super::{deliver, sender, sender_with, visibilities};
 
 const REFUSED: &str = "the endpoint's address is not allowed";
 
-/// Delivers to each of these URLs; asserts that each was refused for good at its only attempt.
+/// Delivers to each URL and asserts that its only attempt failed for good with `reason`.
 async fn assert_refused(aws: &FakeAws, sender: &Hosted, urls: &[String], reason: &str) {
     let hooks: Vec<_> = urls.iter().map(|url| webhook(url)).collect();
     aws.replace_webhooks(&hooks);
     let messages: Vec<_> = hooks.iter().zip(1..).map(|(hook, at)| message(hook, at)).collect();
     for batch in messages.chunks(10) {
-        assert_eq!(deliver(sender, batch).await, [""; 0], "none is retried");
+        assert_eq!(deliver(sender, batch).await, [""; 0], "no delivery is retried");
     }
     let parked = aws.queued(DEAD_LETTERS);
     assert_eq!(parked.len(), urls.len());
@@ -26,7 +26,7 @@ async fn assert_refused(aws: &FakeAws, sender: &Hosted, urls: &[String], reason:
     assert!(logged.iter().all(|row| row["status"] == "failed" && row["reason"] == reason));
 }
 
-/// Every way that we know to write a socket of this machine.
+/// Every known spelling of this machine's address, with a port.
 fn spellings(port: u16) -> Vec<String> {
     [
         "127.0.0.1",
@@ -61,12 +61,12 @@ async fn the_runtime_api_is_refused_in_every_spelling_even_if_its_network_is_all
         let (aws, sender) = sender_with(&[], &[("ALLOWED_NETWORKS", networks)]).await;
         let urls = spellings(sender.address().port());
         assert_refused(&aws, &sender, &urls, REFUSED).await;
-        // Whether this name has an address at all depends on the machine.
+        // This name resolves only on some machines.
         let dotted = format!("http://localhost.:{}/", sender.address().port());
         let hook = webhook(&dotted);
         aws.replace_webhooks([&hook]);
         deliver(&sender, &[message(&hook, 99)]).await;
-        assert_ne!(aws.logged().last().expect("it is logged")["status"], "delivered");
+        assert_ne!(aws.logged().last().expect("the delivery is logged")["status"], "delivered");
         sender.assert_nobody_else_called();
     }
 }
@@ -95,9 +95,9 @@ async fn the_aws_endpoint_is_refused_in_every_spelling_even_if_its_network_is_al
         let (_, port) = endpoint.rsplit_once(':').expect("it has a port");
         let urls = spellings(port.parse().expect("it is a number"));
         assert_refused(&aws, &sender, &urls, REFUSED).await;
-        // Every call was one of the function's own.
+        // A post of a webhook would be a call without an operation.
         let posted = aws.calls().into_iter().filter(|call| call.operation.is_empty()).count();
-        assert_eq!(posted, 0, "a webhook has called AWS");
+        assert_eq!(posted, 0, "a webhook called AWS");
     }
 }
 
@@ -111,11 +111,11 @@ async fn other_addresses_in_the_environment_are_refused_in_every_spelling() {
         ("AWS_ENDPOINT_URL_DYNAMODB", "https://dynamodb.invalid:PORT"),
         ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "PORT"),
     ] {
-        let ours = Receiver::start(status(200)).await;
-        let value = form.replace("PORT", &ours.address().port().to_string());
+        let internal = Receiver::start(status(200)).await;
+        let value = form.replace("PORT", &internal.address().port().to_string());
         let (aws, sender) = sender_with(&[], &[(variable, &value)]).await;
-        assert_refused(&aws, &sender, &spellings(ours.address().port()), REFUSED).await;
-        assert_eq!(ours.connections(), 0, "{variable}={form}");
+        assert_refused(&aws, &sender, &spellings(internal.address().port()), REFUSED).await;
+        assert_eq!(internal.connections(), 0, "{variable}={form}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Receivers that do what they can to cost us time, memory or a wrong verdict.
+//! Endpoints that try to cost the sender time or memory, or to make it misjudge an attempt.
 
 use std::ops::RangeInclusive;
 
@@ -13,47 +13,49 @@ const TIMEOUT: &str = "no answer within 10 s";
 const PROTOCOL: &str = "the answer is not valid HTTP";
 const NO_ANSWER: &str = "the endpoint closed the connection without an answer";
 const HEAD_TOO_LARGE: &str = "the answer has too many headers, or too large ones";
-/// What the sender's memory may grow by while it is mistreated, in KiB; a Lambda has 256 MiB.
+/// The most KiB by which the sender's memory may grow. The Lambda has 256 MiB.
 const MEMORY: u64 = 4 * 1024;
-/// What a receiver can send into the kernel's buffers before it notices that nobody reads, in bytes.
+/// The most bytes that a receiver can write while nobody reads: the kernel buffers them.
 const UNREAD: u64 = 20 * 1024 * 1024;
 
-/// A way to misbehave, and what it comes to: an error, or nothing where it counts as success.
+/// One way in which an endpoint misbehaves, and the expected result.
 struct Case {
-    way: &'static str,
+    behaviour: &'static str,
     script: Vec<Act>,
+    /// `None` if the attempt succeeds.
     error: Option<&'static str>,
+    /// The expected duration of the attempt.
     millis: RangeInclusive<u64>,
 }
 
-fn case(way: &'static str, script: Vec<Act>, error: impl Into<Option<&'static str>>) -> Case {
-    Case { way, script, error: error.into(), millis: 0..=8000 }
+fn case(behaviour: &'static str, script: Vec<Act>, error: impl Into<Option<&'static str>>) -> Case {
+    Case { behaviour, script, error: error.into(), millis: 0..=8000 }
 }
 
-fn slow(way: &'static str, script: Vec<Act>, error: impl Into<Option<&'static str>>) -> Case {
-    // Late by as much as a busy machine may be.
-    Case { millis: 9500..=15_000, ..case(way, script, error) }
+fn slow(behaviour: &'static str, script: Vec<Act>, error: impl Into<Option<&'static str>>) -> Case {
+    // A busy machine may be late.
+    Case { millis: 9500..=15_000, ..case(behaviour, script, error) }
 }
 
-/// These bytes.
+/// Sends this text.
 fn send(text: &str) -> Act {
     Act::Send(text.to_owned().into())
 }
 
-/// These bytes again and again, so many milliseconds apart.
+/// Sends this text again and again, with a pause in milliseconds.
 fn repeat(text: &str, pause: u64) -> Act {
     Act::Repeat(text.to_owned().into(), ms(pause))
 }
 
-/// A head that announces a body.
-fn head(more: &str) -> Act {
-    send(&format!("HTTP/1.1 200 OK\r\n{more}\r\n\r\n"))
+/// Sends a response head with these headers.
+fn head(headers: &str) -> Act {
+    send(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n"))
 }
 
 fn slow_cases() -> Vec<Case> {
     let early_hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(50);
     vec![
-        slow("says nothing", vec![Act::Wait(ms(30_000))], TIMEOUT),
+        slow("sends nothing", vec![Act::Wait(ms(30_000))], TIMEOUT),
         slow("drips its head", vec![send("HTTP/1.1 200 OK\r\nX: "), repeat("x", 1000)], TIMEOUT),
         slow("never ends its early hints", vec![repeat(&early_hints, 20)], TIMEOUT),
         Case { millis: 7500..=9999, ..case("is in time", after(ms(7500), status(200)), None) },
@@ -67,7 +69,7 @@ fn quick_cases() -> Vec<Case> {
     let block = "x".repeat(64 * 1024);
     let chunk = format!("10000\r\n{block}\r\n");
     let headers = "X-Header: value\r\n".repeat(10_000);
-    // The beginning of a gzip stream of zeros; each zero byte after it stands for 1,032 more.
+    // The start of a gzip stream of zeros. Each further zero byte expands to 1,032 zeros.
     let bomb = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff\xec\xc1\x01\x01\0\0\0\x80\x90\xfe\xaf\xee\x08\x0a";
     let bomb = [&bomb[..], &[0; 12_000]].concat();
     let zip = [("Content-Encoding", "gzip")];
@@ -99,7 +101,7 @@ fn quick_cases() -> Vec<Case> {
         ),
         case("hangs up at once", vec![Act::HangUp], NO_ANSWER),
         case(
-            "hangs up amid its head",
+            "hangs up in its head",
             vec![send("HTTP/1.1 200 OK\r\nContent-Le"), Act::HangUp],
             NO_ANSWER,
         ),
@@ -109,11 +111,11 @@ fn quick_cases() -> Vec<Case> {
             None,
         ),
         case(
-            "writes headers as they were written long ago",
+            "sends obsolete header syntax",
             vec![head("X-Folded: one\r\n two\r\nX-Spaced : x\r\nno header\r\nContent-Length: 0")],
             None,
         ),
-        // Each would be read for ten seconds if its body mattered.
+        // Reading one of these bodies to its end would take ten seconds.
         case("drips its body", vec![head("Content-Length: 50"), repeat("x", 1000)], None),
         case(
             "drips its chunks",
@@ -121,17 +123,17 @@ fn quick_cases() -> Vec<Case> {
             None,
         ),
         case(
-            "hangs up amid its body",
+            "hangs up in its body",
             vec![head("Content-Length: 100"), send("half"), Act::HangUp],
             None,
         ),
         case(
-            "hangs up amid its chunks",
+            "hangs up in its chunks",
             vec![head("Transfer-Encoding: chunked"), send("4\r\nhalf\r\n"), Act::HangUp],
             None,
         ),
         case(
-            "contradicts itself about its length",
+            "sends two different lengths",
             vec![head("Content-Length: 3\r\nContent-Length: 4"), send("four")],
             PROTOCOL,
         ),
@@ -155,12 +157,12 @@ fn quick_cases() -> Vec<Case> {
     ]
 }
 
-fn ways(cases: &[Case]) -> Vec<&'static str> {
-    cases.iter().map(|case| case.way).collect()
+fn behaviours(cases: &[Case]) -> Vec<&'static str> {
+    cases.iter().map(|case| case.behaviour).collect()
 }
 
-/// Delivers to a receiver of each kind, ten in a batch and so many times, and looks at every outcome.
-async fn mistreat(cases: Vec<Case>, rounds: usize) {
+/// Delivers to a receiver of each case, ten in a batch, `rounds` times, and checks each outcome and the memory.
+async fn assert_outcomes(cases: Vec<Case>, rounds: usize) {
     let mut receivers = Vec::new();
     for case in &cases {
         receivers.push(Receiver::start(case.script.clone()).await);
@@ -180,18 +182,23 @@ async fn mistreat(cases: Vec<Case>, rounds: usize) {
         for (cases, messages) in cases.chunks(10).zip(messages.chunks(10)) {
             let failing = cases.iter().filter(|case| case.error.is_some()).count();
             let reported = deliver(&sender, messages).await;
-            assert_eq!(reported.len(), failing, "of {:?} these: {reported:?}", ways(cases));
+            assert_eq!(
+                reported.len(),
+                failing,
+                "of {:?} it reported {reported:?}",
+                behaviours(cases)
+            );
         }
         for (case, number) in cases.iter().zip(round * 100..) {
             let logged = aws.logged();
             let row = logged.iter().find(|row| row["delivery_id"] == delivery_id(number));
-            let row = row.expect("it is logged");
+            let row = row.expect("the delivery is logged");
             let attempt = &row["attempts"][0];
             let millis = attempt["duration_ms"].as_u64().expect("it is a number");
-            assert_eq!(attempt["error"].as_str(), case.error, "{}: {attempt}", case.way);
-            assert!(case.millis.contains(&millis), "{}: {attempt}", case.way);
+            assert_eq!(attempt["error"].as_str(), case.error, "{}: {attempt}", case.behaviour);
+            assert!(case.millis.contains(&millis), "{}: {attempt}", case.behaviour);
             let status = if case.error.is_some() { "pending" } else { "delivered" };
-            assert_eq!(row["status"], status, "{}", case.way);
+            assert_eq!(row["status"], status, "{}", case.behaviour);
         }
     }
     let peak = sender.memory_kib("VmHWM");
@@ -202,12 +209,12 @@ async fn mistreat(cases: Vec<Case>, rounds: usize) {
 
 #[tokio::test]
 async fn a_slow_endpoint_costs_one_attempt_of_ten_seconds_and_delays_no_other() {
-    mistreat(slow_cases(), 1).await;
+    assert_outcomes(slow_cases(), 1).await;
 }
 
 #[tokio::test]
 async fn a_hostile_response_costs_at_most_one_attempt_and_little_memory() {
-    mistreat(quick_cases(), 2).await;
+    assert_outcomes(quick_cases(), 2).await;
 }
 
 #[tokio::test]
@@ -220,20 +227,20 @@ async fn a_compressed_response_is_not_decompressed() {
     assert_eq!(kept, "␟\u{fffd}␈␀␀␀␀␀␂\u{fffd}");
 }
 
-/// What a body can do after its head.
+/// A header and the body that follows, complete, broken or endless.
 fn bodies() -> Vec<(&'static str, Vec<Act>)> {
     let unending = repeat(&format!("10000\r\n{}\r\n", "x".repeat(64 * 1024)), 0);
     vec![
-        ("Content-Length: 4", vec![send("told")]),
-        ("Content-Length: 100", vec![send("told"), Act::HangUp]),
-        ("Content-Length: 100", vec![send("told"), Act::Vanish]),
-        ("Content-Length: 100", vec![send("told"), Act::Wait(ms(30_000))]),
-        ("Transfer-Encoding: chunked", vec![send("4\r\ntold\r\n"), Act::Vanish]),
-        ("Transfer-Encoding: chunked", vec![send("4\r\ntold\r\nno chunk")]),
-        ("Transfer-Encoding: chunked", vec![send("4\r\ntold\r\n"), unending]),
-        // As Python's http.server ends: over TLS without the alert that says so.
-        ("Connection: close", vec![send("told"), Act::Vanish]),
-        ("Connection: close", vec![send("told"), repeat(" ", 500)]),
+        ("Content-Length: 4", vec![send("body")]),
+        ("Content-Length: 100", vec![send("body"), Act::HangUp]),
+        ("Content-Length: 100", vec![send("body"), Act::Vanish]),
+        ("Content-Length: 100", vec![send("body"), Act::Wait(ms(30_000))]),
+        ("Transfer-Encoding: chunked", vec![send("4\r\nbody\r\n"), Act::Vanish]),
+        ("Transfer-Encoding: chunked", vec![send("4\r\nbody\r\nno chunk")]),
+        ("Transfer-Encoding: chunked", vec![send("4\r\nbody\r\n"), unending]),
+        // Like Python's http.server, which closes TLS without a close alert.
+        ("Connection: close", vec![send("body"), Act::Vanish]),
+        ("Connection: close", vec![send("body"), repeat(" ", 500)]),
     ]
 }
 
@@ -250,7 +257,7 @@ async fn the_status_line_decides_the_outcome_however_the_body_ends() {
     ] {
         let mut receivers = Vec::new();
         for (header, body) in bodies() {
-            let head = send(&format!("HTTP/1.1 {code} Told\r\n{header}\r\n\r\n"));
+            let head = send(&format!("HTTP/1.1 {code} Status\r\n{header}\r\n\r\n"));
             let script = [vec![head], body].concat();
             receivers.push(Receiver::start_tls(script, authority.server("127.0.0.1")).await);
         }
@@ -268,18 +275,18 @@ async fn the_status_line_decides_the_outcome_however_the_body_ends() {
             number += 1;
             let logged = aws.logged();
             let row = logged.iter().find(|row| row["delivery_id"] == delivery_id(number));
-            let row = row.expect("it is logged");
+            let row = row.expect("the delivery is logged");
             let attempt = &row["attempts"][0];
-            let what = format!("{code}, {header}, {:?}: {attempt}", body.get(1));
+            let context = format!("{code}, {header}, {:?}: {attempt}", body.get(1));
             assert_eq!(
                 (&row["status"], attempt["status_code"].as_u64()),
                 (&json!(status), Some(code)),
-                "{what}"
+                "{context}"
             );
-            assert!(attempt["duration_ms"].as_u64().expect("it is a number") < 8000, "{what}");
+            assert!(attempt["duration_ms"].as_u64().expect("it is a number") < 8000, "{context}");
             if code != 200 {
                 let shown = attempt["response_body"].as_str().expect("it is text");
-                assert!(shown.starts_with("told"), "{what}");
+                assert!(shown.starts_with("body"), "{context}");
             }
         }
         assert!(receivers.iter().all(|receiver| receiver.arrivals().len() == 1));
@@ -288,9 +295,9 @@ async fn the_status_line_decides_the_outcome_however_the_body_ends() {
 
 #[tokio::test]
 async fn an_unanswered_tls_handshake_times_out_after_five_seconds() {
-    // The kernel completes connections that nobody accepts.
+    // The kernel completes TCP connections that nobody accepts.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the listener is bound");
     let hook = webhook(&format!("https://{address}/"));
     let (aws, sender) = sender([&hook]).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);

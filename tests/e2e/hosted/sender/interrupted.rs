@@ -1,4 +1,4 @@
-//! Deliveries that the invocation's deadline interrupts.
+//! Deliveries interrupted by the invocation's deadline.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::sender;
 
-/// Just enough that an attempt of 10 s and one AWS call of 3 s fit into it.
+/// Just enough time for an attempt of 10 s and one AWS call of 3 s.
 const TIME_LIMIT: Duration = Duration::from_millis(14_500);
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_delivery_interrupted_by_the_deadline_is_reported_and_named_in_the_log
     let hook = webhook_with(&hanging.url(), json!({"retry_enabled": false}));
     let hooks = [hook, webhook(&good.url())];
     let (aws, sender) = sender(&hooks).await;
-    // The dead letter takes the rest of the time, and hiding the message more than that.
+    // Sending the dead letter takes the remaining time; hiding the message would take more.
     aws.always("SendMessage", Reply::Late);
     aws.always("ChangeMessageVisibility", Reply::Late);
     let batch = first_receives(&[message(&hooks[0], 1), message(&hooks[1], 2)]);
@@ -31,7 +31,11 @@ async fn a_delivery_interrupted_by_the_deadline_is_reported_and_named_in_the_log
         .iter()
         .map(|row| [&row["delivery_id"], &row["status"]].map(Value::clone))
         .collect();
-    assert_eq!(logged, [[json!(delivery_id(2)), json!("delivered")]], "the other one is logged");
+    assert_eq!(
+        logged,
+        [[json!(delivery_id(2)), json!("delivered")]],
+        "the other delivery is logged"
+    );
 
     let log = sender.finish().await;
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

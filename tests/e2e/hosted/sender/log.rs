@@ -1,4 +1,4 @@
-//! The delivery log: it describes what happened, and its own trouble never makes anything happen.
+//! The delivery log: what it stores, and that a failed write of the log never changes a delivery.
 
 use harness::fixtures::{
     BODY, DEAD_LETTERS, DELIVERIES, FAULTS, TENANT, delivery_id, id_of, message,
@@ -10,10 +10,10 @@ use webhooks::timestamp::Timestamp;
 
 use super::{deliver, one_webhook, redeliver, visibilities};
 
-const COMPLAINT: &str = "cannot write the delivery log";
+const WARNING: &str = "cannot write the delivery log";
 
-/// Ways in which a delivery cannot be written down.
-fn troubles() -> [fn(&FakeAws); 4] {
+/// Ways in which the write of a row fails.
+fn failures() -> [fn(&FakeAws); 4] {
     [
         |aws| aws.always("BatchWriteItem", Reply::Broken),
         |aws| aws.always("BatchWriteItem", Reply::Refused("ResourceNotFoundException")),
@@ -29,17 +29,17 @@ fn troubles() -> [fn(&FakeAws); 4] {
 #[tokio::test]
 async fn a_success_that_cannot_be_logged_is_acknowledged_and_not_posted_again() {
     let mut tests = JoinSet::new();
-    for trouble in troubles() {
+    for fail in failures() {
         tests.spawn(async move {
             let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
-            trouble(&aws);
+            fail(&aws);
             let messages = [message(&hook, 1), message(&hook, 2)];
             assert_eq!(deliver(&sender, &messages).await, [""; 0]);
             assert_eq!(receiver.arrivals().len(), 2);
             let queued = [DELIVERIES, DEAD_LETTERS, FAULTS].map(|url| aws.queued(url).len());
             assert_eq!((queued, visibilities(&aws).len()), ([0, 0, 0], 0));
             let log = sender.finish().await;
-            assert_contains_times(&log, COMPLAINT, 1);
+            assert_contains_times(&log, WARNING, 1);
         });
     }
     tests.join_all().await;
@@ -53,7 +53,7 @@ async fn a_failure_that_cannot_be_logged_is_retried_like_any_other() {
     assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 1)]);
     assert_eq!(receiver.arrivals().len(), 1);
     let log = sender.finish().await;
-    assert_contains_times(&log, COMPLAINT, 1);
+    assert_contains_times(&log, WARNING, 1);
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn an_attempt_that_is_already_in_its_row_is_skipped_without_a_warning() {
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, ["m0"]);
     assert_eq!(aws.calls_of("UpdateItem").len(), 1);
     let log = sender.finish().await;
-    assert_lacks(&log, COMPLAINT);
+    assert_lacks(&log, WARNING);
 }
 
 #[tokio::test]
@@ -87,12 +87,12 @@ async fn a_success_at_the_first_attempt_is_one_complete_row_below_1_kb() {
     let mut row = aws.logged().remove(0);
     assert!(row.to_string().len() < 1024, "{row}");
     let ttl = row["ttl"].as_i64().expect("it is a number");
-    assert!((earliest..=days_from_now()).contains(&ttl), "{ttl}, and {earliest} at the earliest");
-    for changing in ["ttl", "completed_at"] {
-        assert!(!row[changing].take().is_null(), "{changing} is set");
+    assert!((earliest..=days_from_now()).contains(&ttl), "{ttl} is before {earliest} or too late");
+    for varying in ["ttl", "completed_at"] {
+        assert!(!row[varying].take().is_null(), "{varying} is set");
     }
-    for changing in ["at", "duration_ms"] {
-        assert!(!row["attempts"][0][changing].take().is_null(), "{changing} is set");
+    for varying in ["at", "duration_ms"] {
+        assert!(!row["attempts"][0][varying].take().is_null(), "{varying} is set");
     }
     let expected = json!({
         "webhook_config_id": id_of(&hook),
@@ -128,10 +128,11 @@ async fn a_failed_attempts_response_is_cut_to_500_characters() {
     assert_eq!(aws.logged()[0]["attempts"][0]["response_body"], "é".repeat(500));
 }
 
-/// What the sender's `UpdateItem` number `number` does with the row's list of attempts.
+/// The clause about the list of attempts in the sender's `UpdateItem` call number `number`, from 0.
 fn list_clause(aws: &FakeAws, number: usize) -> String {
     let calls = aws.calls_of("UpdateItem");
-    let expression = calls[number].input["UpdateExpression"].as_str().expect("there is one");
+    let expression =
+        calls[number].input["UpdateExpression"].as_str().expect("there is an expression");
     expression.split(", ").find(|it| it.contains("attempts")).unwrap_or_default().to_owned()
 }
 
@@ -146,7 +147,7 @@ async fn an_attempt_replaces_the_50th_once_the_row_is_full() {
     assert_eq!(aws.calls_of("UpdateItem").len(), 2);
     assert_eq!(list_clause(&aws, 1), "attempts[49] = :attempt");
     let condition = &aws.calls_of("UpdateItem")[1].input["ConditionExpression"];
-    let condition = condition.as_str().expect("there is one");
+    let condition = condition.as_str().expect("there is an expression");
     assert!(condition.contains("#status <> :delivered"), "{condition}");
     assert!(condition.contains("size(attempts) >= :most"), "{condition}");
 }
@@ -154,14 +155,15 @@ async fn an_attempt_replaces_the_50th_once_the_row_is_full() {
 #[tokio::test]
 async fn a_row_too_large_for_another_attempt_still_gets_the_status() {
     let (_receiver, hook, aws, sender) = one_webhook(status(404)).await;
-    // What DynamoDB says of an item of more than 400 KB.
+    // DynamoDB's error for an item above 400 KB.
     aws.on("UpdateItem", |_, before| {
         (before == 0).then_some(Reply::Refused("ValidationException"))
     });
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     let rows = aws.logged();
-    let told: Vec<_> = rows.iter().map(|row| (row["status"].as_str(), &row["attempts"])).collect();
-    assert_eq!((told[1].0, told[1].1), (Some("failed"), &json!([])));
+    let updates: Vec<_> =
+        rows.iter().map(|row| (row["status"].as_str(), &row["attempts"])).collect();
+    assert_eq!((updates[1].0, updates[1].1), (Some("failed"), &json!([])));
     assert_eq!(rows[1]["reason"], "the endpoint answered 404");
-    assert!(!sender.finish().await.contains(COMPLAINT));
+    assert!(!sender.finish().await.contains(WARNING));
 }

@@ -1,4 +1,4 @@
-//! What is posted, and what it takes.
+//! The posted request, the AWS calls of a batch, and connections.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use tokio::sync::Barrier;
 
 use super::{deliver, one_webhook, sender};
 
-/// By the guide's signature and by Standard Webhooks'.
+/// True if both signatures are valid: the guide's and Standard Webhooks'.
 fn is_signed_with(arrival: &Arrival, secret: &str) -> bool {
     arrival.is_signed_with(secret) && arrival.passes_standard_webhooks(secret)
 }
@@ -25,18 +25,18 @@ fn is_signed_with(arrival: &Arrival, secret: &str) -> bool {
 async fn a_delivery_has_exactly_the_expected_headers_and_the_queued_body() {
     let (receiver, hook, _aws, sender) =
         one_webhook(answer(200, &[("Set-Cookie", "a=b")], b"{}")).await;
-    let now = || SystemTime::UNIX_EPOCH.elapsed().expect("it is later").as_secs();
+    let now = || SystemTime::UNIX_EPOCH.elapsed().expect("the clock is after 1970").as_secs();
     let before = now();
     for number in 1..=2 {
         assert_eq!(deliver(&sender, &[message(&hook, number)]).await, [""; 0]);
     }
-    let meanwhile = before..=now();
+    let during = before..=now();
     let arrivals = receiver.arrivals();
     for (arrival, number) in arrivals.iter().zip(1..) {
         let mut headers: Vec<_> = arrival.headers().collect();
         headers.sort_unstable();
         let sent_at: u64 = arrival.header("webhook-timestamp").parse().expect("it is a number");
-        assert!(meanwhile.contains(&sent_at), "{sent_at} is not in {meanwhile:?}");
+        assert!(during.contains(&sent_at), "{sent_at} is not in {during:?}");
         assert!(is_signed_with(arrival, SECRET));
         let expected = [
             ("accept", "*/*"),
@@ -112,7 +112,7 @@ async fn a_new_secret_version_signs_the_next_delivery() {
     let asked = &aws.calls_of("GetSecretValue")[1].input;
     let name = format!(
         "docintell-webhooks/{}/{}",
-        hook["tenant_id"].as_str().expect("it has one"),
+        hook["tenant_id"].as_str().expect("the row has a tenant id"),
         id_of(&hook)
     );
     assert_eq!((&asked["VersionId"], &asked["SecretId"]), (&json!("next"), &json!(name)));
@@ -127,9 +127,9 @@ async fn deliveries_to_a_switched_off_or_deleted_webhook_are_cancelled() {
     assert_eq!(deliver(&sender, &[message(&off, 1), message(&gone, 2)]).await, [""; 0]);
     let mut logged: Vec<_> = aws.logged();
     logged.sort_by_key(|row| row["delivery_id"].to_string());
-    let told = |row: &Value| (row["status"].clone(), row["reason"].clone());
-    assert_eq!(told(&logged[0]), (json!("cancelled"), json!("the webhook is switched off")));
-    assert_eq!(told(&logged[1]), (json!("cancelled"), json!("the webhook was deleted")));
+    let outcome = |row: &Value| (row["status"].clone(), row["reason"].clone());
+    assert_eq!(outcome(&logged[0]), (json!("cancelled"), json!("the webhook is switched off")));
+    assert_eq!(outcome(&logged[1]), (json!("cancelled"), json!("the webhook was deleted")));
     assert_eq!(receiver.connections(), 0);
 }
 
@@ -140,7 +140,7 @@ async fn another_tenants_message_does_not_reach_a_webhook() {
     foreign["tenant_id"] = json!("770e8400-e29b-41d4-a716-000000000009");
     assert_eq!(deliver(&sender, &[foreign.clone()]).await, [""; 0]);
     assert_eq!(receiver.connections(), 0);
-    // Nor when the owner's own message has had the webhook looked up.
+    // Nor in a batch with the owner's message, for which the sender reads the webhook.
     assert_eq!(deliver(&sender, &[message(&hook, 2), foreign]).await, [""; 0]);
     assert_eq!(receiver.arrivals().len(), 1);
 }
@@ -181,7 +181,7 @@ async fn an_unreadable_message_is_parked_with_its_text_and_the_others_are_delive
 #[tokio::test]
 async fn a_payload_that_is_not_a_batch_fails_the_invocation() {
     let (aws, sender) = sender(&[]).await;
-    let error = sender.invoke(json!({"hello": "world"})).await.expect_err("it is no batch");
+    let error = sender.invoke(json!({"hello": "world"})).await.expect_err("it is not a batch");
     let message = error["errorMessage"].as_str().expect("an error has a message");
     assert!(message.contains("missing field `Records`"), "{message}");
     assert_eq!(sender.report(json!({"Records": []})).await, [""; 0]);
@@ -202,7 +202,7 @@ async fn a_pooled_connection_that_breaks_after_the_request_costs_one_attempt_and
 async fn an_idle_connection_is_dropped_before_common_servers_close_it() {
     let (receiver, hook, _aws, sender) = one_webhook(status(200)).await;
     deliver(&sender, &[message(&hook, 1)]).await;
-    // Node and Apache close a connection that was idle for five seconds.
+    // Node and Apache close a connection that is idle for five seconds.
     tokio::time::sleep(super::ms(4500)).await;
     deliver(&sender, &[message(&hook, 2)]).await;
     assert_eq!((receiver.connections(), receiver.arrivals().len()), (2, 2));
@@ -222,7 +222,7 @@ async fn a_pooled_connection_that_the_endpoint_closed_is_replaced() {
 #[tokio::test]
 async fn no_log_or_queue_contains_a_secret_and_no_log_contains_a_payload() {
     let good = Receiver::start(status(200)).await;
-    let bad = Receiver::start(answer(500, &[], b"answer of the endpoint")).await;
+    let bad = Receiver::start(answer(500, &[], b"response of the endpoint")).await;
     let hooks = [
         webhook(&good.url()),
         webhook(&format!("{}?token=in-the-query", bad.url())),
@@ -249,8 +249,8 @@ async fn no_log_or_queue_contains_a_secret_and_no_log_contains_a_payload() {
         assert_lacks(&log, secret);
         assert_lacks(&queues, secret);
     }
-    // With its space: times in the log have every digit.
-    for payload in [": 1.50,", "answer of the endpoint", "token-in-the-path"] {
+    // The payload contains `: 1.50,` with a space; the log's JSON has no space after a colon.
+    for payload in [": 1.50,", "response of the endpoint", "token-in-the-path"] {
         assert_lacks(&log, payload);
     }
 }

@@ -1,4 +1,4 @@
-//! What follows a failed attempt, and when.
+//! What the sender does after a failed attempt, and when.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn failed_receives_are_reported_and_hidden_for_1_2_4_8_and_0_seconds() {
+async fn a_failed_message_is_reported_and_hidden_for_1_2_4_8_and_0_seconds() {
     let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     let texts: Vec<_> = (1..=5).map(|number| text(&message(&hook, number))).collect();
     let reported = sender.report(batch(texts.iter().map(String::as_str).zip(1..))).await;
@@ -39,10 +39,10 @@ async fn attempts_after_the_fifth_receive_use_a_fresh_copy() {
         one_webhook_with(status(503), json!({"max_retries": 7})).await;
     assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
     let copy = &aws.queued(DELIVERIES)[0];
-    let carried = delivery(copy);
+    let queued = delivery(copy);
     assert_eq!((copy.delay, copy.group.as_deref()), (Some(16), Some(TENANT)));
-    assert_eq!((carried.attempts_before, carried.blocked_since), (5, None));
-    assert_eq!((carried.delivery_id.to_string(), carried.body.get()), (delivery_id(1), BODY));
+    assert_eq!((queued.attempts_before, queued.blocked_since), (5, None));
+    assert_eq!((queued.delivery_id.to_string(), queued.body.get()), (delivery_id(1), BODY));
 
     let sixth = copy.body.as_str();
     assert_eq!(sender.report(batch([(sixth, 1)])).await, ["m0"]);
@@ -121,7 +121,7 @@ async fn an_unreachable_endpoint_is_retried_and_the_log_says_why() {
     let closed = ClosedPort::new();
     for (url, error) in [
         (closed.url(), "the connection failed: it was refused; nothing listens on this port"),
-        // No name server has a name below `invalid` (RFC 6761).
+        // Names under `invalid` never resolve (RFC 6761).
         ("http://nowhere.invalid/".to_owned(), "the host name cannot be resolved"),
     ] {
         let hook = webhook(&url);
@@ -140,15 +140,15 @@ async fn a_failed_attempt_is_retried_and_logged_before_a_slower_post_ends() {
     let hooks = [webhook(&failing.url()), webhook(&slow.url())];
     let (aws, sender) = sender(&hooks).await;
     let messages = [message(&hooks[0], 1), message(&hooks[1], 2)];
-    let follow_up = async {
-        // The log comes last.
+    let release = async {
+        // The log is written last.
         while aws.calls_of("UpdateItem").is_empty() {
             sleep(ms(20)).await;
         }
         gate.wait().await;
     };
-    // Were the slow post waited for, it would fail of its ten seconds.
-    let (reported, ()) = tokio::join!(deliver(&sender, &messages), follow_up);
+    // If the sender waited for the slow post, that post would time out after ten seconds.
+    let (reported, ()) = tokio::join!(deliver(&sender, &messages), release);
     assert_eq!(reported, ["m0"]);
     let mut order: Vec<_> = aws.calls().into_iter().map(|call| call.operation).collect();
     order.retain(|operation| !operation.contains("Get"));

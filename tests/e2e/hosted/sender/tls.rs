@@ -1,4 +1,4 @@
-//! Whose certificates are trusted.
+//! Which TLS certificates the sender trusts.
 
 use harness::fixtures::{first_receives, message, webhook};
 use harness::{Authority, FakeAws, Hosted, NOW, Receiver, assert_contains, status};
@@ -67,7 +67,7 @@ async fn only_a_valid_trusted_certificate_for_the_host_gets_a_request() {
 
 #[tokio::test]
 async fn an_endpoint_without_tls_is_retried_and_the_log_says_why() {
-    // A web server answers in plain HTTP; another program may hang up.
+    // A web server answers in plain HTTP; other programs may hang up.
     for (answer, error) in [
         (
             "HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -76,7 +76,8 @@ async fn an_endpoint_without_tls_is_retried_and_the_log_says_why() {
         ("", "the connection failed: the endpoint closed it"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let hook = webhook(&format!("https://{}/", listener.local_addr().expect("it is bound")));
+        let hook =
+            webhook(&format!("https://{}/", listener.local_addr().expect("the listener is bound")));
         let endpoint = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await?;
             stream.read_buf(&mut Vec::with_capacity(4096)).await?;
@@ -86,14 +87,14 @@ async fn an_endpoint_without_tls_is_retried_and_the_log_says_why() {
         let (aws, sender) = sender_with([&hook], &[]).await;
         assert_eq!(sender.report(first_receives(&[message(&hook, 1)])).await, ["m0"]);
         assert_eq!(aws.logged()[0]["attempts"][0]["error"], error);
-        endpoint.await.expect("it does not panic").expect("the sender has connected");
+        endpoint.await.expect("the endpoint does not panic").expect("the sender connects");
     }
 }
 
 #[tokio::test]
 async fn an_empty_or_missing_ca_file_stops_the_start() {
     let empty = Authority::new("nobody");
-    std::fs::write(empty.file(), "no certificate\n").expect("it can be written");
+    std::fs::write(empty.file(), "no certificate\n").expect("the file can be written");
     for file in [empty.file().to_str().expect("it is ASCII"), "/nowhere/authorities.pem"] {
         let aws = FakeAws::with_webhooks([]).await;
         let closed = [("ALLOW_HTTP_ENDPOINTS", "false"), ("EXTRA_CA_FILE", file)];
