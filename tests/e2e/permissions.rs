@@ -85,13 +85,16 @@ fn the_sender_can_only_read_webhooks_and_secrets() {
 #[test]
 fn a_function_can_access_only_secrets_under_its_prefix() {
     let template = Template::read();
+    let mut with_secrets = BTreeSet::new();
     for (name, function, role) in functions(&template) {
         let resources = statements(role).flat_map(|it| one_or_many(&it["Resource"]));
         for resource in resources.filter(|it| it.get("Fn::Sub").is_some()) {
             let used = &function["Environment"]["Variables"]["SECRETS_PREFIX"];
             assert_eq!(resource["Fn::Sub"][1], json!({"Prefix": used}), "{name}");
+            with_secrets.insert(name);
         }
     }
+    assert_eq!(with_secrets, BTreeSet::from(["api", "sender"]));
 }
 
 #[test]

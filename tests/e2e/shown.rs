@@ -21,7 +21,7 @@ async fn each_attempt_at_a_closed_port_is_shown() {
         .await;
     let world = World::get();
     let mut deliveries =
-        Deliveries::new(world.info(), world.functions_log()).expect("the stack has a log table");
+        Deliveries::new(world.info(), world.functions_log()).expect("the stack has a Jobs table");
     let job_id = job::upload(tenant.id).await;
 
     let mut shown = Vec::new();
@@ -43,7 +43,7 @@ async fn a_successful_delivery_is_shown() {
     let (tenant, _receiver, _hook) = Tenant::subscribed(status(200)).await;
     let world = World::get();
     let mut deliveries =
-        Deliveries::new(world.info(), world.functions_log()).expect("the stack has a log table");
+        Deliveries::new(world.info(), world.functions_log()).expect("the stack has a Jobs table");
     let job_id = job::upload(tenant.id).await;
     let line = eventually("the delivery's line", async || {
         let lines = deliveries.new_lines().await.expect("the log can be read");

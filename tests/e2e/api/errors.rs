@@ -82,6 +82,8 @@ async fn revoked_and_expired_keys_are_refused() {
         assert_eq!(status(&tenant).await, 200);
     }
     assert!(store.revoke(tenant.id, record.key_id).await.expect("the table can be written"));
+    revoked.expose().clone_into(&mut tenant.key);
+    assert_eq!(status(&tenant).await, 401, "a revoked key is refused at once");
     tokio::time::sleep(Duration::from_secs(10)).await;
     for key in [&revoked, &expiring] {
         key.expose().clone_into(&mut tenant.key);

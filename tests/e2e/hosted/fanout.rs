@@ -154,6 +154,7 @@ async fn a_poison_record_that_cannot_be_parked_is_reported() {
     let mut records = ten_uploads();
     records.insert(5, job_change_with(77, "queued", json!({"tenant_id": "acme"})));
     assert_eq!(dispatch(&fanout, &records).await, [sequence_number(77)]);
+    assert_eq!(record_numbers(&aws.queued(DELIVERIES))[..5], [0, 1, 2, 3, 4]);
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ fn tables_and_queues_outlive_the_stack() {
     let template = Template::read();
     // A retained queue without its policy would accept plain HTTP.
     for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"] {
+        assert!(template.of_type(kind).count() > 0, "the template has no {kind}");
         for (name, resource) in template.of_type(kind) {
             assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
             assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{name}");

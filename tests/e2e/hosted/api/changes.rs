@@ -64,7 +64,9 @@ async fn a_refused_request_is_logged_with_key_and_webhook() {
         let status = send(&api, event).await["statusCode"].clone();
         assert!([json!(429), json!(404)].contains(&status), "{status}");
     }
-    for line in lines(&api.finish().await, "request answered") {
+    let lines = lines(&api.finish().await, "request answered");
+    assert_eq!(lines.len(), 3);
+    for line in lines {
         assert_eq!(context(&line)["webhook.id"], "550e8400-e29b-41d4-a716-446655440000", "{line}");
         assert_eq!(context(&line)["key.id"], KEY_ID, "{line}");
     }

@@ -23,6 +23,7 @@ async fn assert_refused(aws: &FakeAws, sender: &Hosted, urls: &[String], reason:
         assert!(!attributes.contains_key("status_code"));
     }
     let logged = aws.logged();
+    assert_eq!(logged.len(), urls.len());
     assert!(logged.iter().all(|row| row["status"] == "failed" && row["reason"] == reason));
 }
 

@@ -84,6 +84,7 @@ async fn a_successful_batch_costs_one_read_and_one_write_and_each_secret_is_read
         (&json!(true), Some(2))
     );
     assert_eq!(receiver.arrivals().len(), 20);
+    assert_eq!(aws.logged().len(), 20);
     assert!(aws.logged().iter().all(|row| row["status"] == "delivered"));
 }
 

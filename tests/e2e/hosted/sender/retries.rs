@@ -24,7 +24,9 @@ async fn a_failed_message_is_reported_and_hidden_for_1_2_4_8_and_0_seconds() {
     let expected =
         [("handle-0", 1), ("handle-1", 2), ("handle-2", 4), ("handle-3", 8), ("handle-4", 0)];
     assert_eq!(visibilities(&aws), expected.map(|(handle, it)| (handle.to_owned(), it)));
-    for row in aws.logged() {
+    let logged = aws.logged();
+    assert_eq!(logged.len(), 5);
+    for row in logged {
         let attempt = &row["attempts"][0];
         let is_last = attempt["number"] == 5;
         assert_eq!(row["status"], if is_last { "failed" } else { "pending" });
