@@ -188,7 +188,7 @@ impl Case {
     }
 }
 
-/// The lowest of the sorted values that at least `percent` percent of them do not exceed.
+/// The nearest-rank percentile of the sorted values.
 fn quantile<T: Copy>(ordered: &[T], percent: usize) -> Option<T> {
     let rank = (ordered.len() * percent).div_ceil(100);
     ordered.get(rank.checked_sub(1)?).copied()

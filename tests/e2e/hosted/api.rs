@@ -68,7 +68,7 @@ fn lines(log: &str, message: &str) -> Vec<Value> {
     lines.filter(|line| line["fields"]["message"] == message).collect()
 }
 
-/// Makes every `UpdateItem` return the samples' webhook, and fail its condition if `is_refused`.
+/// Makes every `UpdateItem` return the samples' webhook, or fail its condition if `is_refused` returns true.
 fn fake_updates(aws: &FakeAws, is_refused: impl Fn(&Value) -> bool + Send + 'static) {
     let row = item(&webhook("https://hooks.invalid/"));
     aws.on("UpdateItem", move |input, _| {
