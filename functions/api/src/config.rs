@@ -7,17 +7,17 @@ use webhooks::env::{self, EnvError};
 #[derive(Debug)]
 pub struct Config {
     /// `WEBHOOKS_TABLE`
-    pub webhooks_table: String,
+    pub(crate) webhooks_table: String,
     /// `API_KEYS_TABLE`
-    pub api_keys_table: String,
+    pub(crate) api_keys_table: String,
     /// `SECRETS_PREFIX`: the first part of every signing secret's name, without a trailing slash.
-    pub secrets_prefix: String,
+    pub(crate) secrets_prefix: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
-    pub max_webhooks_per_tenant: u32,
+    pub(crate) max_webhooks_per_tenant: u32,
     /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations and deletes together.
-    pub changes_per_minute: u32,
+    pub(crate) changes_per_minute: u32,
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
-    pub endpoint_policy: EndpointPolicy,
+    pub(crate) endpoint_policy: EndpointPolicy,
 }
 
 impl Config {

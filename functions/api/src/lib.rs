@@ -6,12 +6,12 @@
 //! [`error::ApiError`], which makes the error response. Each request writes one log line ([`request_log`]).
 
 mod auth;
-pub mod config;
+mod config;
 mod endpoint;
 mod error;
 mod extract;
 mod fields;
-pub mod gateway;
+mod gateway;
 mod handlers;
 mod page;
 mod request_log;
@@ -19,14 +19,17 @@ mod view;
 
 use std::sync::Arc;
 
+use aws_types::SdkConfig;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::secrets::SecretStore;
-use webhooks::store::{ApiKeyStore, RateLimiter, WebhookStore};
+use webhooks::store::{ApiKeyStore, DynamoDb, RateLimiter, WebhookStore};
 
 use crate::error::ApiError;
+
+pub use crate::config::Config;
+pub use crate::gateway::serve;
 
 /// Maximum size of a request body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -35,19 +38,37 @@ pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct AppState {
     /// Finds API keys by their hash.
-    pub api_keys: ApiKeyStore,
+    pub(crate) api_keys: ApiKeyStore,
     /// Webhook rows, which do not contain the signing secrets.
-    pub webhooks: WebhookStore,
+    pub(crate) webhooks: WebhookStore,
     /// Signing secrets, which the API writes and never reads.
-    pub secrets: SecretStore,
+    pub(crate) secrets: SecretStore,
     /// Counts changes per tenant and rotations per key.
-    pub rate_limiter: RateLimiter,
+    pub(crate) rate_limiter: RateLimiter,
     /// Decides which endpoint URLs a tenant may register.
-    pub endpoint_policy: EndpointPolicy,
+    pub(crate) endpoint_policy: EndpointPolicy,
     /// At this number, create responds with 409.
-    pub max_webhooks_per_tenant: u32,
+    pub(crate) max_webhooks_per_tenant: u32,
     /// Creates, updates, rotations and deletes together; above it, they get a 429.
-    pub changes_per_minute: u32,
+    pub(crate) changes_per_minute: u32,
+}
+
+impl AppState {
+    /// Makes the clients from `sdk`.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, config: Config) -> Self {
+        let dynamodb = DynamoDb::new(sdk);
+        let secrets_manager = aws_sdk_secretsmanager::Client::new(sdk);
+        Self {
+            api_keys: ApiKeyStore::new(dynamodb.clone(), config.api_keys_table),
+            webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table.clone()),
+            rate_limiter: RateLimiter::new(dynamodb, config.webhooks_table),
+            secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
+            endpoint_policy: config.endpoint_policy,
+            max_webhooks_per_tenant: config.max_webhooks_per_tenant,
+            changes_per_minute: config.changes_per_minute,
+        }
+    }
 }
 
 /// All routes, their fallbacks and the middleware around them.
@@ -72,30 +93,25 @@ mod tests {
     use aws_sdk_secretsmanager::config::Credentials;
     use serde_json::{Value, json};
     use webhooks::aws;
-    use webhooks::store::DynamoDb;
 
     /// Sends the sample without its API key: the response comes before any AWS call.
     async fn response_to(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
         let nobody = Credentials::new("id", "key", None, None, "test");
         let aws = aws::config_for("eu-central-1".to_owned(), nobody, None);
-        let dynamodb = DynamoDb::new(&aws);
-        let state = AppState {
-            api_keys: ApiKeyStore::new(dynamodb.clone(), "keys".to_owned()),
-            webhooks: WebhookStore::new(dynamodb.clone(), "webhooks".to_owned()),
-            secrets: SecretStore::new(
-                aws_sdk_secretsmanager::Client::new(&aws),
-                "secrets".to_owned(),
-            ),
-            rate_limiter: RateLimiter::new(dynamodb, "webhooks".to_owned()),
-            endpoint_policy: EndpointPolicy::default(),
+        let config = Config {
+            webhooks_table: "webhooks".to_owned(),
+            api_keys_table: "keys".to_owned(),
+            secrets_prefix: "secrets".to_owned(),
             max_webhooks_per_tenant: 50,
             changes_per_minute: 60,
+            endpoint_policy: EndpointPolicy::default(),
         };
+        let router = router(Arc::new(AppState::new(&aws, config)));
         let mut event: Value = serde_json::from_str(sample).unwrap();
         event["headers"].as_object_mut().unwrap().remove("authorization").unwrap();
         change(&mut event);
         let event = event.to_string();
-        let response = gateway::handle(&router(Arc::new(state)), event.as_bytes()).await;
+        let response = gateway::handle(&router, event.as_bytes()).await;
         serde_json::to_value(response).unwrap()
     }
 

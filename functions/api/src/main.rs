@@ -3,12 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use api::config::Config;
-use api::{AppState, gateway, router};
+use api::{AppState, Config, router, serve};
 use lambda_http::Error;
+use webhooks::aws;
 use webhooks::bootstrap::exit_code;
-use webhooks::secrets::SecretStore;
-use webhooks::store::{ApiKeyStore, DynamoDb, RateLimiter, WebhookStore};
 
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
@@ -18,17 +16,6 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let aws = webhooks::aws::config()?;
-    let dynamodb = DynamoDb::new(&aws);
-    let secrets_manager = aws_sdk_secretsmanager::Client::new(&aws);
-    let state = AppState {
-        api_keys: ApiKeyStore::new(dynamodb.clone(), config.api_keys_table),
-        webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table.clone()),
-        rate_limiter: RateLimiter::new(dynamodb, config.webhooks_table),
-        secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
-        endpoint_policy: config.endpoint_policy,
-        max_webhooks_per_tenant: config.max_webhooks_per_tenant,
-        changes_per_minute: config.changes_per_minute,
-    };
-    gateway::serve(router(Arc::new(state))).await
+    let state = AppState::new(&aws::config()?, config);
+    serve(router(Arc::new(state))).await
 }
