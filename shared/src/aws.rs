@@ -1,4 +1,4 @@
-//! How AWS is called: on ring, with short timeouts, a few retries, and a cause that a log can show.
+//! The configuration of AWS clients (ring for TLS, short timeouts, a few retries), and errors with their causes.
 
 pub(crate) mod http;
 pub(crate) mod retry;
@@ -25,23 +25,23 @@ use crate::text::printable;
 
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
-/// How long one call may take with its retries.
+/// Time limit of one call, retries included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long one try of a call may take.
+/// Time limit of one try of a call.
 pub(crate) const TRY_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a call is tried in all.
+/// Tries of a call, the first one included.
 const MAX_TRIES: u32 = 3;
-/// The longest wait before the second try; before each further one it is twice as long.
+/// Longest wait before the second try. It doubles with each further try.
 pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-/// How long a connection may be idle and still be used. Short, because a frozen execution environment wakes up
-/// with dead connections.
+/// How long an idle connection is kept. Short, because a frozen execution environment wakes up with dead
+/// connections.
 pub(crate) const IDLE_LIFE: Duration = Duration::from_secs(5);
 
-/// What a function calls AWS with: region, credentials and, for an emulator, the endpoint, all from the
-/// environment.
+/// The SDK configuration of a function: region, credentials and, for an emulator, the endpoint URL, all from
+/// environment variables.
 ///
-/// Lambda always puts them there. To look for them in all the places where a person may keep them would slow
-/// every cold start down.
+/// Lambda always sets these variables. The SDK's default chain of credential providers would slow down every
+/// cold start.
 pub fn config() -> Result<SdkConfig, EnvError> {
     let credentials = Credentials::new(
         env::required("AWS_ACCESS_KEY_ID")?,
@@ -54,21 +54,21 @@ pub fn config() -> Result<SdkConfig, EnvError> {
     Ok(config_for(env::required("AWS_REGION")?, credentials, endpoint_url))
 }
 
-/// Checks at the start what the SDK would find out at the first call.
+/// Rejects at startup an endpoint URL that the SDK would reject at the first call.
 fn endpoint_url(url: String) -> Result<String, EnvError> {
     let invalid =
         |reason: &str| EnvError::Invalid { name: ENDPOINT_URL, reason: reason.to_owned() };
     let uri: Uri = url.parse().map_err(|error: InvalidUri| invalid(&error.to_string()))?;
     let host = uri.scheme().and(uri.authority()).ok_or_else(|| invalid("not an absolute URL"))?;
     if host.as_str().contains('@') {
-        return Err(invalid("names a user"));
+        return Err(invalid("contains a user name"));
     }
     Ok(url)
 }
 
-/// How AWS is called by whoever has these credentials: 1 s per try, 3 s in all, 2 retries.
+/// An SDK configuration with our limits: 1 s per try, 3 s per call, at most 3 tries.
 ///
-/// A client's connections live on the runtime that made them.
+/// Clients made from it work only on the tokio runtime that opens their connections.
 #[must_use]
 pub fn config_for(
     region: String,
@@ -88,21 +88,22 @@ pub fn config_for(
         .http_client(http_client(TRY_TIMEOUT))
         .timeout_config(timeouts)
         .retry_config(retries)
-        // It watches for bodies that trickle; ours are small, and each try has its limit.
+        // Detects slow response bodies. Ours are small, and the time limit of each try covers them.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     config.set_endpoint_url(endpoint_url);
     config.build()
 }
 
-/// The HTTP client below the SDK: on ring, with connections that are made within `connect_timeout` and dropped when
+/// The HTTP client under the SDK, on ring. It connects within `connect_timeout` and closes connections that are
 /// idle for 5 s.
 #[must_use]
 pub fn http_client(connect_timeout: Duration) -> SharedHttpClient {
     http::client(connect_timeout, IDLE_LIFE)
 }
 
-/// An error's whole chain of causes in one line, for the log; an SDK error alone says only its kind. Causes can
-/// quote what strangers wrote, so it is cut and made printable.
+/// An error and all its causes in one line, for the log. An SDK error alone says only its kind.
+///
+/// The line is made printable and cut, because causes can quote untrusted text.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -114,19 +115,19 @@ pub fn chain(error: &dyn Error) -> String {
     printable(&text)
 }
 
-/// A call that AWS refused or did not answer.
+/// AWS refused a call or did not answer it.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed{}", .request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
 pub struct AwsError {
     /// The AWS operation, such as `GetItem`.
     pub(crate) operation: &'static str,
-    /// The id by which AWS finds the request; absent where no answer came.
+    /// AWS's id of the request; `None` if there was no response.
     pub(crate) request_id: Option<String>,
     pub(crate) source: Box<dyn Error + Send + Sync>,
 }
 
 impl AwsError {
-    /// For `map_err`: names the operation that failed.
+    /// For `map_err`: wraps an error of `operation`.
     pub(crate) fn of<E>(operation: &'static str) -> impl FnOnce(E) -> Self
     where
         E: RequestId + Error + Send + Sync + 'static,
@@ -138,7 +139,7 @@ impl AwsError {
         }
     }
 
-    /// For `map_err`: the call was given up after [`CALL_TIMEOUT`].
+    /// For `map_err`: `operation` did not finish within [`CALL_TIMEOUT`].
     pub(crate) fn timeout(operation: &'static str) -> impl FnOnce(Elapsed) -> Self {
         move |elapsed| Self { operation, request_id: None, source: elapsed.into() }
     }
@@ -149,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_that_cannot_be_called_is_found_out_at_the_start() {
+    fn an_invalid_endpoint_url_is_rejected_at_startup() {
         for url in ["localhost:4566", "http://user:password@localhost:4566", "/path", "http://a b"]
         {
             let error = endpoint_url(url.to_owned()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! A Lambda batch: its raw records, and the answer that names those to be given again.
+//! A Lambda batch: its raw records, and the response that names the failed ones.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
@@ -9,27 +9,27 @@ use tokio::time::Instant;
 
 /// The records of a batch.
 ///
-/// Where a record can be anybody's, `R` is `&RawValue`: each is read for itself, so that one that cannot
-/// be read spoils no other.
+/// Use `&RawValue` as `R` if a record can be malformed. Each record is then parsed separately, so that a
+/// malformed one does not affect the others.
 #[derive(Debug, Deserialize)]
 pub struct Batch<R> {
-    /// In the order of the stream, for a stream.
+    /// In stream order, if they come from a stream.
     #[serde(rename = "Records")]
     pub records: Vec<R>,
 }
 
-/// The moment by which work must be done to leave `margin` before an invocation's `deadline`; now, when
-/// there is no such time left.
+/// The moment by which work must end to leave `margin` before the invocation's `deadline`; now if less time is
+/// left.
 #[must_use]
 pub fn done_by(deadline: SystemTime, margin: Duration) -> Instant {
     let time_left = deadline.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
     Instant::now() + time_left.saturating_sub(margin)
 }
 
-/// Which records of a batch failed. An answer that names none acknowledges the whole batch.
+/// The failed records of a batch. A response without failures acknowledges the whole batch.
 ///
-/// Every name must be one that came with the batch: AWS takes an empty or unknown one to mean that
-/// everything failed.
+/// Every identifier must come from the batch. An empty or unknown identifier makes AWS treat the whole batch as
+/// failed.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
@@ -43,8 +43,8 @@ struct ItemFailure {
 }
 
 impl BatchResponse {
-    /// Asks for one record again: by message id for a queue; by sequence number for a stream, which
-    /// then starts again from there.
+    /// Reports a record as failed: by message id for a queue, by sequence number for a stream. A stream resumes
+    /// at the lowest failed sequence number.
     pub fn add_failure(&mut self, item_identifier: String) {
         self.batch_item_failures.push(ItemFailure { item_identifier });
     }
@@ -55,12 +55,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_has_the_form_that_lambda_reads() {
-        let mut answer = BatchResponse::default();
-        assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"batchItemFailures":[]}"#);
-        answer.add_failure("m1".to_owned());
+    fn the_response_has_lambdas_json_format() {
+        let mut response = BatchResponse::default();
+        assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"batchItemFailures":[]}"#);
+        response.add_failure("m1".to_owned());
         assert_eq!(
-            serde_json::to_string(&answer).unwrap(),
+            serde_json::to_string(&response).unwrap(),
             r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#
         );
     }

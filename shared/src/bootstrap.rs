@@ -1,4 +1,4 @@
-//! How a function's program runs, and how it ends: with the reason in the log, as a sentence.
+//! Runs a function's program and logs the error that ends it.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -8,10 +8,10 @@ use tracing::error;
 
 use crate::aws::chain;
 
-/// What `main` returns once `function` has ended; a failure is logged with all its causes.
+/// Runs `function` to its end and returns the exit code for `main`. A failure is logged with all its causes.
 ///
-/// The function is a task of its own, on tokio's local runtime. As part of `main` it would not be in the queue of
-/// tasks, and for each time that a connection's task wakes it the kernel would be asked for events in between.
+/// Runs `function` as a task of its own on tokio's local runtime. Inside `main` it would not be in the task
+/// queue: each time that a connection's task wakes it, the runtime would first poll the kernel for events.
 pub async fn exit_code(
     function: impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + 'static,
 ) -> ExitCode {

@@ -1,7 +1,7 @@
-//! A queue: sending with every refused entry accounted for, and hiding a message until its next attempt.
+//! An SQS queue: sends messages with a result for each, and hides a message until its next attempt.
 //!
-//! The rule: a message that the queue will never take is told apart from a queue that cannot take any now,
-//! and costs none of the messages beside it anything.
+//! The rule: a message that the queue will never accept differs from a queue that accepts nothing at the
+//! moment, and does not affect other messages.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -23,16 +23,16 @@ use crate::aws::{AwsError, chain};
 use crate::id::TenantId;
 use crate::message::{AttributeText, MessageJson};
 
-/// Entries that one `SendMessageBatch` may have.
+/// Maximum entries of one `SendMessageBatch`.
 const MAX_BATCH_ENTRIES: usize = 10;
-/// Bytes that one message, and all entries of one `SendMessageBatch` together, may have: their bodies, and
-/// their attributes' names, types and values.
+/// Maximum bytes of one message, and of all entries of one `SendMessageBatch` together. Bodies count, and
+/// names, types and values of attributes.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
-/// The type of each attribute that is sent.
+/// The data type of every attribute.
 const ATTRIBUTE_TYPE: &str = "String";
-/// Errors of a whole call that are about what was sent: sent again as it is, it would fail again. All others
-/// are about the queue, the caller or the moment.
+/// Error codes of a whole call that concern its content: the same content would fail again. All other codes
+/// concern the queue, the caller or the moment.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html#API_SendMessageBatch_Errors>,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html>
 const CONTENT_ERRORS: [&str; 8] = [
@@ -45,6 +45,7 @@ const CONTENT_ERRORS: [&str; 8] = [
     "Validation",
     "ValidationError",
 ];
+
 /// One SQS queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -52,27 +53,27 @@ pub struct Queue {
     url: String,
 }
 
-/// A message to be sent.
+/// A message to send.
 #[derive(Debug, Clone)]
 pub struct OutgoingMessage {
-    /// The message's text.
+    /// The message body.
     pub body: MessageJson,
-    /// `MessageGroupId`: SQS puts a noisy tenant behind the quiet ones.
+    /// `MessageGroupId`. SQS moves a noisy tenant behind the quiet ones.
     pub group: Option<TenantId>,
-    /// How long the queue holds the message back, up to 900 s; whole seconds count.
+    /// How long the queue holds the message back: whole seconds, at most 900.
     pub delay: Duration,
-    /// Attributes for whoever reads the queue; empty ones, which SQS refuses, are left out.
+    /// Message attributes. Empty values are left out, because SQS refuses them.
     pub attributes: Vec<(&'static str, AttributeText)>,
 }
 
 impl OutgoingMessage {
-    /// A message of no group, without delay and attributes.
+    /// A message without group, delay and attributes.
     #[must_use]
     pub fn new(body: MessageJson) -> Self {
         Self { body, group: None, delay: Duration::ZERO, attributes: Vec::new() }
     }
 
-    /// What SQS counts of the message against its limits, in bytes.
+    /// Size in bytes, as SQS counts it against its limits.
     #[must_use]
     pub fn size(&self) -> usize {
         let attributes = self
@@ -92,10 +93,10 @@ impl OutgoingMessage {
 /// Why a message was not queued.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The queue says that the message itself is wrong: sending it again cannot help.
+    /// The queue refuses the message itself. Sending it again cannot help.
     #[error("the queue refused the message: {0}")]
     Refused(String),
-    /// The queue could not take it this time.
+    /// The queue did not accept the message this time.
     #[error("the queue did not take the message: {0}")]
     Unavailable(String),
 }
@@ -122,8 +123,8 @@ impl Queue {
             .map_err(send_error("SendMessage"))
     }
 
-    /// Sends messages in as few batches as possible, all under way together, and sends those again that
-    /// the queue could not take while `give_up_at` allows. The results are in the messages' order.
+    /// Sends messages in as few batches as possible, all at the same time. Retries messages that the queue did
+    /// not accept until `give_up_at`. Returns one result per message, in order.
     pub async fn send_all(
         &self,
         messages: &[OutgoingMessage],
@@ -133,16 +134,16 @@ impl Queue {
         join_all(batches).await.concat()
     }
 
-    /// Sends at most ten messages, and those that failed again, in three tries at most.
+    /// Sends at most ten messages, in at most three tries.
     async fn send_batch(
         &self,
         messages: &[OutgoingMessage],
         give_up_at: Instant,
     ) -> Vec<Result<(), SendError>> {
-        /// Some messages may be taken a moment later.
+        /// Some messages were not accepted and can be retried.
         struct Unsent;
 
-        let mut results = vec![Err(no_time()); messages.len()];
+        let mut results = vec![Err(timed_out()); messages.len()];
         let is_unsent = |result: &_| matches!(result, Err(SendError::Unavailable(_)));
         let sent = retry(
             backoff(),
@@ -159,21 +160,22 @@ impl Queue {
                 if results.iter().any(is_unsent) { Err(Unsent) } else { Ok(()) }
             },
         );
-        // What became of each message says more.
+        // `results` has the result of each message.
         drop(sent.await);
         results
     }
 
-    /// One `SendMessageBatch` of the messages at the places `open`, whose order the results have. When it is
-    /// refused as a whole for what is in it, each message is sent by itself, so that only the wrong ones are
-    /// refused.
+    /// One `SendMessageBatch` with the messages at the indexes `open`. Returns their results in that order.
+    ///
+    /// If the queue refuses the whole call because of its content, sends each message alone, so that only the
+    /// invalid ones are refused.
     async fn send_entries(
         &self,
         messages: &[OutgoingMessage],
         open: &[usize],
     ) -> Vec<Result<(), SendError>> {
         let entries = open.iter().map(|&at| entry(at, &messages[at])).collect();
-        let answer = self
+        let response = self
             .client
             .send_message_batch()
             .queue_url(&self.url)
@@ -183,16 +185,16 @@ impl Queue {
             .send()
             .await
             .map_err(send_error("SendMessageBatch"));
-        match answer {
+        match response {
             Err(SendError::Refused(_)) if open.len() > 1 => {
                 let alone = open.chunks(1).map(|one| Box::pin(self.send_entries(messages, one)));
                 join_all(alone).await.concat()
             }
             Err(error) => vec![Err(error); open.len()],
-            Ok(answer) => {
+            Ok(response) => {
                 let failed: HashMap<&str, &BatchResultErrorEntry> =
-                    answer.failed().iter().map(|failure| (failure.id(), failure)).collect();
-                let queued: Vec<&str> = answer
+                    response.failed().iter().map(|failure| (failure.id(), failure)).collect();
+                let queued: Vec<&str> = response
                     .successful()
                     .iter()
                     .map(aws_sdk_sqs::types::SendMessageBatchResultEntry::id)
@@ -210,8 +212,7 @@ impl Queue {
         }
     }
 
-    /// Hides a received message for `delay` (whole seconds, counted from now), then it is received
-    /// again.
+    /// Hides a received message for `delay` from now (whole seconds). After that it is received again.
     pub async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), AwsError> {
         self.client
             .change_message_visibility()
@@ -225,11 +226,11 @@ impl Queue {
     }
 }
 
-fn no_time() -> SendError {
-    SendError::Unavailable("no time was left".to_owned())
+fn timed_out() -> SendError {
+    SendError::Unavailable("the time limit was reached".to_owned())
 }
 
-/// For `map_err`: what a failed call says about the messages that it sent.
+/// For `map_err`: the result of every message in a failed call.
 fn send_error<E>(operation: &'static str) -> impl FnOnce(E) -> SendError
 where
     E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
@@ -242,7 +243,7 @@ where
     }
 }
 
-/// SQS writes some codes as its older protocol did, others as the newer one does.
+/// SQS writes some codes in the format of its older protocol and others in that of the newer one.
 fn is_about_content(code: &str) -> bool {
     let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
     CONTENT_ERRORS.contains(&code.strip_suffix("Exception").unwrap_or(code))
@@ -253,7 +254,7 @@ fn entry_error(failure: &BatchResultErrorEntry) -> SendError {
     if failure.sender_fault() { SendError::Refused(text) } else { SendError::Unavailable(text) }
 }
 
-/// Cuts messages into batches within both of SQS's limits, in order.
+/// Splits messages, in order, into batches within both limits of SQS.
 fn batches(mut messages: &[OutgoingMessage]) -> Vec<&[OutgoingMessage]> {
     let mut batches = Vec::new();
     while !messages.is_empty() {
@@ -266,7 +267,7 @@ fn batches(mut messages: &[OutgoingMessage]) -> Vec<&[OutgoingMessage]> {
                 bytes <= MAX_BATCH_BYTES
             })
             .count();
-        // A message that alone is too large goes alone: the queue refuses it and no other.
+        // A message over the limit gets a batch of its own, so that the queue refuses only that one.
         let (batch, rest) = messages.split_at(fitting.max(1));
         batches.push(batch);
         messages = rest;
@@ -289,7 +290,7 @@ fn group(message: &OutgoingMessage) -> Option<String> {
     message.group.map(|tenant| tenant.to_string())
 }
 
-/// Absent when zero, so that the queue's own default holds.
+/// `None` if zero, so that the queue's default applies.
 fn delay_seconds(message: &OutgoingMessage) -> Option<i32> {
     i32::try_from(message.delay.as_secs()).ok().filter(|&seconds| seconds > 0)
 }
@@ -313,12 +314,12 @@ fn attributes(message: &OutgoingMessage) -> Option<HashMap<String, MessageAttrib
 mod tests {
     use super::*;
 
-    /// A message whose body has so many bytes.
+    /// A message whose body has `size` bytes.
     fn message(size: usize) -> OutgoingMessage {
         OutgoingMessage::new(MessageJson::of(&"x".repeat(size - 2)).unwrap())
     }
 
-    /// The sizes of the batches of messages with so many bytes each.
+    /// The batches of messages with these sizes, as the sizes of their messages.
     fn sizes(sizes: &[usize]) -> Vec<Vec<usize>> {
         let messages: Vec<_> = sizes.iter().map(|&size| message(size)).collect();
         batches(&messages)
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_ends_before_it_outgrows_the_queues_limit() {
+    fn a_batch_stays_within_the_size_limit() {
         let half = MAX_BATCH_BYTES / 2;
         assert_eq!(sizes(&[half, half, 2, half]), [vec![half, half], vec![2, half]]);
         assert_eq!(sizes(&[2, 3 * half, 2]), [vec![2], vec![3 * half], vec![2]]);
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_about_the_content_is_told_from_one_about_the_queue_by_its_code() {
+    fn the_error_code_says_whether_the_content_is_wrong() {
         for code in [
             "AWS.SimpleQueueService.BatchRequestTooLong",
             "InvalidMessageContents",
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_send_makes_no_batch() {
+    fn no_messages_make_no_batch() {
         assert!(sizes(&[]).is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! Running a function whose events are read from their bytes: each function decides how it reads an event, and what
-//! it answers when it cannot.
+//! Runs a function on the raw bytes of its events. Each function parses them itself and decides how it answers
+//! malformed ones.
 
 use std::time::SystemTime;
 
@@ -7,8 +7,8 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// Answers every event with what `handler` makes of its bytes, until the environment ends. `handler` is also
-/// given the invocation's deadline.
+/// Calls `handler` with each event's bytes and the invocation's deadline, until the execution environment ends.
+/// Its result is the response, written as JSON.
 pub async fn run<A: Serialize>(
     handler: impl AsyncFn(&[u8], SystemTime) -> Result<A, Error>,
 ) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
 use crate::secret::SigningSecret;
 
-/// The signing secrets of all webhooks.
+/// Reads and writes the signing secrets of all webhooks.
 #[derive(Debug, Clone)]
 pub struct SecretStore {
     client: Client,
@@ -19,38 +19,38 @@ pub struct SecretStore {
 /// Why a secret could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Secrets Manager did not answer, or refused.
+    /// Secrets Manager refused the call or did not answer it.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// There is no such secret, or it is being deleted.
+    /// The secret does not exist, or is being deleted.
     #[error("the webhook has no secret")]
     NotFound,
-    /// The answer lacks what it must have, or holds something that is not ours. It does not say what.
+    /// The response or the stored text is malformed. The error does not quote it.
     #[error("the stored secret cannot be read")]
     Malformed,
 }
 
-/// What is stored. Its fields are wiped when it is dropped.
+/// The stored JSON. Its fields are zeroed when it is dropped.
 #[derive(Serialize, Deserialize)]
 struct StoredSecret {
     current: Zeroizing<String>,
 }
 
 impl SecretStore {
-    /// The secrets whose names begin with `prefix`.
+    /// Secrets whose names begin with `prefix`.
     #[must_use]
     pub fn new(client: Client, prefix: String) -> Self {
         Self { client, prefix }
     }
 
-    /// Stores the first secret of a webhook; the answer is its version.
+    /// Stores the first secret of a webhook. Returns its version id.
     pub async fn create(
         &self,
         tenant: TenantId,
         webhook: WebhookId,
         secret: &SigningSecret,
     ) -> Result<String, SecretError> {
-        let answer = self
+        let response = self
             .client
             .create_secret()
             .name(self.name(tenant, webhook))
@@ -58,17 +58,17 @@ impl SecretStore {
             .send()
             .await
             .map_err(AwsError::of("CreateSecret"))?;
-        answer.version_id.ok_or(SecretError::Malformed)
+        response.version_id.ok_or(SecretError::Malformed)
     }
 
-    /// Stores another secret of a webhook; the answer is its version. Earlier versions stay readable.
+    /// Stores a new version of a webhook's secret. Returns its version id. Earlier versions stay readable.
     pub async fn put(
         &self,
         tenant: TenantId,
         webhook: WebhookId,
         secret: &SigningSecret,
     ) -> Result<String, SecretError> {
-        let answer = self
+        let response = self
             .client
             .put_secret_value()
             .secret_id(self.name(tenant, webhook))
@@ -82,17 +82,17 @@ impl SecretStore {
                 ) => SecretError::NotFound,
                 _ => AwsError::of("PutSecretValue")(error).into(),
             })?;
-        answer.version_id.ok_or(SecretError::Malformed)
+        response.version_id.ok_or(SecretError::Malformed)
     }
 
-    /// Reads one version.
+    /// Reads the version with id `version`.
     pub async fn get(
         &self,
         tenant: TenantId,
         webhook: WebhookId,
         version: &str,
     ) -> Result<SigningSecret, SecretError> {
-        let answer = self
+        let response = self
             .client
             .get_secret_value()
             .secret_id(self.name(tenant, webhook))
@@ -100,24 +100,24 @@ impl SecretStore {
             .send()
             .await
             .map_err(AwsError::of("GetSecretValue"))?;
-        let text = Zeroizing::new(answer.secret_string.ok_or(SecretError::Malformed)?);
-        // The parse errors are dropped on purpose: they can quote what they could not read.
+        let text = Zeroizing::new(response.secret_string.ok_or(SecretError::Malformed)?);
+        // Parse errors are dropped on purpose, because they can quote the secret.
         let stored =
             serde_json::from_str::<StoredSecret>(&text).ok().ok_or(SecretError::Malformed)?;
         SigningSecret::parse(&stored.current).ok().ok_or(SecretError::Malformed)
     }
 
-    /// Deletes a webhook's secret for good. Deleting what is not there succeeds.
+    /// Deletes a webhook's secret permanently. Succeeds if it does not exist.
     pub async fn delete(&self, tenant: TenantId, webhook: WebhookId) -> Result<(), SecretError> {
-        let answer = self
+        let response = self
             .client
             .delete_secret()
             .secret_id(self.name(tenant, webhook))
-            // A webhook's id is never used again, so there is nothing to recover the secret for.
+            // Webhook ids are never reused, so the secret never has to be recovered.
             .force_delete_without_recovery(true)
             .send()
             .await;
-        match answer {
+        match response {
             Ok(_) => Ok(()),
             Err(error)
                 if error

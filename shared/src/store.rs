@@ -1,4 +1,4 @@
-//! The tables. Each store is one table; every key of tenant data carries the tenant or a webhook of theirs.
+//! The DynamoDB tables. Every key of tenant data contains the tenant's id or that of one of its webhooks.
 
 pub mod api_keys;
 mod batch;
@@ -22,33 +22,33 @@ pub use dynamodb::DynamoDb;
 pub use rate_limit::RateLimiter;
 pub use webhooks::WebhookStore;
 
-/// Why a table could not be read or written.
+/// A table could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB did not answer, or refused.
+    /// DynamoDB refused the call or did not answer it.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// A row does not hold what its table's rows hold.
+    /// A row does not have the format of its table.
     #[error("the row {key} cannot be read")]
     CorruptRow {
-        /// By which id the row is known: the webhook's, the delivery's, the API key's.
+        /// The id of the row's webhook, delivery or API key; empty if the row has none.
         key: String,
-        /// Which attribute is wrong, and how.
+        /// The attribute that is wrong, and how.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
     /// A value cannot be written as a row.
     #[error("the row cannot be written")]
     Encode(#[source] serde_dynamo::Error),
-    /// DynamoDB left keys or items unprocessed through every retry.
-    #[error("{operation} left some unprocessed")]
+    /// DynamoDB left keys or items unprocessed after every retry.
+    #[error("{operation} left some items unprocessed")]
     Unprocessed {
         /// The AWS operation.
         operation: &'static str,
     },
 }
 
-/// Whether an update was not made because its condition did not hold.
+/// True if an update failed because its condition did not hold.
 fn condition_failed<R>(error: &SdkError<UpdateItemError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

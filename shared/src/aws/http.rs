@@ -1,7 +1,7 @@
 //! The HTTP client under the AWS SDK.
 //!
-//! The SDK's own reads the machine's certificate files at start and carries HTTP/2, a second proxy
-//! resolver and hooks that nobody here uses; this one is the same library without them.
+//! The SDK's own client reads the machine's certificate files at startup and includes HTTP/2, a second proxy
+//! resolver and hooks that we do not use. This client is the same library without them.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -27,11 +27,11 @@ use rustls::ClientConfig;
 
 use crate::tls;
 
-/// For all connections to AWS, so that the authorities are loaded once.
+/// Shared by all connections to AWS, so that the certificate authorities are loaded once.
 static TLS: LazyLock<Arc<ClientConfig>> =
     LazyLock::new(|| Arc::new(tls::client(tls::public_authorities())));
 
-/// Makes connections to AWS, over TLS unless the endpoint is plain http.
+/// Connects over TLS, or over plain TCP if the endpoint URL is `http`.
 type Connector = HttpsConnector<TcpConnector>;
 pub(crate) type PooledClient<B> = Client<Connector, B>;
 
@@ -39,18 +39,17 @@ fn connector(timeout: Duration) -> Connector {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(timeout));
-    // The TLS around it decides.
+    // The TLS connector around it accepts both `http` and `https`.
     tcp.enforce_http(false);
     HttpsConnector::from((tcp, Arc::clone(&TLS)))
 }
 
-/// A client for every service of the SDK's.
+/// A client for any SDK service.
 pub(super) fn client(connect_timeout: Duration, idle_life: Duration) -> SharedHttpClient {
     SharedHttpClient::new(Http(pooled(connect_timeout, idle_life)))
 }
 
-/// A client whose connections are made within `connect_timeout` and kept while they are idle for less than
-/// `idle_life`.
+/// A client that connects within `connect_timeout` and closes connections that are idle for `idle_life`.
 pub(crate) fn pooled<B>(connect_timeout: Duration, idle_life: Duration) -> PooledClient<B>
 where
     B: Body + Send,
@@ -66,7 +65,7 @@ where
 struct Http(PooledClient<SdkBody>);
 
 impl HttpClient for Http {
-    /// The timeouts in the settings are kept above, by the SDK, for each try as a whole.
+    /// Ignores the timeouts in the settings, because the SDK limits each try as a whole.
     fn http_connector(
         &self,
         _settings: &HttpConnectorSettings,
@@ -88,17 +87,17 @@ impl HttpConnector for Http {
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || Some(closable(&connection)));
         }
-        let answer = self.0.request(request);
+        let response = self.0.request(request);
         HttpConnectorFuture::new(async move {
-            // Whatever goes wrong here is the connection's fault, and worth the SDK's next try.
-            let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
-            Response::try_from(answer.map(SdkBody::from_body_1_x))
+            // An error here is an error of the connection, so the SDK retries it.
+            let response = response.await.map_err(|error| ConnectorError::io(error.into()))?;
+            Response::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
 
-/// With this the SDK closes a connection after a server's error, so that the next try goes to another server.
+/// Lets the SDK close a connection after a server error, so that the next try reaches another server.
 fn closable(connection: &CaptureConnection) -> ConnectionMetadata {
     let connection = connection.clone();
     let close = move || {
@@ -119,14 +118,14 @@ mod tests {
     use crate::aws::test_server::{TestServer, refusal, success};
 
     #[tokio::test]
-    async fn a_connection_is_reused_until_it_has_been_idle_for_its_life() {
+    async fn a_connection_is_reused_until_it_is_idle_for_too_long() {
         let idle_life = Duration::from_millis(500);
         let server = TestServer::start([success(json!({}))]).await;
         let client = Http(pooled(Duration::from_secs(1), idle_life));
         let call = async || {
             let request = HttpRequest::get(&server.endpoint).unwrap();
-            let mut answer = client.call(request).await.unwrap();
-            let body = std::mem::replace(answer.body_mut(), SdkBody::empty());
+            let mut response = client.call(request).await.unwrap();
+            let body = std::mem::replace(response.body_mut(), SdkBody::empty());
             http_body_util::BodyExt::collect(body).await.unwrap();
             server.connections()
         };
@@ -134,8 +133,9 @@ mod tests {
         sleep(idle_life + Duration::from_millis(100)).await;
         assert_eq!(call().await, 2);
     }
+
     #[tokio::test]
-    async fn the_try_after_a_servers_error_is_made_on_another_connection() {
+    async fn a_retry_after_a_server_error_uses_a_new_connection() {
         let server =
             TestServer::start([refusal(500, "InternalServerError"), success(json!({}))]).await;
         let client = DynamoDbClient::new(&server.sdk());

@@ -1,6 +1,6 @@
-//! Trying a call again.
+//! Retrying a call.
 //!
-//! The rule: one loop per call. What is repeated here does not repeat anything itself, so that tries do not multiply.
+//! The rule: one loop per call. The repeated operation does not retry on its own, so tries do not multiply.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use tokio::time::sleep;
 
 use super::{FIRST_BACKOFF, MAX_TRIES};
 
-/// Repeats `operation` while it fails with an error that `is_retryable`, after each wait that `backoff` gives.
+/// Repeats `operation` while it fails with an error that `is_retryable`. Sleeps for the next item of `backoff`
+/// before each retry.
 ///
-/// Makes at most one try more than there are waits: with [`backoff`], three. The operation must not retry by
-/// itself; an SDK client in it has its own retries switched off.
+/// Makes one try more than there are waits: at most three with [`backoff`]. The operation must not retry on its
+/// own. If it calls an SDK client, turn the client's retries off.
 pub(crate) async fn retry<T, E>(
     backoff: impl IntoIterator<Item = Duration>,
     is_retryable: impl Fn(&E) -> bool,
@@ -27,16 +28,16 @@ pub(crate) async fn retry<T, E>(
     operation().await
 }
 
-/// Whether a call that AWS refused with this code may succeed a moment later: the SDK's own list, and a signature
-/// that was made by a wrong clock, which the answer has corrected.
+/// True if a call that failed with this AWS error code may succeed a moment later: the codes that the SDK
+/// retries, and signature errors caused by a wrong clock. The response to such an error corrects the clock.
 pub(crate) fn is_retryable_code(code: &str) -> bool {
     const WRONG_CLOCK: [&str; 3] =
         ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"];
     [THROTTLING_ERRORS, TRANSIENT_ERRORS, &WRONG_CLOCK].iter().any(|codes| codes.contains(&code))
 }
 
-/// The waits between the tries of a call: a random part of 100 ms, then of 200 ms. Calls that failed together
-/// would fail together again if they all waited for the same time.
+/// The waits between the tries of a call: random, up to 100 ms and then up to 200 ms. Without randomness, calls
+/// that fail together would fail together again.
 pub(crate) fn backoff() -> impl Iterator<Item = Duration> {
     (0..MAX_TRIES - 1).map(|retry| random_part(FIRST_BACKOFF * 2_u32.pow(retry)))
 }
@@ -50,7 +51,7 @@ fn random_part(longest: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    /// The result of an operation that fails with these errors and then succeeds, and how often it was tried.
+    /// The result of an operation that fails with these errors and then succeeds, and the number of tries.
     async fn tries(errors: &[&'static str]) -> (Result<(), &'static str>, usize) {
         let mut tried = 0;
         let waits = [Duration::ZERO; 2];
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_operation_is_tried_until_it_succeeds_or_fails_for_good_or_no_wait_is_left() {
+    async fn tries_end_at_a_success_a_permanent_error_or_the_last_wait() {
         assert_eq!(tries(&[]).await, (Ok(()), 1));
         assert_eq!(tries(&["busy", "busy"]).await, (Ok(()), 3));
         assert_eq!(tries(&["busy", "wrong"]).await, (Err("wrong"), 2));
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_waits_twice_and_at_most_300_ms_in_all() {
+    fn the_waits_of_a_call_add_up_to_at_most_300_ms() {
         let waits: Vec<Duration> = backoff().collect();
         assert_eq!(waits.len(), 2);
         assert!(waits[0] <= Duration::from_millis(100) && waits[1] <= Duration::from_millis(200));

@@ -1,4 +1,4 @@
-//! An AWS for unit tests: it gives the answers that it is told, in order, and keeps the requests.
+//! An AWS server for unit tests. It returns the given responses in order and records the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use super::config_for;
 
-/// Status, further headers and body.
+/// Status, extra headers and body.
 pub(crate) type Answer = (u16, Vec<(&'static str, String)>, Value);
 
 /// A server that runs as long as the test's runtime.
@@ -32,7 +32,6 @@ struct Account {
     connections: usize,
 }
 
-/// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub headers: HeaderMap,
@@ -40,26 +39,25 @@ pub(crate) struct Received {
     pub body: Value,
 }
 
-/// An answer of DynamoDB's to a call that failed.
+/// An error response of DynamoDB.
 pub(crate) fn refusal(status: u16, code: &str) -> Answer {
     let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
     let id = ("x-amzn-requestid", "REQUEST".to_owned());
-    (status, vec![id], serde_json::json!({"__type": kind, "message": "told to"}))
+    (status, vec![id], serde_json::json!({"__type": kind, "message": "the test asks for it"}))
 }
 
-/// An answer of DynamoDB's to a call that succeeded.
+/// A successful response of DynamoDB.
 pub(crate) fn success(body: Value) -> Answer {
     (200, Vec::new(), body)
 }
 
-/// Whose calls these are.
 pub(crate) fn credentials() -> Credentials {
     let token = Some("a session's token".to_owned());
     Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", token, None, "test")
 }
 
 impl TestServer {
-    /// Gives these answers, the last one for ever.
+    /// Returns these responses; the last one repeats forever.
     pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -70,7 +68,7 @@ impl TestServer {
         Self { endpoint, account }
     }
 
-    /// What a function calls this server with.
+    /// An SDK configuration that calls this server.
     pub(crate) fn sdk(&self) -> SdkConfig {
         config_for("eu-central-1".to_owned(), credentials(), Some(self.endpoint.clone()))
     }

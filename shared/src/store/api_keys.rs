@@ -1,6 +1,6 @@
-//! `ApiKeys`: partition key `key_hash`, the hex SHA-256 of a key; an index on `tenant_id`.
+//! The `ApiKeys` table: partition key `key_hash`, the hex SHA-256 of a key; an index on `tenant_id`.
 //!
-//! The rule: the key itself is never stored and never looked for, only its hash.
+//! The rule: only a key's hash is stored and looked up, never the key itself.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -11,52 +11,52 @@ use crate::id::{KeyId, TenantId};
 use crate::secret::{ApiKey, KeyEnvironment};
 use crate::timestamp::Timestamp;
 
-/// The index by which a tenant's keys are found.
+/// Finds the keys of a tenant.
 const TENANT_INDEX: &str = "tenant_id-index";
 
-/// All API keys.
+/// Reads and writes the API keys of all tenants.
 #[derive(Debug, Clone)]
 pub struct ApiKeyStore {
     dynamodb: DynamoDb,
     table: String,
 }
 
-/// What is known of an API key.
+/// The stored part of an API key. The key itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKeyRecord {
     /// See [`ApiKey::hash`].
     pub key_hash: String,
-    /// Who it opens the API for.
+    /// The tenant whose webhooks the key can access.
     pub tenant_id: TenantId,
-    /// The key's public name.
+    /// Identifies the key in responses and logs.
     pub key_id: KeyId,
-    /// What a person calls it.
+    /// Name chosen by a person.
     pub name: String,
     /// See [`ApiKey::suffix`].
     pub key_suffix: String,
     /// `live` or `test`.
     pub environment: KeyEnvironment,
-    /// Whether it opens anything.
+    /// A revoked key is refused.
     pub status: KeyStatus,
-    /// When it stops working by itself.
+    /// When the key stops working; `None` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// When it was made.
+    /// Set once, when the key is created.
     pub created_at: Timestamp,
 }
 
-/// Whether a key works.
+/// Set by a person; [`ApiKeyRecord::is_valid_at`] also checks the expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyStatus {
-    /// It does.
+    /// The key works until it expires.
     Active,
-    /// Its owner has withdrawn it.
+    /// The key never works again.
     Revoked,
 }
 
 impl ApiKeyRecord {
-    /// Whether the key opens the API at `now`.
+    /// True if the key is active and has not expired at `now`.
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.status == KeyStatus::Active && self.expires_at.is_none_or(|end| now < end)
@@ -64,13 +64,13 @@ impl ApiKeyRecord {
 }
 
 impl ApiKeyStore {
-    /// The keys in `table`.
+    /// Keys in `table`.
     #[must_use]
     pub fn new(dynamodb: DynamoDb, table: String) -> Self {
         Self { dynamodb, table }
     }
 
-    /// Stores what is to be known of a new key.
+    /// Stores the record of a new key. Fails if the key is already stored.
     pub async fn insert(&self, record: &ApiKeyRecord) -> Result<(), StoreError> {
         self.dynamodb
             .client
@@ -84,7 +84,7 @@ impl ApiKeyStore {
             .map_err(|error| AwsError::of("PutItem")(error).into())
     }
 
-    /// What is known of `key`, read so that a revocation holds at once.
+    /// The record of `key`. The read is consistent, so that a revocation takes effect at once.
     pub async fn find(&self, key: &ApiKey) -> Result<Option<ApiKeyRecord>, StoreError> {
         self.dynamodb
             .client
@@ -100,7 +100,7 @@ impl ApiKeyStore {
             .transpose()
     }
 
-    /// Every key of `tenant`, revoked ones too; a key made in the last second may be missing.
+    /// Every key of `tenant`, including revoked ones. A key created in the last second may be missing.
     pub async fn list(&self, tenant: TenantId) -> Result<Vec<ApiKeyRecord>, StoreError> {
         let mut records = Vec::new();
         let mut pages = self
@@ -121,7 +121,7 @@ impl ApiKeyStore {
         Ok(records)
     }
 
-    /// Withdraws the key of that id; whether `tenant` has it.
+    /// Revokes the key. Returns false if `tenant` has no key with this id.
     pub async fn revoke(&self, tenant: TenantId, id: KeyId) -> Result<bool, StoreError> {
         let records = self.list(tenant).await?;
         let Some(record) = records.into_iter().find(|record| record.key_id == id) else {

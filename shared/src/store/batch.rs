@@ -1,6 +1,6 @@
 //! DynamoDB's batch operations.
 //!
-//! The rule: what a call leaves unprocessed is asked for again, and nothing else is.
+//! The rule: a retry sends only the keys or items that DynamoDB left unprocessed.
 
 use serde_dynamo::Item;
 use tokio::time::timeout;
@@ -9,11 +9,11 @@ use super::{DynamoDb, StoreError};
 use crate::aws::retry::{backoff, retry};
 use crate::aws::{AwsError, CALL_TIMEOUT};
 
-/// Why one call of several did not do everything.
+/// Why one call did not process the whole batch.
 #[derive(Debug)]
 pub(super) enum BatchError {
     Unprocessed,
-    /// The call failed; `is_retryable` if it may succeed a moment later.
+    /// The call failed. `is_retryable` if it may succeed a moment later.
     Failed {
         error: AwsError,
         is_retryable: bool,
@@ -21,7 +21,7 @@ pub(super) enum BatchError {
 }
 
 impl DynamoDb {
-    /// The current items at `keys`, at most 100; those that do not exist are left out. Three tries in all.
+    /// The current items at up to 100 keys. Missing items are left out. Makes at most three tries.
     pub(super) async fn get_all(
         &self,
         table: &str,
@@ -38,7 +38,7 @@ impl DynamoDb {
         Ok(found)
     }
 
-    /// Puts at most 25 items, of different keys. Three tries in all.
+    /// Puts up to 25 items with different keys. Makes at most three tries.
     pub(super) async fn put_all(
         &self,
         table: &str,
@@ -52,7 +52,7 @@ impl DynamoDb {
     }
 }
 
-/// Repeats `call`, which asks for what the last one left.
+/// Repeats `call`, which sends what the previous call left unprocessed.
 async fn process_all(
     operation: &'static str,
     call: impl AsyncFnMut() -> Result<(), BatchError>,
@@ -83,7 +83,7 @@ mod tests {
         HashMap::from([("id".to_owned(), AttributeValue::S(id.to_owned()))]).into()
     }
 
-    /// The requests that a read of items 1 and 2 makes which is answered so, and its result.
+    /// The result of reading items 1 and 2 from a server with these responses, and the requests.
     async fn read(
         answers: impl IntoIterator<Item = Answer>,
     ) -> (Result<Vec<Item>, StoreError>, Vec<Value>) {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_with_an_escape_spoils_no_item() {
+    async fn an_attribute_name_with_json_escapes_is_read() {
         let items = json!([{"id": {"S": "1"}, "a\"\\\n\u{1}b": {"S": ""}}, {"id": {"S": "2"}}]);
         let body = json!({"Responses": {"T": items}});
         let found = read([success(body)]).await.0.unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_is_tried_again_after_the_errors_that_the_sdk_retries_and_no_others() {
+    async fn the_errors_that_the_sdk_retries_are_retried_and_no_others() {
         for (status, code, tries) in [
             (400, "ProvisionedThroughputExceededException", 3),
             (400, "ThrottlingException", 3),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_wrong_is_corrected_from_the_answer() {
+    async fn a_wrong_clock_is_corrected_from_the_response() {
         let (status, _, body) = refusal(400, "InvalidSignatureException");
         let date = ("date", "Wed, 03 Dec 2031 10:30:00 GMT".to_owned());
         let wrong = (status, vec![date], body);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_write_leaves_is_written_again() {
+    async fn unprocessed_items_are_written_again() {
         let left = json!({"T": [{"PutRequest": {"Item": {"id": {"S": "2"}}}}]});
         let partial = success(json!({"UnprocessedItems": left}));
         let server = TestServer::start([partial, success(json!({"UnprocessedItems": {}}))]).await;

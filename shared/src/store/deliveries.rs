@@ -1,7 +1,8 @@
-//! `Deliveries`, the log: partition key `webhook_config_id`, sort key `delivery_id`.
+//! The `Deliveries` table, which is the delivery log: partition key `webhook_config_id`, sort key
+//! `delivery_id`.
 //!
-//! The rule: the queue is the authority and the log only describes it. A log write that fails is
-//! reported to the caller, who counts it and never posts again because of it.
+//! The rule: the queue is the authority, and the log only describes it. If a log write fails, the caller logs
+//! the error and does not post again.
 
 mod row;
 mod update;
@@ -23,13 +24,14 @@ use update::{Place, Update};
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Items that one `BatchWriteItem` may have.
+/// Maximum items of one `BatchWriteItem`.
 const MAX_BATCH_ITEMS: usize = 25;
 
-/// Attempts that a row keeps. With texts of 500 characters and a body of 64 KiB it stays below DynamoDB's 400 KB.
-pub const MAX_ATTEMPTS: usize = 50;
+/// Maximum attempts in a row. With texts of 500 characters and a body of 64 KiB, a row stays below DynamoDB's
+/// limit of 400 KB.
+const MAX_ATTEMPTS: usize = 50;
 
-/// The delivery log.
+/// Writes the delivery log.
 #[derive(Debug, Clone)]
 pub struct DeliveryLog {
     dynamodb: DynamoDb,
@@ -37,33 +39,34 @@ pub struct DeliveryLog {
     keep: Duration,
 }
 
-/// What became of an update.
+/// The result of an update.
 enum Updated {
-    /// The row says what it should: by this update, or already.
+    /// The row is up to date, because of this update or an earlier one.
     Done,
-    /// The row has as many attempts as it keeps, or says as much already.
+    /// The update's condition does not hold, and the list of attempts is full.
     ListFull,
-    /// DynamoDB does not take the row as it would be.
+    /// DynamoDB refuses the row because it would become too large.
     TooLarge(AwsError),
 }
 
-/// What became of a delivery at one receive of its message.
+/// The outcome of one receive of a delivery message.
 #[derive(Debug, Clone)]
 pub struct LogEntry<'a> {
-    /// The delivery.
+    /// The message that was received.
     pub message: &'a DeliveryMessage,
-    /// Where it stands now.
+    /// The delivery's status after this receive.
     pub status: DeliveryStatus,
-    /// The attempt that was made, if one was.
+    /// The attempt; `None` if none was made.
     pub attempt: Option<Attempt>,
-    /// Why it ended without success, for a person.
+    /// Why the delivery failed or was cancelled, as a sentence.
     pub reason: Option<String>,
-    /// When this was decided.
+    /// When the outcome was decided.
     pub at: Timestamp,
 }
 
 impl LogEntry<'_> {
-    /// Whether this is all that there will ever be to say, so that it can be put without a read.
+    /// True if the first attempt succeeded. The delivery has no other entries, so its row can be put without a
+    /// condition.
     #[must_use]
     pub fn is_immediate_success(&self) -> bool {
         self.status == DeliveryStatus::Delivered
@@ -84,14 +87,14 @@ impl LogEntry<'_> {
 }
 
 impl DeliveryLog {
-    /// The log in `table`, whose rows are kept for `keep` after their last change.
+    /// The log in `table`. A row expires `keep` after its last change.
     #[must_use]
     pub fn new(dynamodb: DynamoDb, table: String, keep: Duration) -> Self {
         Self { dynamodb, table, keep }
     }
 
-    /// Puts deliveries that succeeded at once, 25 in a call. Two entries must not be of the same
-    /// delivery, or the call is refused as a whole.
+    /// Writes deliveries that succeeded at the first attempt, 25 per call. DynamoDB refuses a call with two
+    /// entries of the same delivery.
     pub async fn put_all(&self, entries: &[LogEntry<'_>]) -> Result<(), StoreError> {
         for batch in entries.chunks(MAX_BATCH_ITEMS) {
             let rows = batch.iter().map(|entry| DeliveryRow::new(entry, self.keep).to_item());
@@ -100,13 +103,12 @@ impl DeliveryLog {
         Ok(())
     }
 
-    /// Adds what happened at one receive to the delivery's row, making the row if there is none.
+    /// Adds the outcome of one receive to the delivery's row. Creates the row if it does not exist.
     ///
-    /// Of more than [`MAX_ATTEMPTS`] attempts the row keeps the first ones and the last. A row that can take no
-    /// attempt at all still takes the status.
+    /// A row keeps at most 50 attempts: the first 49 and the latest. If a row is too large for another attempt,
+    /// only its status is updated.
     ///
-    /// Does nothing, and succeeds, where the row says delivered, and where it already has this failed
-    /// attempt or a later one.
+    /// Changes nothing if the row says delivered, or already has this failed attempt or a later one.
     pub async fn append(&self, entry: &LogEntry<'_>) -> Result<(), StoreError> {
         if entry.attempt.is_some() {
             let mut updated = self.update(entry, Place::AtTheEnd).await?;
@@ -117,7 +119,7 @@ impl DeliveryLog {
             warn!(
                 delivery.id = %entry.message.delivery_id,
                 error = %chain(&error),
-                "the row takes no further attempt, so only its status is written"
+                "the row has no room for another attempt; only its status is written"
             );
         }
         match self.update(entry, Place::None).await? {
@@ -126,10 +128,10 @@ impl DeliveryLog {
         }
     }
 
-    /// One `UpdateItem` that puts the attempt in its place and everything else where it belongs.
+    /// One `UpdateItem` that writes the attempt at `place` and all other attributes.
     async fn update(&self, entry: &LogEntry<'_>, place: Place) -> Result<Updated, StoreError> {
         let update = Update::new(entry, self.keep, place)?;
-        let answer = self
+        let response = self
             .dynamodb
             .client
             .update_item()
@@ -142,14 +144,14 @@ impl DeliveryLog {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let Err(error) = answer else { return Ok(Updated::Done) };
+        let Err(error) = response else { return Ok(Updated::Done) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                 let attempts = failed.item().and_then(|row| row.get("attempts")?.as_l().ok());
                 let is_full = attempts.is_some_and(|attempts| attempts.len() >= MAX_ATTEMPTS);
                 Ok(if is_full { Updated::ListFull } else { Updated::Done })
             }
-            // The only thing about an update that can be invalid is how large it makes the row.
+            // An update is invalid only if it makes the row too large.
             Some(service) if service.meta().code() == Some("ValidationException") => {
                 Ok(Updated::TooLarge(AwsError::of("UpdateItem")(error)))
             }

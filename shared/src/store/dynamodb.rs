@@ -1,4 +1,4 @@
-//! DynamoDB as the stores call it: one client with the retries that our writes need, another for batches.
+//! DynamoDB as the stores call it: one SDK client with our retries, and another client for batches.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
@@ -7,12 +7,12 @@ use aws_types::SdkConfig;
 use super::batch_client::BatchClient;
 use super::transaction::Conflicts;
 
-/// Calls DynamoDB. Cheap to clone.
+/// The DynamoDB clients of a function. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DynamoDb {
-    /// Retries by itself.
+    /// Retries on its own.
     pub(super) client: Client,
-    /// Does not retry: of a batch, only what is left may be sent again.
+    /// Does not retry, because a retry of a batch must send only the unprocessed part.
     pub(super) batch_client: BatchClient,
 }
 

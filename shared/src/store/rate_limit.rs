@@ -1,7 +1,7 @@
-//! Limits on how often something may be done in a window of time, counted in the webhooks table.
+//! Rate limits, counted per window of time in the webhooks table.
 //!
-//! The rule: each window has its own row, in a partition without webhooks, and one conditional write both counts
-//! and refuses. DynamoDB deletes the row after the window has ended.
+//! The rule: each window has a row of its own, in a partition without webhooks. One conditional write both
+//! checks and counts. DynamoDB deletes the row after the window ends.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -10,14 +10,14 @@ use crate::aws::AwsError;
 use crate::id::{KeyId, TenantId, WebhookId};
 use crate::timestamp::Timestamp;
 
-/// Rotations of one secret by one key in a day. Secrets Manager keeps every version for 24 hours and allows about
-/// a hundred, which is enough for several keys.
+/// Rotations per day of one secret by one key. Secrets Manager keeps every version for 24 hours and allows
+/// about a hundred versions, which is enough for several keys.
 pub const ROTATIONS_PER_DAY: u32 = 20;
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// The counters of all limits.
+/// Counts uses of all limits.
 #[derive(Debug, Clone)]
 pub struct RateLimiter {
     dynamodb: DynamoDb,
@@ -27,21 +27,21 @@ pub struct RateLimiter {
 /// A limit, and what it applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// A tenant's requests that change something.
+    /// Requests of a tenant that change something.
     Changes {
-        /// Whose requests.
+        /// The tenant that makes the requests.
         tenant: TenantId,
-        /// How many a minute are allowed.
+        /// Maximum requests per minute.
         per_minute: u32,
     },
-    /// Rotations of a webhook's secret, [`ROTATIONS_PER_DAY`] by each key: a leaked key must not prevent the
-    /// rotation that follows its revocation.
+    /// Rotations of a webhook's secret, [`ROTATIONS_PER_DAY`] for each key. Each key has its own limit, so that
+    /// a leaked key cannot block the rotation after its revocation.
     Rotations {
-        /// The owner.
+        /// The webhook's owner.
         tenant: TenantId,
-        /// Whose secret.
+        /// The webhook whose secret is rotated.
         webhook: WebhookId,
-        /// The key that asks.
+        /// The API key of the request.
         key: KeyId,
     },
 }
@@ -49,12 +49,12 @@ pub enum Limit {
 /// Why [`RateLimiter::take`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RateLimitError {
-    /// The limit of this window is reached.
+    /// The limit of the current window is reached.
     #[error("the limit is reached; the next window begins in {retry_after_seconds} s")]
     Exceeded {
-        /// The limit.
+        /// The limit that is reached.
         limit: Limit,
-        /// Time until the window ends; at least 1.
+        /// Seconds until the window ends; at least 1.
         retry_after_seconds: u64,
     },
     /// The table could not be written.
@@ -63,15 +63,15 @@ pub enum RateLimitError {
 }
 
 impl RateLimiter {
-    /// The counters in `table`, whose attribute `ttl` is DynamoDB's time to live.
+    /// Counters in `table`. Its attribute `ttl` must be DynamoDB's time to live.
     #[must_use]
     pub fn new(dynamodb: DynamoDb, table: String) -> Self {
         Self { dynamodb, table }
     }
 
-    /// Counts one more under `limit` at `now`, unless that would exceed it.
+    /// Counts one use of `limit` at `now`, or fails if the limit is reached.
     ///
-    /// May count twice if the SDK repeats a call that got no answer.
+    /// May count twice if the SDK retries a call whose response was lost.
     pub async fn take(&self, limit: Limit, now: Timestamp) -> Result<(), RateLimitError> {
         let window = Window::at(now, limit.window_seconds());
         let number = |number: u64| AttributeValue::N(number.to_string());
@@ -126,7 +126,7 @@ impl Limit {
     }
 }
 
-/// A span of time, in seconds since the epoch.
+/// A window in Unix seconds.
 #[derive(Debug, PartialEq, Eq)]
 struct Window {
     start: u64,
@@ -141,7 +141,7 @@ impl Window {
         Self { start, end: start + seconds }
     }
 
-    /// Rounded up, so that whoever waits this long is in the next window.
+    /// Rounded up, so that a client that waits this long is in the next window.
     fn seconds_left(&self, now: Timestamp) -> u64 {
         (self.end * 1000).saturating_sub(now.unix_millis()).div_ceil(1000)
     }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tenant_and_each_webhook_and_key_has_counters_of_its_own() {
+    fn each_tenant_webhook_and_key_has_its_own_counter() {
         let (tenant, webhook) = (TenantId::random(), WebhookId::random());
         let mut partitions = vec![tenant.to_string()];
         for tenant in [tenant, TenantId::random()] {

@@ -1,6 +1,6 @@
-//! Writes to DynamoDB that happen together or not at all, and what happens when two of them meet.
+//! DynamoDB transactions, and retries after conflicts between them.
 //!
-//! The rule: a write that met another transaction, or was throttled, did nothing, so the SDK tries it again.
+//! The rule: a write that conflicts with a transaction, or is throttled, has no effect, so the SDK retries it.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Config;
@@ -14,24 +14,24 @@ use aws_smithy_runtime_api::client::interceptors::context;
 
 use crate::aws::{AwsError, FIRST_BACKOFF};
 
-/// How often a transaction is tried: more often than a single write, since each of those it meets is in its way once.
+/// Tries of a transaction. More than for a single write, because each conflicting transaction can cost a try.
 const MAX_TRIES: u32 = 6;
-/// Why a transaction was cancelled that may succeed a moment later.
+/// Cancellation reasons after which a transaction may succeed a moment later.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 const TRANSIENT_REASONS: [&str; 3] =
     ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
-/// A transaction that did not take place, or may not have.
+/// A transaction failed, or its result is unknown.
 #[derive(Debug)]
 pub(super) struct TransactionError {
-    /// The first write, counted from 0, whose condition did not hold, if that is the reason.
+    /// Index of the first write whose condition did not hold, if that is the cause.
     pub(super) failed_condition: Option<usize>,
     pub(super) source: AwsError,
 }
 
-/// Makes `writes`, all of them or none, in six tries and 3 s at most.
+/// Makes all `writes` or none, in at most six tries and 3 s.
 ///
-/// The SDK sends the same token with every try, which keeps a transaction from being carried out twice.
+/// The SDK sends the same token with every try, so that the transaction is carried out only once.
 pub(super) async fn transact(
     client: &Client,
     writes: Vec<TransactWriteItem>,
@@ -50,8 +50,8 @@ pub(super) async fn transact(
     Err(TransactionError { failed_condition, source })
 }
 
-/// Has the SDK retry what it takes for final: a write that met a transaction, and a transaction that met another or
-/// was throttled.
+/// Makes the SDK retry conflicts that it treats as permanent: a write that conflicts with a transaction, and a
+/// transaction that conflicts with another or is throttled.
 #[derive(Debug)]
 pub(super) struct Conflicts;
 
@@ -80,7 +80,7 @@ fn is_transient(error: &context::Error) -> bool {
     update || error.downcast_ref().is_some_and(PutItemError::is_transaction_conflict_exception)
 }
 
-/// What DynamoDB says of each write of a transaction that it cancelled.
+/// DynamoDB's reason for each write of a cancelled transaction; `None` as text if the write was not the cause.
 fn reasons(error: &TransactWriteItemsError) -> Vec<&str> {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
         return Vec::new();
@@ -103,7 +103,7 @@ mod tests {
         (status, headers, body)
     }
 
-    /// The requests that a transaction makes which is answered so, and its result.
+    /// The result of a transaction on a server with these responses, and the requests.
     async fn transaction(answers: Vec<Answer>) -> (Result<(), TransactionError>, Vec<Value>) {
         let server = TestServer::start(answers).await;
         let key = AttributeValue::S("key".to_owned());
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_that_met_another_or_was_throttled_is_tried_again_with_its_token() {
+    async fn a_conflicting_or_throttled_transaction_is_retried_with_the_same_token() {
         let (result, requests) = transaction(vec![
             cancelled(&["None", "TransactionConflict"]),
             cancelled(&["ThrottlingError", "None"]),
@@ -130,23 +130,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_whose_condition_does_not_hold_is_tried_once() {
+    async fn a_failed_condition_is_not_retried() {
         let reasons = ["TransactionConflict", "ConditionalCheckFailed"];
         let (result, requests) = transaction(vec![cancelled(&reasons)]).await;
         assert_eq!((result.unwrap_err().failed_condition, requests.len()), (Some(1), 1));
     }
 
     #[tokio::test]
-    async fn a_write_that_met_a_transaction_is_tried_again() {
-        let met = refusal(400, "TransactionConflictException");
+    async fn a_write_that_conflicts_with_a_transaction_is_retried() {
+        let conflict = refusal(400, "TransactionConflictException");
         let key = AttributeValue::S("key".to_owned());
 
-        let server = TestServer::start([met.clone(), success(json!({}))]).await;
+        let server = TestServer::start([conflict.clone(), success(json!({}))]).await;
         let client = DynamoDb::new(&server.sdk()).client;
         client.update_item().table_name("T").key("id", key.clone()).send().await.unwrap();
         assert_eq!(server.received().len(), 2);
 
-        let server = TestServer::start([met, success(json!({}))]).await;
+        let server = TestServer::start([conflict, success(json!({}))]).await;
         let client = DynamoDb::new(&server.sdk()).client;
         client.put_item().table_name("T").item("id", key).send().await.unwrap();
         assert_eq!(server.received().len(), 2);

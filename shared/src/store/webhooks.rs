@@ -1,6 +1,6 @@
-//! `WebhookConfigs`: partition key `tenant_id`, sort key `webhook_config_id`.
+//! The `WebhookConfigs` table: partition key `tenant_id`, sort key `webhook_config_id`.
 //!
-//! The rule: every write is conditional on what it assumes, and names only the attributes it means.
+//! The rule: every write has a condition, and an update names only the attributes that it changes.
 
 mod count;
 mod row;
@@ -20,11 +20,11 @@ pub use count::CreateError;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// How long a rotation may be under way before another may begin: a call to Secrets Manager and one to
-/// the table, with all their retries.
+/// How long a rotation's claim lasts: time for one call to Secrets Manager and one to the table, with all
+/// retries.
 const ROTATION_CLAIM_MILLIS: u64 = 6000;
 
-/// All webhooks.
+/// Reads and writes the webhooks of all tenants.
 #[derive(Debug, Clone)]
 pub struct WebhookStore {
     dynamodb: DynamoDb,
@@ -32,13 +32,13 @@ pub struct WebhookStore {
 }
 
 impl WebhookStore {
-    /// The webhooks in `table`.
+    /// Webhooks in `table`.
     #[must_use]
     pub fn new(dynamodb: DynamoDb, table: String) -> Self {
         Self { dynamodb, table }
     }
 
-    /// One webhook of `tenant`, if it has it.
+    /// One webhook of `tenant`; `None` if it does not exist.
     pub async fn get(
         &self,
         tenant: TenantId,
@@ -58,7 +58,7 @@ impl WebhookStore {
             .transpose()
     }
 
-    /// The current state of up to 100 webhooks, of any tenants; those that do not exist are left out.
+    /// The current state of up to 100 webhooks of any tenants. Missing webhooks are left out.
     pub async fn get_many(
         &self,
         ids: &[(TenantId, WebhookId)],
@@ -72,7 +72,8 @@ impl WebhookStore {
         Ok(rows.into_iter().filter_map(by_id).collect())
     }
 
-    /// Every webhook of `tenant`, each read for itself, so that a corrupt row costs only itself.
+    /// Every webhook of `tenant`. Each row is parsed separately, so that a corrupt row does not affect the
+    /// others.
     pub async fn list(
         &self,
         tenant: TenantId,
@@ -94,8 +95,7 @@ impl WebhookStore {
         Ok(rows.into_iter().map(row::read).collect())
     }
 
-    /// Changes what `changes` names and nothing else; the answer is the webhook as it is then, or
-    /// `None` where there is none.
+    /// Changes only the attributes in `changes`. Returns the updated webhook, or `None` if it does not exist.
     pub async fn update(
         &self,
         tenant: TenantId,
@@ -115,11 +115,11 @@ impl WebhookStore {
         self.set(tenant, id, attributes, "attribute_exists(webhook_config_id)", None).await
     }
 
-    /// Claims the next rotation of the webhook's secret for a few seconds; the answer is the webhook
-    /// as it is, or `None` where there is none or where another rotation has the claim.
+    /// Claims the next rotation of the webhook's secret for 6 s. Returns the current webhook, or `None` if it
+    /// does not exist or another rotation holds the claim.
     ///
-    /// Secrets Manager may drop a version once two others have been put after it. Rotations that all
-    /// put theirs at the same time could so lose the one that [`Self::replace_secret_version`] lets win.
+    /// Secrets Manager may drop a version after two newer ones are stored. Without the claim, concurrent
+    /// rotations could drop the version that [`Self::replace_secret_version`] puts in force.
     pub async fn claim_rotation(
         &self,
         tenant: TenantId,
@@ -127,7 +127,7 @@ impl WebhookStore {
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let until = claim_end(now);
-        // Equal to what it would become: the SDK's own second try of a call that got no answer.
+        // An equal claim is our own: the SDK retried a call whose response was lost.
         let free = "attribute_exists(webhook_config_id) \
             AND (attribute_not_exists(#rotating_until) OR #rotating_until <= :now \
             OR #rotating_until = :rotating_until)";
@@ -135,7 +135,7 @@ impl WebhookStore {
         self.set(tenant, id, vec![("rotating_until", until)], free, Some(now)).await
     }
 
-    /// Releases a claim made at `claimed_at`, if the rotation does not take place.
+    /// Releases the claim made at `claimed_at` by a rotation that does not take place.
     pub async fn release_rotation(
         &self,
         tenant: TenantId,
@@ -147,8 +147,8 @@ impl WebhookStore {
         self.set(tenant, id, none, "#rotating_until = :claim", Some(claim)).await.map(drop)
     }
 
-    /// Puts another secret in force, provided that `old` still is, and ends the rotation; `None` where
-    /// it is not, or where the webhook is gone.
+    /// Puts secret version `new` in force and ends the rotation. Returns `None` if version `old` is no longer
+    /// in force or the webhook no longer exists.
     pub async fn replace_secret_version(
         &self,
         tenant: TenantId,
@@ -166,7 +166,8 @@ impl WebhookStore {
         self.set(tenant, id, attributes, "secret_version = :old", Some(old)).await
     }
 
-    /// One `UpdateItem` that sets `attributes` if `condition` holds, in which `operand` may stand.
+    /// One `UpdateItem` that sets `attributes` if `condition` holds. `operand` is a value that the condition
+    /// uses.
     async fn set(
         &self,
         tenant: TenantId,
@@ -187,7 +188,7 @@ impl WebhookStore {
             .condition_expression(condition)
             .return_values(ReturnValue::AllNew);
         for (name, value) in attributes {
-            // Every name by an alias, since `url` is one of DynamoDB's reserved words.
+            // Every name gets an alias, because `url` is a reserved word of DynamoDB.
             request = request
                 .expression_attribute_names(format!("#{name}"), name)
                 .expression_attribute_values(format!(":{name}"), value);
@@ -196,7 +197,7 @@ impl WebhookStore {
             request = request.expression_attribute_values(name, value);
         }
         match request.send().await {
-            Ok(answer) => answer.attributes.map(row::read).transpose(),
+            Ok(response) => response.attributes.map(row::read).transpose(),
             Err(error) if condition_failed(&error) => Ok(None),
             Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
         }

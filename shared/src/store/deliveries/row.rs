@@ -1,4 +1,4 @@
-//! A delivery as an item of the table.
+//! The format of a row of the delivery log.
 
 use std::time::Duration;
 
@@ -11,41 +11,41 @@ use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
 
-/// A delivery's row.
+/// One delivery in the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeliveryRow {
-    /// The webhook.
+    /// Partition key.
     pub webhook_config_id: WebhookId,
-    /// The delivery.
+    /// Sort key.
     pub delivery_id: DeliveryId,
     /// The webhook's owner.
     pub tenant_id: TenantId,
-    /// The event's name.
+    /// The name of the event, such as `document.uploaded`.
     pub event: EventType,
-    /// The event's id.
+    /// The same for all deliveries of the event.
     pub event_id: EventId,
-    /// The bytes that are posted.
+    /// The exact body of the request.
     pub body: String,
-    /// Where the delivery stands.
+    /// The status after the last logged receive.
     pub status: DeliveryStatus,
-    /// The attempts so far, in order.
+    /// At most 50, in order.
     pub attempts: Vec<Attempt>,
-    /// The number of the attempt that was logged last.
+    /// Number of the last logged attempt; 0 if there is none.
     pub last_attempt: u32,
-    /// Why the delivery ended without success.
+    /// Why the delivery failed or was cancelled, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When the change that caused the delivery was recorded.
+    /// When the job's change was recorded.
     pub created_at: Timestamp,
-    /// When no further attempt was to follow.
+    /// When the delivery reached its final status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
-    /// When DynamoDB removes the row, in Unix seconds.
+    /// Unix time in seconds after which DynamoDB deletes the row.
     pub ttl: i64,
 }
 
 impl DeliveryRow {
-    /// The row that says of its delivery what `entry` says, and is kept for `keep`.
+    /// A row with the content of `entry` alone. It expires `keep` after the entry.
     pub(super) fn new(entry: &LogEntry<'_>, keep: Duration) -> Self {
         let message = entry.message;
         Self {
@@ -65,13 +65,12 @@ impl DeliveryRow {
         }
     }
 
-    /// Writes the row.
     pub(super) fn to_item(&self) -> Result<serde_dynamo::Item, StoreError> {
         serde_dynamo::to_item(self).map_err(StoreError::Encode)
     }
 }
 
-/// Reads a row, for whoever shows the log.
+/// Parses an item of the table. The error contains the delivery's id.
 pub fn read(item: Item) -> Result<DeliveryRow, StoreError> {
     let key = item.get("delivery_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
     let row = serde_dynamo::from_item(item);

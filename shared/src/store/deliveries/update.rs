@@ -1,4 +1,4 @@
-//! The update that adds one receive's outcome to a delivery's row, as expressions. Pure.
+//! Builds the update expression that adds the outcome of one receive to a delivery's row. Pure.
 //!
 //! The rule: a success is never overwritten, and an attempt is added once.
 
@@ -12,14 +12,15 @@ use super::{Item, LogEntry, MAX_ATTEMPTS};
 use crate::delivery::DeliveryStatus;
 use crate::store::StoreError;
 
-/// Where an attempt goes in the row's list.
+/// The position of an attempt in the row's list.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
-    /// Behind the others, if there is room.
+    /// Appended, if the list has room.
     AtTheEnd,
-    /// Over the last one of a full list. DynamoDB takes no expression that appends to a list and removes from it.
+    /// In place of the last attempt of a full list. DynamoDB has no expression that both appends to a list and
+    /// removes from it.
     OverTheLast,
-    /// Nowhere: there was none, or the row cannot take it.
+    /// Not in the list: no attempt was made, or the row is too large for it.
     None,
 }
 
@@ -29,7 +30,7 @@ pub(super) struct Update {
     pub key: HashMap<String, AttributeValue>,
     set: Vec<String>,
     remove: Option<&'static str>,
-    /// All must hold.
+    /// Joined with `AND`.
     pub conditions: Vec<String>,
     /// By their placeholders.
     pub names: HashMap<String, String>,
@@ -38,8 +39,8 @@ pub(super) struct Update {
 }
 
 impl Update {
-    /// Sets what the row of `entry` says, but for the attempts of earlier receives; the row is kept for `keep` from
-    /// now on.
+    /// Sets every attribute from `entry` and keeps the attempts of earlier receives. The row expires `keep`
+    /// after the entry.
     pub(super) fn new(
         entry: &LogEntry<'_>,
         keep: Duration,
@@ -67,8 +68,8 @@ impl Update {
             return Ok(update);
         }
         update.set.push("last_attempt = :number".to_owned());
-        // A success is logged also when a message that was moved back from the dead-letter queue, and
-        // counts its attempts from 1 again, brings it.
+        // A success needs no new attempt number: a message that was redriven from the dead-letter queue counts
+        // its attempts from 1 again.
         if entry.status == DeliveryStatus::Delivered {
             update.remove = Some("reason");
         } else {
@@ -95,12 +96,11 @@ impl Update {
                     self.value(":attempt", attempt);
                 }
             }
-            // A row always has a list.
+            // Creates the list if the row is new.
             Place::None => self.append(Vec::new()),
         }
     }
 
-    /// The update expression.
     pub(super) fn expression(&self) -> String {
         let remove = self.remove.map(|name| format!(" REMOVE {name}")).unwrap_or_default();
         format!("SET {}{remove}", self.set.join(", "))
@@ -113,7 +113,7 @@ impl Update {
         self.value(":attempts", AttributeValue::L(attempts));
     }
 
-    /// Under an alias, since `status` and `ttl` are among DynamoDB's reserved words.
+    /// Uses an alias, because `status` and `ttl` are reserved words of DynamoDB.
     fn set(&mut self, name: &str, value: AttributeValue) {
         self.set.push(format!("#{name} = :{name}"));
         self.names.insert(format!("#{name}"), name.to_owned());

@@ -1,4 +1,4 @@
-//! Creating and deleting webhooks, which their tenant may have only so many of.
+//! Creates and deletes webhooks within the limit of each tenant.
 //!
 //! The rule: the row and the tenant's count change in one transaction.
 
@@ -12,14 +12,14 @@ use crate::store::StoreError;
 use crate::store::transaction::transact;
 use crate::webhook::Webhook;
 
-/// The sort key of the row that counts a tenant's webhooks; the tenant's webhooks themselves are in
-/// another partition, so that a Query for them never meets it.
+/// Sort key of the row that counts a tenant's webhooks. The row has a partition of its own, so that a query for
+/// the tenant's webhooks does not return it.
 const COUNTER: &str = "count";
 
 /// Why a webhook was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// The tenant has as many webhooks as it may have.
+    /// The tenant has the maximum number of webhooks.
     #[error("the tenant has reached its limit of webhooks")]
     LimitReached,
     /// The table could not be written.
@@ -28,7 +28,8 @@ pub enum CreateError {
 }
 
 impl WebhookStore {
-    /// Writes a new webhook, unless its tenant has `limit` of them; also under concurrent creates.
+    /// Stores a new webhook, unless its tenant already has `limit` webhooks. Concurrent calls cannot exceed the
+    /// limit.
     pub async fn create(&self, webhook: &Webhook, limit: u32) -> Result<(), CreateError> {
         let writes =
             vec![self.count_one_more(webhook.tenant_id, limit), self.put(row::write(webhook)?)];
@@ -39,8 +40,8 @@ impl WebhookStore {
         }
     }
 
-    /// Whether `tenant` has fewer than `limit` webhooks. [`Self::create`] enforces the limit; this check avoids
-    /// making a secret for a webhook that it would refuse.
+    /// True if `tenant` has fewer than `limit` webhooks. [`Self::create`] enforces the limit. This check avoids
+    /// creating a secret for a webhook that it would refuse.
     pub async fn has_room(&self, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
         let row = self
             .dynamodb
@@ -59,7 +60,7 @@ impl WebhookStore {
         Ok(count.is_none_or(|count| count < i64::from(limit)))
     }
 
-    /// Removes a webhook; whether there was one.
+    /// Deletes a webhook. Returns false if it does not exist.
     pub async fn delete(&self, tenant: TenantId, id: WebhookId) -> Result<bool, StoreError> {
         let writes = vec![self.remove(tenant, id), self.count_one_less(tenant)];
         match transact(&self.dynamodb.client, writes).await {
@@ -89,7 +90,7 @@ impl WebhookStore {
         TransactWriteItem::builder().delete(delete).build()
     }
 
-    /// Its condition is that the tenant has fewer than `limit`.
+    /// Fails if the tenant already has `limit` webhooks.
     fn count_one_more(&self, tenant: TenantId, limit: u32) -> TransactWriteItem {
         let update = self
             .count_by(tenant, "1")

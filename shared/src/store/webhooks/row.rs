@@ -1,4 +1,4 @@
-//! A webhook as an item of the table.
+//! The format of a webhook's row.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_dynamo::{AttributeValue, Item};
@@ -10,12 +10,11 @@ use crate::store::StoreError;
 use crate::timestamp::Timestamp;
 use crate::webhook::{EventSet, Webhook};
 
-/// Writes an item.
 pub(super) fn write(webhook: &Webhook) -> Result<super::Item, StoreError> {
     serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
 }
 
-/// Reads an item; the error names its webhook.
+/// The error contains the webhook's id.
 pub(super) fn read(item: impl Into<Item>) -> Result<Webhook, StoreError> {
     let item = item.into();
     let key = sort_key(&item).unwrap_or_default().to_owned();
@@ -24,7 +23,7 @@ pub(super) fn read(item: impl Into<Item>) -> Result<Webhook, StoreError> {
         .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
 }
 
-/// The webhook that an item is of.
+/// `None` if the id is malformed.
 pub(super) fn id(item: &Item) -> Option<WebhookId> {
     sort_key(item)?.parse().ok()
 }
@@ -36,7 +35,6 @@ fn sort_key(item: &Item) -> Option<&str> {
     }
 }
 
-/// A row as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Row {
     tenant_id: TenantId,
