@@ -51,7 +51,7 @@ fn networks<Net: FromStr<Err: Debug>>(table: &[&str]) -> Vec<Net> {
 
 /// True if `address` is on the public internet.
 #[must_use]
-pub fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         // NAT64 leads to the IPv4 address inside it (RFC 6052), so that address decides.

@@ -21,7 +21,7 @@ pub use protected::Protected;
 pub(crate) use protected::parse as parse_protected;
 
 /// Maximum length of a URL, in characters.
-pub const MAX_URL_CHARS: usize = 2048;
+pub(crate) const MAX_URL_CHARS: usize = 2048;
 
 /// An http or https URL in the WHATWG URL standard's normal form.
 #[derive(Clone, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl EndpointPolicy {
     }
 
     /// Checks an address that a host name resolved to. `self` must come from [`Self::for_port`].
-    pub fn check_address(&self, address: IpAddr) -> Result<(), EndpointRefusal> {
+    pub(crate) fn check_address(&self, address: IpAddr) -> Result<(), EndpointRefusal> {
         let may_be_dialled = if address::is_public(address) {
             !self.protected.iter().any(|protected| protected.is_at_public_address(address))
         } else {
@@ -185,14 +185,14 @@ impl EndpointPolicy {
 
     /// True if [`Self::for_port`] returns a stricter policy than this one.
     #[must_use]
-    pub fn is_protected_port(&self, port: u16) -> bool {
+    pub(crate) fn is_protected_port(&self, port: u16) -> bool {
         !self.allowed_networks.is_empty()
             && self.protected.iter().any(|protected| protected.port() == port)
     }
 
     /// The same policy without its allowed networks.
     #[must_use]
-    pub fn public_only(&self) -> Self {
+    pub(crate) fn public_only(&self) -> Self {
         Self { allowed_networks: Vec::new(), ..self.clone() }
     }
 

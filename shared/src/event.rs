@@ -14,10 +14,10 @@ use crate::text::first_chars;
 use crate::timestamp::Timestamp;
 
 /// Maximum size of an event's body, in bytes.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Maximum characters of a job's `error_message` to send.
-pub const MAX_ERROR_MESSAGE_CHARS: usize = 1024;
+pub(crate) const MAX_ERROR_MESSAGE_CHARS: usize = 1024;
 
 /// Sent if the job has no `error_message`: receivers expect the field.
 const DEFAULT_ERROR_MESSAGE: &str = "Document processing failed";

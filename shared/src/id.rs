@@ -106,7 +106,7 @@ impl EventId {
 impl DeliveryId {
     /// The same event and webhook always give the same id; it contains the event's time.
     #[must_use]
-    pub fn of(event: EventId, webhook: WebhookId) -> Self {
+    pub(crate) fn of(event: EventId, webhook: WebhookId) -> Self {
         Self(deterministic_v7(
             v7_millis(event.0),
             &[b"delivery", event.0.as_bytes(), webhook.0.as_bytes()],
@@ -115,7 +115,7 @@ impl DeliveryId {
 
     /// The time in the id: when the stream recorded the change that caused the delivery.
     #[must_use]
-    pub fn created_at(self) -> Timestamp {
+    pub(crate) fn created_at(self) -> Timestamp {
         Timestamp::from_unix_millis(v7_millis(self.0))
     }
 }

@@ -21,7 +21,7 @@ pub mod event;
 pub mod event_type;
 pub mod message;
 
-pub mod address;
+pub(crate) mod address;
 pub mod endpoint;
 pub mod resolve;
 pub mod retry;

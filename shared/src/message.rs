@@ -14,7 +14,7 @@ pub struct MessageJson(String);
 
 impl MessageJson {
     /// Compact JSON; the same value always gives the same bytes.
-    pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+    pub(crate) fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(Self::escaping)
     }
 
@@ -34,7 +34,7 @@ impl MessageJson {
     }
 
     /// The same bytes, to embed in other JSON.
-    pub fn into_raw(self) -> Result<Box<RawValue>, serde_json::Error> {
+    pub(crate) fn into_raw(self) -> Result<Box<RawValue>, serde_json::Error> {
         RawValue::from_string(self.0)
     }
 }
@@ -52,7 +52,7 @@ pub struct AttributeText(String);
 impl AttributeText {
     /// May be empty, which SQS refuses.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

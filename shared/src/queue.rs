@@ -28,7 +28,7 @@ const MAX_BATCH_ENTRIES: usize = 10;
 /// Maximum bytes of one message, and of all entries of one `SendMessageBatch` together. Bodies count, and
 /// names, types and values of attributes.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// The data type of every attribute.
 const ATTRIBUTE_TYPE: &str = "String";
 /// Error codes of a whole call that concern its content: the same content would fail again. All other codes
@@ -75,7 +75,7 @@ impl OutgoingMessage {
 
     /// Size in bytes, as SQS counts it against its limits.
     #[must_use]
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let attributes = self
             .sent_attributes()
             .map(|(name, value)| name.len() + ATTRIBUTE_TYPE.len() + value.len());

@@ -53,7 +53,7 @@ impl SigningSecret {
 
     /// The random bytes: the key of the Standard Webhooks signature.
     #[must_use]
-    pub fn expose_decoded(&self) -> &[u8] {
+    pub(crate) fn expose_decoded(&self) -> &[u8] {
         &self.decoded
     }
 }

@@ -14,7 +14,7 @@ pub fn first_chars(text: &str, count: usize) -> &str {
 }
 
 /// Maximum characters to keep of a text from an endpoint, a resolver or a library.
-pub const MAX_FOREIGN_CHARS: usize = 500;
+pub(crate) const MAX_FOREIGN_CHARS: usize = 500;
 
 /// The first [`MAX_FOREIGN_CHARS`] characters of `text`, safe to store, to queue and to print on a terminal.
 /// `printable_char` replaces those that are not.
@@ -25,7 +25,7 @@ pub fn printable(text: &str) -> String {
 
 /// True if [`printable`] would keep every character of `text`.
 #[must_use]
-pub fn is_printable(text: &str) -> bool {
+pub(crate) fn is_printable(text: &str) -> bool {
     text.chars().all(|c| printable_char(c) == c)
 }
 

@@ -20,7 +20,7 @@ pub enum Protected {
 impl Protected {
     /// The port of either variant.
     #[must_use]
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         match self {
             Self::Socket(socket) => socket.port(),
             Self::Port(port) => *port,
