@@ -1,4 +1,4 @@
-//! From a stream record of the Jobs table to the event that it announces. Pure.
+//! Turns a stream record of the Jobs table into the event that it announces. Pure.
 //!
 //! The rule: only a *transition* is an event. A job that is written again in the same state announces nothing.
 
@@ -18,25 +18,25 @@ use webhooks::timestamp::Timestamp;
 use self::image::Image;
 pub(crate) use self::image::Unusable;
 
-/// Why a record cannot be understood, however often it is read.
+/// Why a record cannot be processed, however often it is retried.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChangeError {
-    /// It does not have the form of a DynamoDB stream's records.
+    /// The JSON is not a DynamoDB stream record.
     #[error("not a DynamoDB stream record: {0}")]
     NotARecord(#[source] serde_json::Error),
     /// The stream has the wrong view type.
     #[error("the record has no {0}; the stream's view type must be NEW_AND_OLD_IMAGES")]
     MissingImage(&'static str),
-    /// The job lacks something that every event needs.
-    #[error("the job has no `{0}`, or not of the right type")]
+    /// The job lacks an attribute that every event needs.
+    #[error("the job's `{0}` is missing or has the wrong type")]
     MissingAttribute(&'static str),
     /// The tenant id is malformed.
     #[error("the job's `tenant_id` is {0}")]
     Tenant(#[source] InvalidId),
-    /// Neither the job nor the record has a time.
+    /// Neither the job nor the record has a valid time.
     #[error("the job's `updated_at` is {0}, and the record has no time")]
     NoTime(Unusable),
-    /// The event cannot be made.
+    /// The event cannot be built.
     #[error(transparent)]
     Event(#[from] EventError),
 }
@@ -44,24 +44,24 @@ pub(crate) enum ChangeError {
 /// What a record announces.
 #[derive(Debug, Default)]
 pub(crate) struct Announcement {
-    /// The event, if the change is one.
+    /// `None` if the change is not an event.
     pub(crate) event: Option<Event>,
-    /// What the owner of the document pipeline should know.
+    /// Problems that the owner of the document pipeline should know.
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Something wrong with a job that its event can do without.
+/// A problem in a job that is not a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Warning {
-    /// The job's new status is unknown, so there is no event. In printable characters.
+    /// The job's new status is unknown, so there is no event. The status is made printable.
     UnknownStatus(String),
-    /// The event lacks the attribute.
+    /// The attribute is left out of the event.
     LeftOut(&'static str, Unusable),
-    /// The event has the record's time instead of the job's `updated_at`.
+    /// The event has the record's time, because the job's `updated_at` cannot be used.
     RecordTime(Unusable),
 }
 
-/// Reads what `record` announces.
+/// Parses `record` and decides what it announces.
 pub(crate) fn announcement(record: &RawValue) -> Result<Announcement, ChangeError> {
     let record: Record<'_> = serde_json::from_str(record.get()).map_err(ChangeError::NotARecord)?;
     let name = match transition(&record)? {
@@ -83,13 +83,13 @@ pub(crate) fn announcement(record: &RawValue) -> Result<Announcement, ChangeErro
     Ok(Announcement { event: Some(Event::new(id, name, &job)?), warnings })
 }
 
-/// What a change from the old to the new image is.
+/// The result of comparing the old status with the new one.
 enum Transition<'a> {
     /// No event.
     None,
     /// An event.
     Event(EventType),
-    /// Into a status that nobody knows.
+    /// A change into an unknown status.
     Unknown(&'a str),
 }
 
@@ -116,7 +116,7 @@ fn transition<'a>(record: &'a Record<'_>) -> Result<Transition<'a>, ChangeError>
     })
 }
 
-/// A stream's time is seconds, on AWS without a fraction.
+/// Converts a record's time, which is in seconds. AWS sends whole seconds.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 fn millis(seconds: f64) -> u64 {
     (seconds * 1000.0) as u64
@@ -175,7 +175,7 @@ mod tests {
 
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "json! borrows what the caller has no use for"
+        reason = "the caller does not need the values afterwards"
     )]
     fn record_of(name: &str, old: Option<Value>, new: Option<Value>) -> Value {
         json!({
@@ -202,7 +202,7 @@ mod tests {
         read(&record(kind, old, new)).unwrap().event.map(|event| event.name.as_str())
     }
 
-    /// The record of a job that was inserted as `status` with other values in some attributes.
+    /// The record of a job inserted with `status`, after replacing `attributes`.
     fn inserted(status: &str, attributes: &[(&str, Value)]) -> Value {
         let mut image = image(status);
         for (attribute, value) in attributes {
@@ -240,20 +240,20 @@ mod tests {
     }
 
     #[test]
-    fn a_transition_into_a_status_that_nobody_knows_is_told_once() {
-        let told = |kind, old, new| read(&record(kind, old, new)).unwrap().warnings;
+    fn a_transition_into_an_unknown_status_warns_once() {
+        let warnings = |kind, old, new| read(&record(kind, old, new)).unwrap().warnings;
         let unknown = |status: &str| vec![Warning::UnknownStatus(status.to_owned())];
         for status in ["QUEUED", "complete", "archived", ""] {
-            assert_eq!(told("INSERT", None, Some(status)), unknown(status));
-            assert_eq!(told("MODIFY", Some("processing"), Some(status)), unknown(status));
-            assert_eq!(told("MODIFY", Some(status), Some(status)), []);
-            assert_eq!(told("MODIFY", Some(status), Some("processing")), []);
+            assert_eq!(warnings("INSERT", None, Some(status)), unknown(status));
+            assert_eq!(warnings("MODIFY", Some("processing"), Some(status)), unknown(status));
+            assert_eq!(warnings("MODIFY", Some(status), Some(status)), []);
+            assert_eq!(warnings("MODIFY", Some(status), Some("processing")), []);
         }
-        assert_eq!(told("INSERT", None, Some("\u{1b}[2J")), unknown("␛[2J"));
+        assert_eq!(warnings("INSERT", None, Some("\u{1b}[2J")), unknown("␛[2J"));
     }
 
     #[test]
-    fn a_job_whose_old_status_cannot_be_read_is_judged_by_its_new_one() {
+    fn a_job_with_an_unreadable_old_status_announces_its_new_one() {
         for status in [Value::Null, json!({"N": "1"}), json!({"NULL": true})] {
             let mut old = image("processing");
             old["status"] = status;
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_gets_a_status_that_is_not_text_is_a_fault() {
+    fn a_new_status_that_is_not_text_is_a_fault() {
         for status in [Value::Null, json!({"N": "1"}), json!({"NULL": true})] {
             let mut new = image("completed");
             new["status"] = status;
@@ -293,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_a_readable_time_of_its_own_has_the_records_in_whole_seconds() {
-        for (value, why) in [
+    fn an_event_without_a_valid_job_time_has_the_records_time_in_whole_seconds() {
+        for (value, reason) in [
             (Value::Null, Unusable::Missing),
             (json!({"NULL": true}), Unusable::Missing),
             (json!({"N": "1764757800"}), Unusable::NotText),
@@ -309,19 +309,22 @@ mod tests {
             record["dynamodb"]["ApproximateCreationDateTime"] = json!(1_764_757_900.75);
             let Announcement { event, warnings } = read(&record).unwrap();
             let event = event.unwrap();
-            assert_eq!(warnings, [Warning::RecordTime(why)], "{value}");
+            assert_eq!(warnings, [Warning::RecordTime(reason)], "{value}");
             assert_eq!(event.occurred_at.to_string(), "2025-12-03T10:31:40Z");
             assert!(event.body.get().contains(r#""timestamp":"2025-12-03T10:31:40Z""#));
 
             record["dynamodb"]["ApproximateCreationDateTime"] = Value::Null;
-            assert!(matches!(read(&record), Err(ChangeError::NoTime(it)) if it == why), "{value}");
+            assert!(
+                matches!(read(&record), Err(ChangeError::NoTime(it)) if it == reason),
+                "{value}"
+            );
         }
     }
 
     #[test]
-    fn an_attribute_of_another_type_costs_itself_and_a_warning() {
+    fn an_attribute_of_the_wrong_type_is_left_out_with_a_warning() {
         let list = json!({"L": []});
-        for (status, attribute, value, why) in [
+        for (status, attribute, value, reason) in [
             ("completed", "page_count", json!({"S": "12"}), Unusable::NotANumber),
             ("completed", "processing_time_seconds", list.clone(), Unusable::NotANumber),
             ("completed", "page_count", json!({"N": "1E+400"}), Unusable::OutOfRange),
@@ -332,7 +335,7 @@ mod tests {
         ] {
             let Announcement { event, warnings } =
                 read(&inserted(status, &[(attribute, value)])).unwrap();
-            assert_eq!(warnings, [Warning::LeftOut(attribute, why)]);
+            assert_eq!(warnings, [Warning::LeftOut(attribute, reason)]);
             let body = event.unwrap().body;
             let default = r#""error_message":"Document processing failed""#;
             assert_eq!(body.get().contains(attribute), attribute == "error_message");
@@ -341,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_that_is_absent_null_or_of_no_matter_to_the_event_is_no_warning() {
+    fn an_absent_null_or_unused_attribute_causes_no_warning() {
         let null = json!({"NULL": true});
         for (status, attribute, value) in [
             ("completed", "page_count", Value::Null),
@@ -351,21 +354,22 @@ mod tests {
             ("failed", "page_count", json!({"S": "12"})),
             ("queued", "page_count", json!({"S": "12"})),
         ] {
-            let told = read(&inserted(status, &[(attribute, value)])).unwrap().warnings;
-            assert_eq!(told, [], "{status} {attribute}");
+            let warnings = read(&inserted(status, &[(attribute, value)])).unwrap().warnings;
+            assert_eq!(warnings, [], "{status} {attribute}");
         }
     }
 
     #[test]
-    fn a_record_that_cannot_be_understood_says_what_is_wrong() {
+    fn the_error_for_an_invalid_record_says_what_is_wrong() {
         for (attribute, value, reason) in [
             ("document_id", Value::Null, "`document_id`"),
             ("document_id", json!({"S": ""}), "`document_id`"),
             ("job_id", json!({"N": "1"}), "`job_id`"),
             ("tenant_id", json!({"S": "acme"}), "not a UUID"),
         ] {
-            let said = read(&inserted("completed", &[(attribute, value)])).unwrap_err().to_string();
-            assert!(said.contains(reason), "{said}");
+            let error =
+                read(&inserted("completed", &[(attribute, value)])).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
         }
     }
 
@@ -376,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_version_0_1_0_makes_the_message_that_it_made_then() {
+    fn a_record_of_version_0_1_0_still_makes_the_same_message() {
         const RECORD: &str = include_str!("../../../tests/formats/0.1.0/stream-record.json");
         const MESSAGE: &str = include_str!("../../../tests/formats/0.1.0/delivery-message.json");
         let record: &RawValue = serde_json::from_str(RECORD).unwrap();

@@ -1,4 +1,4 @@
-//! The fanout function's whole environment, read once.
+//! The fanout function's environment variables, read once at startup.
 
 use webhooks::env::{EnvError, required};
 

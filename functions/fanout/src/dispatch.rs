@@ -1,7 +1,7 @@
-//! Sending the messages that follow from a batch's records.
+//! Sends the messages for a batch's records.
 //!
-//! The rule: records are dispatched in order, and the first one that fails ends the batch, because the stream gives
-//! everything from there on again.
+//! The rule: records are dispatched in order, and the first failure ends the batch, because the stream delivers
+//! that record and all later ones again.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -22,20 +22,20 @@ use crate::config::Config;
 use crate::plan::{Fault, FaultReason, Subscribers, Task, Wave, WebhooksUnknown};
 use crate::record::{Record, RecordIds};
 
-/// Queries in flight at once.
+/// Maximum queries in flight.
 const CONCURRENT_QUERIES: usize = 10;
-/// Deliveries at which a wave is sent, before the next record is planned. The limit bounds memory, and what is sent
-/// twice when a record fails.
+/// A wave with this many deliveries is sent before the next record is planned. The limit bounds memory, and the
+/// number of messages that are sent twice when a record fails.
 const WAVE_DELIVERIES: usize = 100;
 
-/// How a batch went.
+/// The result of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Report<'a> {
     /// Messages that were queued for the sender.
     pub(crate) deliveries: usize,
     /// Messages that were parked in `PipelineFaults`.
     pub(crate) faults: usize,
-    /// The stream must give the batch again from here.
+    /// The record from which the stream must deliver the batch again.
     pub(crate) first_failure: Option<Record<'a>>,
 }
 
@@ -75,7 +75,7 @@ impl Dispatcher {
         }
     }
 
-    /// Does what the batch's records ask for, in their order. Begins no AWS call after `last_call_at`.
+    /// Carries out the tasks in order. Begins no AWS call after `last_call_at`.
     pub(crate) async fn dispatch<'a>(
         &self,
         tasks: Vec<(Record<'a>, Task)>,
@@ -121,7 +121,7 @@ impl Dispatcher {
             .await
     }
 
-    /// All webhooks of a tenant. That they cannot be read is logged here.
+    /// All webhooks of a tenant. If they cannot be read, logs the error and returns `None`.
     async fn webhooks_of(
         &self,
         tenant: TenantId,
@@ -130,7 +130,7 @@ impl Dispatcher {
         let error = match timeout_at(last_call_at, self.webhook_store.list(tenant)).await {
             Ok(Ok(webhooks)) => return Some(webhooks),
             Ok(Err(error)) => chain(&error),
-            Err(_elapsed) => "no time is left".to_owned(),
+            Err(_elapsed) => "the time limit was reached".to_owned(),
         };
         error!(tenant.id = %tenant, error, "cannot read the tenant's webhooks");
         None
@@ -140,7 +140,7 @@ impl Dispatcher {
     async fn send<'a>(&self, wave: Wave<'a>, last_call_at: Instant, report: &mut Report<'a>) {
         let Some(first) = wave.first_record() else { return };
         if Instant::now() >= last_call_at {
-            error!(record.index = first.index, "no time is left to queue the rest of the batch");
+            error!(record.index = first.index, "no time left to queue the rest of the batch");
             report.fail(first);
             return;
         }
@@ -163,7 +163,7 @@ impl Dispatcher {
         self.park(faults, last_call_at, report).await;
     }
 
-    /// Parks faults, and instead of each that the queue refuses its placeholder.
+    /// Parks faults. If the queue refuses one, parks a placeholder instead.
     async fn park<'a>(
         &self,
         faults: Vec<Fault<'a>>,
@@ -181,7 +181,7 @@ impl Dispatcher {
         {
             match sent {
                 Err(error @ SendError::Refused(_)) => {
-                    warn!(%error, reason = fault.reason(), "a placeholder is parked without the record");
+                    warn!(%error, reason = fault.reason(), "PipelineFaults refused the record; a placeholder is parked instead");
                     placeholders.push((record, fault.placeholder()));
                 }
                 sent => report.parked(record, sent),
@@ -193,7 +193,7 @@ impl Dispatcher {
     }
 }
 
-/// The fault as it is queued, which is logged here.
+/// Logs a fault and converts it to the form that is queued.
 fn pipeline_fault(Fault { record, reason, text }: Fault<'_>) -> (Record<'_>, PipelineFault) {
     let RecordIds { sequence_number, job_id, tenant_id } = record.ids();
     let fault = PipelineFault::new(Origin::Fanout { sequence_number }, &reason.to_string(), text);
@@ -202,12 +202,12 @@ fn pipeline_fault(Fault { record, reason, text }: Fault<'_>) -> (Record<'_>, Pip
         job.id = job_id,
         tenant.id = tenant_id,
         reason = fault.reason(),
-        "a record is parked in PipelineFaults"
+        "record parked in PipelineFaults"
     );
     (record, fault)
 }
 
-/// Sends messages, each with something to know it by, and returns what became of each.
+/// Sends tagged messages. Returns each with its tag and its result.
 async fn send_all<T>(
     queue: &Queue,
     messages: Vec<(T, OutgoingMessage)>,

@@ -1,10 +1,10 @@
-//! Fanout: a batch of job changes becomes deliveries on the queue, one per subscribed webhook.
+//! Fanout: turns a batch of job changes into deliveries on the queue, one per subscribed webhook.
 //!
 //! The rule: a record is acknowledged only after all its messages are queued, or after it is parked in
-//! `PipelineFaults` with the reason. Otherwise the stream must give it again.
+//! `PipelineFaults` with the reason. Otherwise the stream delivers it again.
 //!
-//! This file takes a batch of records (`record`) and returns the response to it. In between, `change` reads what a
-//! record announces, `plan` says which messages follow from that, and `dispatch` sends them.
+//! This file takes a batch of records (`record`) and returns the response. `change` reads what a record
+//! announces, `plan` decides which messages follow, and `dispatch` sends them.
 
 mod change;
 mod config;
@@ -28,28 +28,28 @@ use crate::record::{Record, RecordIds};
 
 pub use crate::config::Config;
 
-/// Time to keep at the end of an invocation for its response.
+/// Time reserved at the end of an invocation for its response.
 const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
 
-/// The function: everything that an invocation needs.
+/// The fanout function with its clients.
 #[derive(Debug)]
 pub struct Fanout {
     dispatcher: Dispatcher,
 }
 
-/// Why the stream must give the whole batch again.
+/// Why the stream must deliver the whole batch again.
 #[derive(Debug, thiserror::Error)]
 pub enum FanoutError {
-    /// The event is something else.
+    /// The event is not a batch of stream records.
     #[error("the payload is not a batch of stream records")]
     NotABatch(#[source] serde_json::Error),
-    /// The response cannot name the record that failed.
+    /// The failed record has no sequence number, so the response cannot name it.
     #[error("a record without a sequence number could not be dispatched")]
     Unnamed,
 }
 
 impl Fanout {
-    /// The function with the clients that `sdk` makes.
+    /// Creates all AWS clients from `sdk`.
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: Config) -> Self {
         Self { dispatcher: Dispatcher::new(sdk, config) }
@@ -70,8 +70,8 @@ impl Fanout {
             .map(|record| (record, isolated_task(record)))
             .collect();
         let report = self.dispatcher.dispatch(tasks, last_call_at).await;
-        // At debug level: a line for each change would cost as much as the rest of fanout, and whatever is parked
-        // or fails has its own line.
+        // At debug level, because a line for each job change would cost as much as the rest of fanout. Parked
+        // and failed records have lines of their own.
         debug!(
             records = batch.records.len(),
             deliveries = report.deliveries,
@@ -82,8 +82,11 @@ impl Fanout {
         let mut response = BatchResponse::default();
         if let Some(failed) = report.first_failure {
             let sequence_number = failed.ids().sequence_number.ok_or(FanoutError::Unnamed)?;
-            warn!(record.index = failed.index, "the batch is to be given again from here");
-            // Lambda starts again at the lowest number, so one is enough.
+            warn!(
+                record.index = failed.index,
+                "the stream will deliver the batch again from this record"
+            );
+            // Lambda resumes at the lowest sequence number, so one is enough.
             response.add_failure(sequence_number);
         }
         Ok(response)
@@ -102,7 +105,7 @@ fn task(record: Record<'_>) -> Task {
     }
 }
 
-/// The record's task. A panic costs this record alone; standard error describes it.
+/// The record's task. A panic affects only this record; standard error describes it.
 fn isolated_task(record: Record<'_>) -> Task {
     panic::catch_unwind(|| task(record)).unwrap_or(Task::Park(FaultReason::Panic))
 }

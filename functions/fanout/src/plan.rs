@@ -1,6 +1,6 @@
-//! Which messages follow from a record. Pure.
+//! Decides which messages follow from a record. Pure.
 //!
-//! The rule: every message keeps the record that it follows from.
+//! The rule: every message keeps its record.
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ use webhooks::webhook::Webhook;
 use crate::change::ChangeError;
 use crate::record::Record;
 
-/// What a record asks for.
+/// What to do for a record.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Nothing: it announces no event.
+    /// The record announces no event.
     Nothing,
-    /// A delivery of this event to each webhook that wants it.
+    /// Send a delivery of this event to each webhook that subscribes to it.
     Deliver(Event),
-    /// To be parked, because it cannot be understood.
+    /// Park the record, because it cannot be processed.
     Park(FaultReason),
 }
 
-/// The webhooks of each tenant; of a tenant whose webhooks could not be read there is no entry.
+/// The webhooks of each tenant. A tenant whose webhooks could not be read has no entry.
 pub(crate) type Subscribers = HashMap<TenantId, Vec<Result<Webhook, StoreError>>>;
 
 /// Messages to send together.
@@ -38,42 +38,41 @@ pub(crate) struct Wave<'a> {
     pub(crate) faults: Vec<Fault<'a>>,
 }
 
-/// What is to be parked: a whole record, or one delivery that follows from it.
+/// A whole record to park, or one of its deliveries.
 #[derive(Debug)]
 pub(crate) struct Fault<'a> {
     pub(crate) record: Record<'a>,
     pub(crate) reason: FaultReason,
-    /// The part of the record, or the message, that the fault is about.
+    /// The record, event or message to park.
     pub(crate) text: String,
 }
 
-/// Why something is parked in `PipelineFaults`. The text includes the causes, because nothing else is shown beside
-/// it.
+/// Why something is parked in `PipelineFaults`. The text includes the causes, because nothing else shows them.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FaultReason {
-    /// The record cannot be understood.
+    /// The record cannot be processed.
     #[error(transparent)]
     Change(#[from] ChangeError),
-    /// Reading the record panicked; standard error describes the panic.
+    /// Processing the record panicked. Standard error describes the panic.
     #[error("an internal error: see the log")]
     Panic,
     /// A webhook's row is malformed.
     #[error("{0}")]
     Webhook(String),
-    /// A delivery message cannot be written as JSON.
+    /// A delivery message cannot be serialized.
     #[error("{}", chain(.0))]
     Unwritable(serde_json::Error),
-    /// The delivery queue will never take the message.
+    /// The delivery queue refuses the message for good.
     #[error(transparent)]
     Refused(SendError),
 }
 
-/// The tenant's webhooks could not be read, which is already in the log.
+/// The tenant's webhooks could not be read. The error is already logged.
 #[derive(Debug)]
 pub(crate) struct WebhooksUnknown;
 
 impl<'a> Wave<'a> {
-    /// Adds the messages that follow from `task`, which `record` asks for.
+    /// Adds the messages that `task` asks for.
     pub(crate) fn add(
         &mut self,
         record: Record<'a>,
@@ -125,8 +124,8 @@ impl<'a> Wave<'a> {
 fn message(event: &Event, webhook: &Webhook) -> Result<OutgoingMessage, FaultReason> {
     let body =
         DeliveryMessage::new(event, webhook.id).to_json().map_err(FaultReason::Unwritable)?;
-    // The group is the tenant, not the webhook: a tenant could have many webhooks, each of them below what SQS
-    // takes for noisy.
+    // The group is the tenant and not the webhook. A tenant could have many webhooks, each too quiet for SQS to
+    // treat its group as noisy.
     Ok(OutgoingMessage { group: Some(event.tenant_id), ..OutgoingMessage::new(body) })
 }
 

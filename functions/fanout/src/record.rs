@@ -1,6 +1,6 @@
-//! One record of a batch, and the ids by which the log and the stream know it.
+//! One record of a batch and its ids, which the log and the batch response use.
 //!
-//! The rule: each id is parsed apart from the rest of the record, in which something may be wrong.
+//! The rule: each id is parsed separately from the rest of the record, which can be malformed.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,23 +9,21 @@ use webhooks::text::printable;
 /// One record of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
-    /// Its place in the batch, from 0.
+    /// Position in the batch, from 0.
     pub(crate) index: usize,
-    /// The record as it came.
     pub(crate) json: &'a RawValue,
 }
 
-/// As many ids of a record as can be read, the job's and the tenant's in printable characters.
+/// The ids of a record, as far as they can be read. The job's and the tenant's are made printable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RecordIds {
-    /// The record's place in the stream, which the response to a batch can name.
+    /// Position in the stream, used in the batch response.
     pub(crate) sequence_number: Option<String>,
     pub(crate) job_id: Option<String>,
     pub(crate) tenant_id: Option<String>,
 }
 
 impl Record<'_> {
-    /// The ids that can be read.
     pub(crate) fn ids(self) -> RecordIds {
         let Some(Envelope { dynamodb: change }) = read(self.json) else {
             return RecordIds::default();
@@ -99,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_is_read_whatever_else_is_wrong() {
+    fn ids_are_read_from_a_malformed_record() {
         let record = json!({
             "eventName": 7,
             "dynamodb": {
@@ -117,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_job_and_a_number_are_read_too() {
+    fn ids_are_read_from_a_removed_job_and_from_numbers() {
         let record = json!({"dynamodb": {
             "SequenceNumber": 1,
             "NewImage": null,
@@ -127,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_has_no_ids() {
+    fn a_value_that_is_not_a_record_has_no_ids() {
         for record in [json!(1), json!({}), json!({"dynamodb": []}), json!({"dynamodb": {}})] {
             assert_eq!(ids(&record), RecordIds::default());
         }

@@ -1,7 +1,7 @@
-//! One attempt: sign, post, and read the head of the response, all within ten seconds.
+//! One attempt: sign, post and read the head of the response, all within ten seconds.
 //!
-//! The rule: the status line decides. The body of a response is only for the log; whatever happens while it is
-//! read changes nothing.
+//! The rule: the status line decides. The response body is only for the log, and an error while reading it
+//! changes nothing.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use webhooks::timestamp::Timestamp;
 
 use crate::failure::Failure;
 
-/// Limit of a whole attempt: DNS, connect, TLS, sending, and the head of the response.
+/// Time limit of an attempt: DNS, connect, TLS, sending, and the head of the response.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Limit of reading a response's body, within [`ATTEMPT_TIMEOUT`].
+/// Time limit for reading a response body, within [`ATTEMPT_TIMEOUT`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes of a response's body to read.
+/// Maximum bytes of a response body to read.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 
-/// Headers of a request, including those that the client adds.
+/// Number of headers in a request, including those that the client adds.
 const HEADERS: usize = 12;
-/// Bytes of the header values that differ from request to request.
+/// Total bytes of the header values that differ between requests.
 const VALUES: usize = 192;
 const SIGNATURE: HeaderName = HeaderName::from_static("x-docintell-signature");
 const EVENT: HeaderName = HeaderName::from_static("x-docintell-event");
@@ -37,7 +37,8 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Posts `delivery` to `url` as attempt `number`. Returns what the log keeps of it, and why it failed if it did.
+/// Posts `delivery` to `url` as attempt `number`. Returns the attempt for the log, and the failure if there was
+/// one.
 pub(crate) async fn post(
     client: &Client,
     policy: &EndpointPolicy,
@@ -57,7 +58,7 @@ pub(crate) async fn post(
     let (status, failure, body) = match result {
         Ok(response) => {
             let status = response.status();
-            // A success's body is read too: only after that can the connection be reused.
+            // Reads the body of a success too, because the connection can be reused only after that.
             let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
             let failure = (!status.is_success()).then_some(Failure::Status(status));
             (Some(status), failure, body)
@@ -88,11 +89,11 @@ fn request(
     let sent_at = at.unix_seconds();
     let signature = signature::standard(secret, &event_id, sent_at, body.as_bytes());
     let mut request = Request::new(Method::POST, url.as_url().clone());
-    // The client clones all headers twice. Values in one shared allocation cost only a reference count.
-    let mut room = BytesMut::with_capacity(VALUES + body.len());
+    // The client clones all headers twice. Values in one shared allocation are cheap to clone.
+    let mut buffer = BytesMut::with_capacity(VALUES + body.len());
     let mut value = |text: &str| {
-        room.extend_from_slice(text.as_bytes());
-        HeaderValue::from_maybe_shared(room.split().freeze())
+        buffer.extend_from_slice(text.as_bytes());
+        HeaderValue::from_maybe_shared(buffer.split().freeze())
             .expect("ids and signatures are visible ASCII")
     };
     let headers = request.headers_mut();
@@ -105,14 +106,14 @@ fn request(
     headers.insert(WEBHOOK_SIGNATURE, value(&signature));
     headers.insert(WEBHOOK_ID, value(&event_id));
     headers.insert(WEBHOOK_TIMESTAMP, sent_at.into());
-    room.extend_from_slice(body.as_bytes());
-    *request.body_mut() = Some(room.freeze().into());
+    buffer.extend_from_slice(body.as_bytes());
+    *request.body_mut() = Some(buffer.freeze().into());
     request
 }
 
-/// What arrives of the body by `ends_at`, up to the limit.
+/// Reads the part of the body that arrives by `ends_at`, up to the limit.
 ///
-/// If the body is longer or later, its connection is closed. A body that breaks off counts as one that ends.
+/// If the body is longer or slower, its connection is closed. A body that breaks off counts as complete.
 async fn read_body(mut response: Response, ends_at: Instant) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < MAX_RESPONSE_BYTES

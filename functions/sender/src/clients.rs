@@ -1,6 +1,7 @@
 //! The HTTP clients that post to endpoints.
 //!
-//! The rule: a client is replaced before its connections are a minute old, so that names are resolved again.
+//! The rule: a client is replaced before its connections are a minute old, so that host names are resolved
+//! again.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,11 +14,10 @@ use webhooks::resolve::Lookup;
 
 use crate::guard::builder;
 
-/// How long a client and its connections take new requests. The last attempt may take 10 s more, so a connection
-/// lives at most 60 s, and an endpoint's new address is in use within a minute.
+/// How long a client accepts new requests. The last attempt can take 10 s more, so a connection lives at most
+/// 60 s, and a changed DNS record takes effect within a minute.
 const CLIENT_LIFE: Duration = Duration::from_secs(50);
 
-/// The current clients.
 pub(crate) struct EndpointClients {
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
@@ -25,11 +25,11 @@ pub(crate) struct EndpointClients {
     current: Mutex<Generation>,
 }
 
-/// Clients that are replaced together; each is built when it is first needed.
+/// Clients that are replaced together. Each is built when it is first needed.
 struct Generation {
     began: Instant,
     open: Option<reqwest::Client>,
-    /// For URLs with a protected port. A resolver is not told the port, so this client has one of its own.
+    /// For URLs with a protected port. A resolver does not see the port, so this client has its own.
     public_only: Option<reqwest::Client>,
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use crate::test_network::{answers, loopback, pairs, refusal, serve, two_sockets};
 
     #[tokio::test]
-    async fn a_connection_is_used_for_less_than_a_minute_and_then_the_name_is_resolved_again() {
+    async fn a_connection_lives_less_than_a_minute_and_then_the_name_is_resolved_again() {
         let [before, after] = pairs()[0];
         let (port, [old, new]) = two_sockets([before, after]);
         serve(old);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_at_a_protected_port_leads_to_the_internet_or_nowhere() {
+    async fn a_protected_port_is_dialled_only_on_public_addresses() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let policy = EndpointPolicy { protected: vec![Protected::Port(port)], ..loopback() };
@@ -119,6 +119,6 @@ mod tests {
         let client = clients.client(&url, Instant::now()).unwrap();
         let error = client.post(url.as_str()).send().await.unwrap_err();
         assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
-        assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
+        assert!(listener.accept().now_or_never().is_none(), "the client connected");
     }
 }

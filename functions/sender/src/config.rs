@@ -1,4 +1,4 @@
-//! The sender function's whole environment, read once.
+//! The sender function's environment variables, read once at startup.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +23,8 @@ pub struct Config {
     pub(crate) pipeline_faults_queue_url: String,
     /// `SECRETS_PREFIX`
     pub(crate) secrets_prefix: String,
-    /// `ALLOW_HTTP_ENDPOINTS`, `ALLOWED_NETWORKS`, and our own addresses in other variables, which stay protected.
+    /// `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`. The addresses of our own services, from other variables,
+    /// stay protected.
     pub(crate) endpoints: EndpointPolicy,
     /// `EXTRA_CA_FILE`: PEM with certificate authorities to trust in addition to the public ones.
     pub(crate) extra_ca_file: Option<PathBuf>,

@@ -1,6 +1,6 @@
-//! What follows from what happened to a delivery message. Pure: the time is an argument.
+//! Decides what follows after one receive of a delivery message. Pure: the time is an argument.
 //!
-//! The rule: only an attempt that was made counts. An internal error costs the tenant no attempt.
+//! The rule: only attempts that were made count. An internal error does not use up an attempt.
 
 use std::time::Duration;
 
@@ -14,75 +14,74 @@ use crate::reason::{BlockReason, CancelReason, FaultReason};
 
 /// The queue's `maxReceiveCount`: after this many receives the queue moves the message to the dead-letter queue.
 pub const MAX_RECEIVES: u32 = 5;
-/// How long a delivery waits that an internal error has blocked.
+/// How long a delivery waits after an internal error blocked it.
 pub(crate) const BLOCKED_DELAY: Duration = Duration::from_secs(30);
-/// A delivery that internal errors have blocked for this long goes to the operator.
+/// A delivery that internal errors have blocked for this long is parked for the operator.
 const MAX_BLOCKED: Duration = Duration::from_hours(12);
-/// What the delivery log says of it then; the details are for the operator alone.
+/// The reason of a parked delivery in the delivery log. Only the operator sees the details.
 const BLOCKED_FOR_GOOD: &str = "an internal error kept the delivery from being made";
 
-/// What happened at one receive of a delivery message.
+/// The outcome of one receive of a delivery message.
 #[derive(Debug)]
 pub(crate) enum Outcome<'a> {
-    /// An attempt was made; without a failure it succeeded.
+    /// An attempt was made. It succeeded if `failure` is `None`.
     Attempted { attempt: Attempt, failure: Option<Failure>, retry: RetryPolicy },
-    /// The tenant does not want the delivery any more.
+    /// The tenant no longer wants the delivery.
     Cancelled(CancelReason),
-    /// An internal error came before the attempt.
+    /// An internal error prevented the attempt.
     Blocked(BlockReason<'a>),
 }
 
 /// What follows from an [`Outcome`].
 #[derive(Debug)]
 pub(crate) struct Decision<'a> {
-    /// For the queues.
     pub(crate) action: Action<'a>,
-    /// For the delivery log; nothing changes there while a delivery is blocked.
+    /// The entry for the delivery log; `None` while the delivery is blocked.
     pub(crate) log: Option<LogEntry<'a>>,
 }
 
-/// What happens to the queue message.
+/// What to do with the queue message.
 #[derive(Debug)]
 pub enum Action<'a> {
     /// The queue deletes it.
     Acknowledge,
-    /// The queue hides it for this long, then it is received again.
+    /// The queue hides it for this long and then delivers it again.
     RetryAfter(Duration),
-    /// The queue moves it to the dead-letter queue, since this was its last receive.
+    /// The queue moves it to the dead-letter queue, because this was its last receive.
     Redrive,
     /// The sender moves it to the dead-letter queue.
     DeadLetter {
-        /// Of the last attempt.
+        /// Why the last attempt failed.
         failure: Failure,
-        /// Attempts in all.
+        /// Number of attempts made.
         attempts: u32,
     },
-    /// A copy replaces it: more attempts are allowed than the message has receives.
+    /// A copy replaces it, because more attempts are allowed than the message has receives.
     Requeue {
         /// Attempts so far.
         attempts: u32,
         /// How long the queue holds the copy back.
         delay: Duration,
     },
-    /// A copy replaces it after 30 s: this receive made no attempt.
+    /// A copy replaces it after 30 s, because this receive made no attempt.
     Postpone {
         /// Attempts so far.
         attempts: u32,
-        /// When an internal error first prevented the next attempt.
+        /// When an internal error first blocked the next attempt.
         blocked_since: Timestamp,
-        /// What prevented it this time.
+        /// The error that blocked it this time.
         reason: BlockReason<'a>,
     },
     /// The sender moves it to `PipelineFaults`.
     Park(FaultReason<'a>),
 }
 
-/// The number of the attempt that this receive is for: from 1, over all copies of the message.
+/// The number of the attempt at this receive: from 1, counted over all copies of the message.
 pub(crate) fn attempt_number(delivery: &DeliveryMessage, receive_count: u32) -> u32 {
     delivery.attempts_before.saturating_add(receive_count)
 }
 
-/// Decides what follows from `outcome` for `delivery`, whose message was received for the `receive_count`th time.
+/// Decides what follows from `outcome`, for a message that was received for the `receive_count`th time.
 pub(crate) fn decide<'a>(
     outcome: Outcome<'a>,
     delivery: &'a DeliveryMessage,
@@ -125,7 +124,7 @@ pub(crate) fn decide<'a>(
     }
 }
 
-/// The action after attempt `number` has failed at receive `receive_count` of its message.
+/// The action after attempt `number` failed at receive `receive_count` of its message.
 #[must_use]
 pub fn after_failure(
     failure: Failure,
@@ -190,7 +189,7 @@ mod tests {
         }
     }
 
-    /// The action after a failed attempt that may be repeated.
+    /// The action after a failure that can be retried.
     fn failed(attempts_before: u32, receive_count: u32, retry: RetryPolicy) -> String {
         let number = attempts_before + receive_count;
         format!("{:?}", after_failure(Failure::Timeout, number, receive_count, retry))
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_error_and_a_forbidden_address_are_parked_at_once() {
+    fn a_client_error_and_a_forbidden_address_are_dead_letters_at_once() {
         let client_error = Failure::Status(reqwest::StatusCode::GONE);
         for failure in [client_error, Failure::Refused(EndpointRefusal::Address)] {
             let action = after_failure(failure, 1, 1, GUIDE);
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_that_end_before_the_fifth_receive_are_parked_by_us() {
+    fn the_sender_dead_letters_a_delivery_whose_attempts_end_before_the_fifth_receive() {
         let off = RetryPolicy { enabled: false, max_retries: 5 };
         let two = RetryPolicy { enabled: true, max_retries: 2 };
         let dead_letter =
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_beyond_the_fifth_go_on_with_a_copy_of_the_message() {
+    fn attempts_beyond_the_fifth_use_a_copy_of_the_message() {
         let ten = RetryPolicy { enabled: true, max_retries: 10 };
         assert_eq!(failed(0, 5, ten), "Requeue { attempts: 5, delay: 16s }");
         assert_eq!(failed(5, 1, ten), "RetryAfter(32s)");
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_ours_costs_no_attempt_and_is_ours_alone_after_12_hours() {
+    fn an_internal_error_costs_no_attempt_and_is_parked_after_12_hours() {
         let before =
             |hours: u64| Timestamp::from_unix_millis(now().unix_millis() - hours * 3_600_000);
         for (since, expected) in [(None, now()), (Some(before(11)), before(11))] {

@@ -1,6 +1,7 @@
-//! One message's whole trip: attempt, decide, log, apply.
+//! Handles one message: attempt, decide, log, apply.
 //!
-//! The rule: no attempt begins unless there is time to act on its outcome, and one that panics is a failed attempt.
+//! The rule: an attempt begins only if there is time to act on its outcome. An attempt that panics is a failed
+//! attempt.
 
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info, warn};
@@ -43,13 +44,13 @@ impl Sender {
             Some(entry) if entry.is_immediate_success() => return Finished::Delivered(entry),
             log => log,
         };
-        // Boxed, like everything that a success at the first attempt does not need: it would make this future ten
-        // times as large, and the futures of a batch are moved and freed together.
+        // Boxed, like all code that a success at the first attempt does not need. Inline it would make this
+        // future ten times as large, and the futures of a batch are moved and freed together.
         Box::pin(async {
-            // The next attempt may be due before the log answers, so the queue comes first.
+            // The queue comes first, because the next attempt may be due before the log write ends.
             let finished = self.queues.apply(action, message, delivery).await;
-            // The log does not wait for the batch: another invocation can make and log the next attempt before
-            // the slowest post of this one has ended.
+            // Written now and not with the rest of the batch: another invocation can make and log the next
+            // attempt before the slowest post of this batch ends.
             if let Some(entry) = &log {
                 self.log_one(entry, log_by).await;
             }
@@ -70,8 +71,8 @@ impl Sender {
             Ok(webhook) => webhook,
             Err(outcome) => return outcome,
         };
-        // If a secret cannot be read, the deliveries that wait for it try one after the other. So each of them has
-        // its own time limit.
+        // If a secret cannot be read, the deliveries that need it try one after the other. Each of them has its
+        // own time limit.
         let secret = match timeout(aws::CALL_TIMEOUT, self.secret_cache.get(webhook)).await {
             Ok(Ok(secret)) => secret,
             Ok(Err(error)) => return Outcome::Blocked(BlockReason::SecretUnreadable(error)),
@@ -90,7 +91,7 @@ impl Sender {
     }
 }
 
-/// The webhook of `delivery`, if it exists and is switched on.
+/// The webhook of `delivery`, if it exists and is active.
 fn find_active<'a>(
     delivery: &DeliveryMessage,
     webhooks: &'a BatchWebhooks,
@@ -102,7 +103,7 @@ fn find_active<'a>(
     };
     match webhooks.get(&delivery.webhook_config_id) {
         Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnreadable(error))),
-        // A webhook of another tenant, read for another message of the batch, does not count.
+        // Ignores a webhook of another tenant, which was read for another message of the batch.
         Some(Ok(webhook)) if webhook.tenant_id == delivery.tenant_id => {
             if webhook.is_active {
                 Ok(webhook)
@@ -114,7 +115,7 @@ fn find_active<'a>(
     }
 }
 
-/// The outcome of an attempt that panicked; the panic itself is on standard error.
+/// The outcome of an attempt that panicked. The panic message is on standard error.
 fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhooks) -> Outcome<'a> {
     let failure = Failure::Panic;
     let attempt = Attempt {
@@ -125,12 +126,13 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhook
         error: Some(failure.to_string()),
         response_body: None,
     };
-    // A panic before the webhook was found is retried by the default policy.
+    // If the attempt panicked before the webhook was found, the default retry policy applies.
     let retry = find_active(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
     Outcome::Attempted { attempt, failure: Some(failure), retry }
 }
 
-/// One line for each decision. A success is logged at debug level: its row and its metrics say the rest.
+/// Logs a decision in one line. A success is logged at debug level, because its row and its metrics say the
+/// same.
 fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
     macro_rules! line {
         ($level:ident, $($fields_and_sentence:tt)+) => {
@@ -161,20 +163,24 @@ fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
         _ => None,
     };
     if let Some((reason, action)) = blocked {
-        line!(error, %reason, action, "a delivery is held up by a fault of ours");
+        line!(error, %reason, action, "delivery blocked by an internal error");
         return;
     }
     match &decision.log {
         Some(LogEntry { status, attempt: Some(attempt), .. }) => match status {
             DeliveryStatus::Delivered => attempt_line!(debug, attempt, "delivered"),
             DeliveryStatus::Failed => {
-                attempt_line!(warn, attempt, "the last attempt failed, the delivery is dead");
+                attempt_line!(
+                    warn,
+                    attempt,
+                    "last attempt failed; the delivery becomes a dead letter"
+                );
             }
             DeliveryStatus::Pending | DeliveryStatus::Cancelled => {
-                attempt_line!(info, attempt, "an attempt failed, another will follow");
+                attempt_line!(info, attempt, "attempt failed; another will follow");
             }
         },
-        Some(LogEntry { reason, .. }) => line!(info, reason, "a delivery is cancelled"),
+        Some(LogEntry { reason, .. }) => line!(info, reason, "delivery cancelled"),
         None => {}
     }
 }
@@ -188,15 +194,15 @@ mod tests {
     use crate::message::parse_batch;
 
     #[test]
-    fn a_panic_is_an_attempt_that_failed_and_is_followed_by_the_next() {
+    fn a_panic_counts_as_a_failed_attempt_and_is_retried() {
         let sample = include_str!("../../../events/queue-batch.json");
         let delivery = parse_batch(sample.as_bytes()).unwrap().remove(0).delivery.unwrap();
         let outcome = panicked(&delivery, 1, &Ok(Ok(HashMap::new())));
         let Decision { action, log } = decide(outcome, &delivery, 1, Timestamp::now());
         let Action::RetryAfter(delay) = action else { panic!("{action:?}") };
         assert_eq!(delay, Duration::from_secs(1));
-        let line = log.unwrap();
-        assert_eq!(line.status, DeliveryStatus::Pending);
-        assert_eq!(line.attempt.map(|attempt| attempt.number), Some(1));
+        let entry = log.unwrap();
+        assert_eq!(entry.status, DeliveryStatus::Pending);
+        assert_eq!(entry.attempt.map(|attempt| attempt.number), Some(1));
     }
 }

@@ -1,7 +1,7 @@
 //! Why an attempt failed, as a sentence that the endpoint's owner can act on.
 //!
-//! The rules: failures are told apart by the types of errors, never by a library's text, and no library's text
-//! gets into a sentence. No sentence describes our own network.
+//! The rules: the type of an error decides, never a library's text, and no sentence contains a library's text.
+//! No sentence describes our own network.
 
 mod tls;
 
@@ -20,7 +20,7 @@ pub(crate) use self::tls::TlsFailure;
 /// Why an attempt failed. The text is printable and has at most 500 characters.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The endpoint's response is not a 2xx.
+    /// The response status is not 2xx.
     #[error("the endpoint answered {}", .0.as_u16())]
     Status(StatusCode),
     /// The policy does not allow the endpoint's URL or address.
@@ -41,22 +41,22 @@ pub enum Failure {
     /// The TCP connection failed.
     #[error("the connection failed: {0}")]
     Connection(ConnectionFailure),
-    /// The connection was closed before or within the head of the response.
+    /// The connection was closed before the head of the response was complete.
     #[error("the endpoint closed the connection without an answer")]
     NoAnswer,
-    /// The head of the response has more lines or bytes than the client reads.
+    /// The head of the response exceeds the client's limit of lines or bytes.
     #[error("the answer has too many headers, or too large ones")]
     HeadTooLarge,
     /// The response is not HTTP/1.1.
     #[error("the answer is not valid HTTP")]
     Protocol,
-    /// The sender has a bug: the attempt panicked.
+    /// The attempt panicked because of a bug in the sender.
     #[error("an internal error ended the attempt")]
     Panic,
 }
 
 impl Failure {
-    /// Whether another attempt would be useless.
+    /// True if another attempt would be useless.
     pub(crate) fn is_permanent(&self) -> bool {
         match self {
             Self::Refused(_) => true,
@@ -65,7 +65,7 @@ impl Failure {
         }
     }
 
-    /// The status of the endpoint's response, if there was one.
+    /// The status of the response; `None` if there was no response.
     pub(crate) fn status_code(&self) -> Option<u16> {
         match self {
             Self::Status(status) => Some(status.as_u16()),
@@ -83,7 +83,7 @@ pub enum ConnectionFailure {
     /// The endpoint sent a reset.
     #[error("the endpoint reset it")]
     Reset,
-    /// The endpoint closed it too early.
+    /// The endpoint closed the connection too early.
     #[error("the endpoint closed it")]
     Closed,
     /// There is no route to the endpoint.
@@ -157,7 +157,7 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// The error inside the errors that the TLS and HTTP layers wrap around it, which `source` skips.
+/// The error inside the errors that the TLS and HTTP layers wrap around it. `source` skips it.
 fn innermost(error: &io::Error) -> &io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(inner) => innermost(inner),
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_that_libraries_have_wrapped_is_found() {
+    fn a_cause_inside_wrapped_errors_is_found() {
         let inner = io::Error::from(io::ErrorKind::ConnectionReset);
         let wrapped = io::Error::other(io::Error::other(inner));
         assert_eq!(

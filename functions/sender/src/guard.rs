@@ -1,7 +1,8 @@
-//! The settings of the HTTP client that posts to endpoints, and the resolver that keeps it on the public internet.
+//! The settings of the HTTP client that posts to endpoints, and the resolver that keeps it on the public
+//! internet.
 //!
-//! The rule: the client dials exactly the addresses that were checked. A name is resolved once per connection,
-//! here, and one forbidden address in the answer refuses the whole answer. A literal address in a URL never
+//! The rule: the client connects only to addresses that were checked. Each name is resolved once per
+//! connection, here, and one forbidden address refuses the whole answer. An address literal in a URL never
 //! reaches a resolver; [`EndpointPolicy::check_url`] checks it beforehand.
 
 use std::net::SocketAddr;
@@ -17,14 +18,15 @@ use webhooks::endpoint::EndpointPolicy;
 use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
-/// Limit of connecting, TLS handshake included, over all addresses of a name. Each address of a family gets an
-/// equal share, and the other family is tried after 300 ms, so a silent address leaves time for the others.
+/// Time limit for connecting, TLS handshake included, over all addresses of a name. Each address of a family
+/// gets an equal share, and the other family is tried after 300 ms, so that an address that does not answer
+/// leaves time for the others.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Node and Apache close an idle connection after 5 s, perhaps just as the next request arrives.
+/// Node and Apache close an idle connection after 5 s, possibly while the next request is on its way.
 const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(4);
 
-/// Header lines that a response may have; hyper's own limit is 100.
+/// Maximum header lines of a response. hyper's default is 100.
 const MAX_HEADERS: usize = 512;
 
 const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
@@ -32,23 +34,23 @@ const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"
 /// Why the certificates in `EXTRA_CA_FILE` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtraCaError {
-    /// The file is missing, or is not PEM with at least one certificate.
-    #[error("cannot read certificates in PEM from {path}, which EXTRA_CA_FILE names")]
+    /// The file is missing, or contains no certificate in PEM.
+    #[error("cannot read PEM certificates from {path}, the file in EXTRA_CA_FILE")]
     Unreadable {
-        /// The file.
+        /// Value of `EXTRA_CA_FILE`.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error from reading or parsing the file.
         #[source]
         source: pem::Error,
     },
-    /// A certificate cannot be a trust anchor.
-    #[error("a certificate that EXTRA_CA_FILE names cannot be trusted")]
+    /// A certificate in the file cannot be a trust anchor.
+    #[error("a certificate in EXTRA_CA_FILE cannot be a trust anchor")]
     Untrusted(#[from] rustls::Error),
 }
 
-/// A client's settings: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. The client
-/// never repeats a request by itself, since attempts are counted elsewhere. It accepts sloppy
-/// headers, since only the status of a response matters.
+/// A client's settings: HTTP/1.1 without proxy, cookies or compression, through the guarded resolver. The
+/// client does not retry, because attempts are counted elsewhere. It accepts malformed headers, because only
+/// the status of a response matters.
 pub fn builder(
     policy: EndpointPolicy,
     lookup: &Lookup,
@@ -73,7 +75,7 @@ pub fn builder(
         .user_agent(USER_AGENT)
 }
 
-/// Trusts the public certificate authorities and those in `extra_ca_file`, which is PEM.
+/// A TLS configuration that trusts the public certificate authorities and those in `extra_ca_file` (PEM).
 pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ExtraCaError> {
     let mut authorities = tls::public_authorities();
     if let Some(path) = extra_ca_file {
@@ -90,7 +92,7 @@ pub fn tls(extra_ca_file: Option<&Path>) -> Result<rustls::ClientConfig, ExtraCa
     Ok(tls::client(authorities))
 }
 
-/// Resolves a name to addresses that may be dialled, or fails.
+/// Resolves a name to allowed addresses only, or fails.
 struct GuardedResolver {
     policy: Arc<EndpointPolicy>,
     lookup: Lookup,
@@ -101,7 +103,7 @@ impl Resolve for GuardedResolver {
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
         Box::pin(async move {
             let addresses = resolve(&lookup, &policy, name.as_str()).await?;
-            // The client replaces port 0 by the URL's port.
+            // The client replaces port 0 with the URL's port.
             Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_was_public_when_it_was_checked_and_is_loopback_now_is_not_dialled() {
+    async fn a_name_that_changes_from_public_to_loopback_is_not_dialled() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("https://rebinding.example:{}/", listener.local_addr().unwrap().port());
         let policy = EndpointPolicy::default();
@@ -136,21 +138,21 @@ mod tests {
             let error = client.post(&url).send().await.unwrap_err();
             assert!(matches!(refusal(&error), Some(ResolveError::Refused(_))), "{error:?}");
         }
-        assert!(listener.accept().now_or_never().is_none(), "somebody has connected");
+        assert!(listener.accept().now_or_never().is_none(), "the client connected");
     }
 
     #[tokio::test]
-    async fn the_address_that_was_checked_is_the_one_that_is_dialled() {
+    async fn the_checked_address_is_dialled() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("https://allowed.example:{}/", listener.local_addr().unwrap().port());
-        // A second lookup would find nothing.
+        // A second lookup would fail.
         let client = client(loopback(), &answers(&[&["127.0.0.1"]]));
         tokio::spawn(client.post(&url).send());
         listener.accept().await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_silent_address_leaves_time_for_the_names_next_one_of_either_family() {
+    async fn a_silent_address_leaves_time_for_the_next_one_of_either_family() {
         for [silent, good] in pairs() {
             let (port, [first, second]) = two_sockets([silent, good]);
             let _silent = be_silent(first).await;

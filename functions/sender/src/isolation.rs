@@ -1,7 +1,7 @@
-//! Keeping the deliveries of a batch apart.
+//! Isolates the deliveries of a batch from each other.
 //!
-//! The rule: a panic or the deadline ends the delivery that it meets and no other, and the function's log says which
-//! one that was.
+//! The rule: a panic or the deadline ends only the delivery that it interrupts, and the log identifies that
+//! delivery.
 
 use std::panic::AssertUnwindSafe;
 
@@ -16,16 +16,16 @@ use crate::message::Message;
 /// What interrupted the handling of a message.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 enum Interruption {
-    #[error("the invocation's deadline came first")]
+    #[error("the invocation's deadline was reached")]
     Deadline,
-    #[error("a panic, which standard error describes")]
+    #[error("a panic; see standard error")]
     Panic,
 }
 
-/// Lets the handling of `message` go on until `ends_at`, and returns how it ended. If it is interrupted, that is logged
-/// with everything that identifies the delivery.
+/// Runs `handling` until `ends_at` and returns how it ended. Logs an interruption with everything that
+/// identifies the delivery.
 ///
-/// Not an `async fn`, which would keep room for the future twice.
+/// Not an `async fn`, which would reserve space for the future twice.
 pub(crate) fn finish_by<'a>(
     ends_at: Instant,
     message: &'a Message,
@@ -46,13 +46,13 @@ pub(crate) fn finish_by<'a>(
             event.name = delivery.map(|it| field::display(it.event)),
             attempt.number = delivery.map(|it| attempt_number(it, message.receive_count)),
             reason = %interruption,
-            "the handling of a message was interrupted; the queue will deliver it again"
+            "message handling interrupted; the queue will deliver the message again"
         );
         (message, Finished::Interrupted)
     })
 }
 
-/// The future's value, or `None` if it panics. The panic ends this future and nothing else.
+/// The future's value, or `None` if it panics.
 ///
 /// Not an `async fn`, for the same reason.
 pub(crate) fn catch_panic<F: Future>(future: F) -> impl Future<Output = Option<F::Output>> {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_in_one_delivery_leaves_the_others_of_its_batch_alone() {
+    async fn a_panic_does_not_affect_other_deliveries() {
         let deliveries = (1..=3).map(|number| async move {
             tokio::task::yield_now().await;
             assert!(number != 2, "number two has a bug");
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(join_all(deliveries.map(catch_panic)).await, [Some(1), None, Some(3)]);
     }
 
-    /// What is logged while the future runs, one JSON object a line.
+    /// The lines that are logged while the future runs, each a JSON object.
     async fn log_of(future: impl Future) -> Vec<Value> {
         #[derive(Clone, Default)]
         struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_delivery_that_a_panic_or_the_deadline_interrupts_leaves_a_line_that_identifies_it() {
+    async fn the_log_identifies_a_delivery_that_a_panic_or_the_deadline_interrupts() {
         let message = message();
         let delivery = message.delivery.as_ref().unwrap();
         let panicking = async { panic!("a bug") };
@@ -128,8 +128,7 @@ mod tests {
             assert!(matches!([panicked, late], [Finished::Interrupted, Finished::Interrupted]));
         })
         .await;
-        let expected =
-            ["a panic, which standard error describes", "the invocation's deadline came first"];
+        let expected = ["a panic; see standard error", "the invocation's deadline was reached"];
         assert_eq!(lines.len(), 2);
         for (line, reason) in lines.iter().zip(expected) {
             assert_eq!((&line["level"], &line["reason"]), (&"ERROR".into(), &reason.into()));

@@ -1,12 +1,13 @@
-//! The sender: a batch of queue messages becomes signed POSTs, all in flight together.
+//! The sender: turns a batch of queue messages into signed POSTs, all in flight together.
 //!
-//! The rules: trouble with one delivery, be it a slow endpoint or a panic, costs no other delivery anything; and
-//! each message's next step is taken as soon as its own attempt has ended.
+//! The rules: a problem with one delivery, such as a slow endpoint or a panic, does not affect the others. Each
+//! message's next step begins as soon as its own attempt ends.
 //!
-//! This file takes a batch of messages (`message`) and returns the response to it. `isolation` keeps the messages
-//! apart, and `deliver` takes each of them through its whole trip: `attempt` posts it, with the secret from
-//! `secret_cache` and a client from `clients`, which [`guard`] keeps on the public internet; `failure` says why an
-//! attempt failed; `decision` says what follows, for a `reason` where there is one; and `queues` carries that out.
+//! This file takes a batch of messages (`message`) and returns the response. `isolation` keeps the messages
+//! apart, and `deliver` handles each of them. `attempt` posts a delivery, with the secret from `secret_cache`
+//! and a client from `clients`, which [`guard`] keeps on the public internet. `failure` says why an attempt
+//! failed, and `decision` says what follows. `reason` says why a delivery is cancelled, blocked or parked, and
+//! `queues` carries the decision out.
 
 mod attempt;
 mod clients;
@@ -56,16 +57,16 @@ pub use crate::decision::{Action, MAX_RECEIVES, after_failure};
 pub use crate::failure::Failure;
 pub use crate::message::NotABatch;
 
-/// Time to keep at the end of an invocation for its response. Without the response in time, everything that was
-/// delivered is delivered again.
+/// Time reserved at the end of an invocation for its response. If the response is late, every message is
+/// delivered again.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(100);
-/// Time to keep before that for the log of the successes, whatever the other deliveries do.
+/// Time reserved before that for the log entries of the successes.
 const SUCCESS_LOG_MARGIN: Duration = Duration::from_millis(400);
-/// How much earlier the log of one delivery is given up than the delivery, so that a slow log does not interrupt
-/// what it describes.
+/// How much earlier a delivery's log write times out than the delivery, so that a slow log write does not
+/// interrupt the delivery.
 const LOG_MARGIN: Duration = Duration::from_millis(100);
 
-/// The function: everything that an invocation needs.
+/// The sender function with its clients and caches.
 #[derive(Debug)]
 pub struct Sender {
     clients: EndpointClients,
@@ -76,26 +77,27 @@ pub struct Sender {
     log: DeliveryLog,
 }
 
-/// The current webhooks of a batch: whether DynamoDB answered in time, whether it answered, and of each row whether
-/// it can be read. A webhook without an entry does not exist.
+/// The current webhooks of a batch, by id. The outer error means that DynamoDB did not answer in time, the next
+/// that it failed, and the innermost that the webhook's row is malformed. A webhook without an entry does not
+/// exist.
 type BatchWebhooks =
     Result<Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError>, Elapsed>;
 
 /// How the handling of one message ended.
 #[derive(Debug)]
 enum Finished<'a> {
-    /// The first attempt succeeded. The batch writes the log entry with the others.
+    /// The first attempt succeeded. The batch writes its log entry together with the others.
     Delivered(LogEntry<'a>),
-    /// Everything is done, or whatever replaces the message is queued.
+    /// The message is done, or a replacement is queued.
     Acknowledged,
     /// The queue will deliver the message again, or redrive it.
     Returned,
-    /// The deadline or a panic came first. The queue will deliver the message again.
+    /// A panic or the deadline ended the handling. The queue will deliver the message again.
     Interrupted,
 }
 
 impl Sender {
-    /// The function with the clients that `sdk` makes.
+    /// Creates all AWS clients from `sdk`.
     pub fn new(sdk: &SdkConfig, config: Config) -> Result<Self, Error> {
         let sqs = aws_sdk_sqs::Client::new(sdk);
         let dynamodb = DynamoDb::new(sdk);
@@ -149,7 +151,7 @@ impl Sender {
         Ok(response)
     }
 
-    /// Reads the current state of all webhooks of the batch, in one consistent read.
+    /// Reads the current state of all webhooks of the batch in one consistent read.
     async fn read_webhooks(&self, messages: &[Message]) -> BatchWebhooks {
         let ids: BTreeSet<_> = messages
             .iter()
@@ -160,10 +162,11 @@ impl Sender {
         timeout(aws::CALL_TIMEOUT, self.webhook_store.get_many(&ids)).await
     }
 
-    /// Writes the rows of the deliveries that succeeded at their first attempt, in one call.
+    /// Logs the deliveries that succeeded at the first attempt, all together.
     async fn log_successes(&self, entries: Vec<LogEntry<'_>>, log_by: Instant) {
         let mut seen = HashSet::new();
-        // A batch can have the same delivery twice, but a batch write may not have the same key twice.
+        // A batch can contain the same delivery twice, but DynamoDB refuses a batch write with the same key
+        // twice.
         let (first, again): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| seen.insert(entry.message.delivery_id));
         let written = timeout_at(log_by, self.log.put_all(&first)).await;
@@ -171,20 +174,20 @@ impl Sender {
         join_all(again.iter().map(|entry| self.log_one(entry, log_by))).await;
     }
 
-    /// Adds what happened at one receive to the delivery's row.
+    /// Adds the outcome of one receive to the delivery's row.
     async fn log_one(&self, entry: &LogEntry<'_>, log_by: Instant) {
         let written = timeout_at(log_by, self.log.append(entry)).await;
         report_log_failure(1, written);
     }
 }
 
-/// The queue is the authority: if the delivery log cannot be written, that is reported, and nothing else follows.
+/// Logs a failed write of the delivery log. The queue is the authority, so the failure has no other effect.
 fn report_log_failure(deliveries: usize, written: Result<Result<(), StoreError>, Elapsed>) {
     match written {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             error!(deliveries, error = %chain(&error), "cannot write the delivery log");
         }
-        Err(_elapsed) => error!(deliveries, "no time was left to write the delivery log"),
+        Err(_elapsed) => error!(deliveries, "the delivery log was not written in time"),
     }
 }

@@ -1,7 +1,7 @@
-//! What the sender reads from the queue.
+//! Parses the messages that the sender receives.
 //!
-//! The rule: an event is parsed in one pass, and the delivery inside a message's body in a second one. Most of
-//! an event is that body, and every further pass over its escapes takes time.
+//! The rule: one pass parses the event, and a second one the delivery inside a message body. Most of an event
+//! is that body, and every further pass over its escapes takes time.
 
 use std::borrow::Cow;
 
@@ -13,35 +13,35 @@ use webhooks::delivery::DeliveryMessage;
 /// One message of a batch.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// Names the message in the response to the batch.
+    /// Identifies the message in the response to the batch.
     pub(crate) id: String,
-    /// Needed to change the message's visibility; each receive has its own.
+    /// Needed to change the message's visibility. It differs at each receive.
     pub(crate) receipt_handle: String,
     /// `ApproximateReceiveCount`: 1 at the first receive.
     pub(crate) receive_count: u32,
-    /// What the message asks for.
+    /// The delivery, or the body that is not one.
     pub(crate) delivery: Result<DeliveryMessage, Unreadable>,
 }
 
-/// The body of a message that is not a [`DeliveryMessage`].
+/// A message body that is not a [`DeliveryMessage`].
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     pub(crate) body: String,
     pub(crate) error: serde_json::Error,
 }
 
-/// An event that is not a batch of queue messages. The text includes the cause, because Lambda shows nothing else
+/// The event is not a batch of queue messages. The text includes the cause, because Lambda shows nothing else
 /// of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("the event is not a batch of queue messages: {0}")]
 pub struct NotABatch(serde_json::Error);
 
-/// Parses an event. A body that cannot be read spoils only its own message.
+/// Parses an event. A malformed body affects only its own message.
 pub(crate) fn parse_batch(event: &[u8]) -> Result<Vec<Message>, NotABatch> {
     Ok(serde_json::from_slice::<Batch<_>>(event).map_err(NotABatch)?.records)
 }
 
-/// AWS writes this part, not whoever sent the message: an error here is an error of the whole batch.
+/// AWS writes this part, not the message's sender, so an error here fails the whole batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SqsRecord<'a> {

@@ -1,7 +1,7 @@
-//! Carrying out an [`Action`]: what the queues are told about one message.
+//! Carries out an [`Action`] on the queues.
 //!
-//! The rules: a message is acknowledged only after whatever replaces it is queued. A message that a queue refuses
-//! is parked, since receiving it again would only post it again and have it refused again.
+//! The rules: a message is acknowledged only after its replacement is queued. A message that a queue refuses is
+//! parked. Receiving it again would only post it again, and the queue would refuse it again.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::failure::Failure;
 use crate::message::{Message, Unreadable};
 use crate::reason::FaultReason;
 
-/// How long a message stays hidden after a queue did not take what should replace it.
+/// How long a message stays hidden if its replacement cannot be queued.
 const UNAPPLIED_DELAY: Duration = Duration::from_mins(1);
 
 /// The queues that a message can go to.
 #[derive(Debug)]
 pub(crate) struct Queues {
-    /// Where the batch came from.
+    /// The source of the batch.
     pub(crate) deliveries: Queue,
     /// Deliveries that failed for good.
     pub(crate) dead_letters: Queue,
-    /// `PipelineFaults`, for the operator.
+    /// `PipelineFaults`, which the operator reads.
     pub(crate) faults: Queue,
 }
 
@@ -40,7 +40,7 @@ impl Queues {
         message: &Message,
         delivery: &DeliveryMessage,
     ) -> Finished<'static> {
-        let moved = match action {
+        let replaced = match action {
             Action::Acknowledge => return Finished::Acknowledged,
             Action::RetryAfter(delay) => return self.hide(message, delay).await,
             Action::Redrive => return self.hide(message, Duration::ZERO).await,
@@ -57,38 +57,38 @@ impl Queues {
             }
             Action::Park(reason) => self.send_fault(message, &reason, text(delivery)).await,
         };
-        self.acknowledge_if(moved, message).await
+        self.acknowledge_if(replaced, message).await
     }
 
-    /// Parks a message that is not a delivery message.
+    /// Parks a message whose body is not a delivery message.
     pub(crate) async fn park_unreadable(
         &self,
         message: &Message,
         unreadable: &Unreadable,
     ) -> Finished<'static> {
         let reason = FaultReason::Unreadable(&unreadable.error);
-        let moved = self.send_fault(message, &reason, unreadable.body.clone()).await;
-        self.acknowledge_if(moved, message).await
+        let parked = self.send_fault(message, &reason, unreadable.body.clone()).await;
+        self.acknowledge_if(parked, message).await
     }
 
     async fn acknowledge_if(
         &self,
-        moved: Result<(), SendError>,
+        replaced: Result<(), SendError>,
         message: &Message,
     ) -> Finished<'static> {
-        match moved {
+        match replaced {
             Ok(()) => Finished::Acknowledged,
             Err(error) => {
-                error!(message.id = message.id, %error, "cannot move a message on");
+                error!(message.id = message.id, %error, "cannot queue the replacement of a message");
                 self.hide(message, UNAPPLIED_DELAY).await
             }
         }
     }
 
-    /// Hides the message for `delay`. If even this fails, the queue's own visibility timeout holds.
+    /// Hides the message for `delay`. If that fails, the queue's own visibility timeout applies.
     async fn hide(&self, message: &Message, delay: Duration) -> Finished<'static> {
         if let Err(error) = self.deliveries.hide(&message.receipt_handle, delay).await {
-            error!(message.id = message.id, error = %chain(&error), "cannot set a message's visibility");
+            error!(message.id = message.id, error = %chain(&error), "cannot change the visibility of a message");
         }
         Finished::Returned
     }
@@ -101,7 +101,7 @@ impl Queues {
         delay: Duration,
     ) -> Result<(), SendError> {
         let sent = self.deliveries.send(OutgoingMessage { delay, ..outgoing(copy) }).await;
-        // After its last receive a hidden message would go to the tenant's dead letters.
+        // After its last receive, a hidden message would move to the dead-letter queue.
         let is_last = message.receive_count >= MAX_RECEIVES;
         match sent {
             Err(error) if is_last || matches!(error, SendError::Refused(_)) => {
@@ -139,7 +139,7 @@ impl Queues {
         }
     }
 
-    /// Sends `record` to `PipelineFaults`, or its placeholder if the queue refuses it.
+    /// Sends `record` to `PipelineFaults`, or a placeholder if the queue refuses it.
     async fn send_fault(
         &self,
         message: &Message,
@@ -155,11 +155,11 @@ impl Queues {
             webhook.id = delivery.map(|it| field::display(it.webhook_config_id)),
             tenant.id = delivery.map(|it| field::display(it.tenant_id)),
             reason = fault.reason(),
-            "a message is parked in PipelineFaults"
+            "message parked in PipelineFaults"
         );
         match self.faults.send(fault.message()).await {
             Err(error @ SendError::Refused(_)) => {
-                warn!(message.id = message.id, %error, "a placeholder is parked without the message");
+                warn!(message.id = message.id, %error, "PipelineFaults refused the message; a placeholder is parked instead");
                 self.faults.send(fault.placeholder()).await
             }
             sent => sent,
@@ -176,5 +176,5 @@ fn text(delivery: &DeliveryMessage) -> String {
 }
 
 fn json(delivery: &DeliveryMessage) -> MessageJson {
-    delivery.to_json().expect("a message that was read from JSON can be written as JSON")
+    delivery.to_json().expect("a message parsed from JSON can be written as JSON")
 }

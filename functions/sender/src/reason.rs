@@ -1,7 +1,7 @@
-//! Why a delivery is cancelled, blocked or parked, in the words that people read in the logs and on the queues.
-//! Why an attempt failed is a [`Failure`].
+//! Why a delivery is cancelled, blocked or parked, as text for logs and queues. A [`Failure`] says why an
+//! attempt failed.
 //!
-//! The rule: a text includes its causes, because nothing else is shown beside it.
+//! The rule: a text includes its causes, because nothing else shows them.
 
 use webhooks::aws::chain;
 use webhooks::queue::SendError;
@@ -10,7 +10,7 @@ use webhooks::store::StoreError;
 
 use crate::failure::Failure;
 
-/// Why a delivery is cancelled, as the delivery log says it.
+/// Shown in the delivery log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CancelReason {
     #[error("the webhook was deleted")]
@@ -19,28 +19,28 @@ pub(crate) enum CancelReason {
     SwitchedOff,
 }
 
-/// Which internal error kept an attempt from being made.
+/// The internal error that prevented an attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockReason<'a> {
-    /// None of the batch's webhooks could be read.
+    /// DynamoDB failed to read the batch's webhooks.
     #[error("the webhooks cannot be read: {}", chain(*.0))]
     WebhooksUnreadable(&'a StoreError),
-    /// The same, because DynamoDB did not answer.
+    /// DynamoDB did not answer in time.
     #[error("the webhooks cannot be read in time")]
     WebhooksTimedOut,
     /// This webhook's row is malformed.
     #[error("the webhook cannot be read: {}", chain(*.0))]
     WebhookUnreadable(&'a StoreError),
-    /// Secrets Manager refused, or has no usable secret.
+    /// Secrets Manager refused, or the secret is missing or malformed.
     #[error("the secret cannot be read: {}", chain(.0))]
     SecretUnreadable(SecretError),
-    /// Secrets Manager did not answer.
+    /// Secrets Manager did not answer in time.
     #[error("the secret cannot be read in time")]
     SecretTimedOut,
     /// An attempt could outlive the invocation.
-    #[error("too little of the invocation's time is left")]
+    #[error("too little time is left in the invocation")]
     TooLittleTime,
-    /// No HTTP client could be made.
+    /// The HTTP client could not be built.
     #[error("the HTTP client cannot be built: {}", chain(.0))]
     NoClient(reqwest::Error),
 }
@@ -51,13 +51,13 @@ pub enum FaultReason<'a> {
     /// The body is not a delivery message.
     #[error("not a delivery message: {0}")]
     Unreadable(&'a serde_json::Error),
-    /// Internal errors have blocked the delivery for 12 hours; this is the last of them.
+    /// Internal errors have blocked the delivery for 12 hours; this is the latest.
     #[error("{0}")]
     Blocked(BlockReason<'a>),
-    /// The dead-letter queue will never take the message.
+    /// The dead-letter queue refuses the message for good.
     #[error("a dead letter cannot be queued: {refusal} ({failure})")]
     DeadLetterRefused { refusal: SendError, failure: Failure },
-    /// The delivery queue did not take a copy, and the message may not be received again.
+    /// The delivery queue did not accept a copy, and another receive of the message cannot help.
     #[error("a copy cannot be queued: {0}")]
     CopyNotQueued(SendError),
 }

@@ -1,7 +1,7 @@
-//! The signing secrets that this execution environment has read.
+//! Caches the signing secrets that this execution environment has read.
 //!
-//! The rule: an entry is never stale. A version of a secret never changes; a rotation puts another version into
-//! the webhook's row.
+//! The rule: an entry is never stale. A version of a secret never changes, and a rotation puts a new version
+//! into the webhook's row.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,8 @@ use webhooks::secret::SigningSecret;
 use webhooks::secrets::{SecretError, SecretStore};
 use webhooks::webhook::Webhook;
 
-/// A new entry beyond these replaces another one. An entry takes 200 bytes, so all together stay below 2 MB.
+/// Maximum entries. Beyond it, a new entry replaces another. An entry takes 200 bytes, so the cache stays below
+/// 2 MB.
 const MAX_ENTRIES: usize = 10_000;
 
 /// Reads each version of a secret once.
@@ -25,7 +26,7 @@ pub(crate) struct SecretCache {
 #[derive(Debug, Clone)]
 struct Entry {
     version: String,
-    /// The first delivery that needs the secret reads it, while the others of the batch wait.
+    /// The first delivery that needs the secret reads it, and the others of the batch wait.
     secret: Arc<OnceCell<Arc<SigningSecret>>>,
 }
 
@@ -34,13 +35,14 @@ impl SecretCache {
         Self { store, entries: Mutex::default() }
     }
 
-    /// The secret in the version that `webhook` names. A failed read is not remembered.
+    /// The secret in the version that `webhook` names. A failed read is not cached.
     pub(crate) async fn get(&self, webhook: &Webhook) -> Result<Arc<SigningSecret>, SecretError> {
         let entry = self.entry(webhook);
         if let Some(secret) = entry.secret.get() {
             return Ok(Arc::clone(secret));
         }
-        // Boxed: each version is read once, but every delivery's future would have room for the read.
+        // Boxed, because each version is read only once, while inline every delivery's future would reserve
+        // space for the read.
         let read = || async {
             let Webhook { tenant_id, id, secret_version, .. } = webhook;
             self.store.get(*tenant_id, *id, secret_version).await.map(Arc::new)
@@ -54,7 +56,8 @@ impl SecretCache {
             Some(entry) if entry.version == webhook.secret_version => entry.clone(),
             _ => {
                 if entries.len() >= MAX_ENTRIES {
-                    // Any entry will do. If all were removed, all would have to be read again.
+                    // Removes any one entry. If the cache were cleared, every secret would have to be read
+                    // again.
                     let other = entries.keys().next().copied();
                     other.and_then(|id| entries.remove(&id));
                 }

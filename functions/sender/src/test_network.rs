@@ -1,4 +1,4 @@
-//! Name servers and endpoints for the tests of this crate.
+//! DNS answers and endpoints for the tests of this crate.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::resolve::{Lookup, ResolveError};
 
-/// A name server that gives each answer once, in this order.
+/// A resolver that returns each answer once, in order.
 pub(crate) fn answers(list: &[&[&str]]) -> Lookup {
     let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
     let answers: Mutex<Vec<Vec<IpAddr>>> = Mutex::new(list.iter().rev().map(parse).collect());
@@ -21,7 +21,7 @@ pub(crate) fn answers(list: &[&[&str]]) -> Lookup {
     })
 }
 
-/// The resolver's error, if it made the request fail.
+/// The resolver's error, if it caused `error`.
 pub(crate) fn refusal<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a ResolveError> {
@@ -78,8 +78,7 @@ pub(crate) fn serve(socket: TcpSocket) {
     });
 }
 
-/// Makes connections to a socket wait forever, as its queue is full and nothing is accepted, until the result is
-/// dropped.
+/// Fills the socket's accept queue, so that further connections wait until the result is dropped.
 pub(crate) async fn be_silent(socket: TcpSocket) -> (TcpListener, Vec<TcpStream>) {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,6 +1,6 @@
-//! From a job's row in a stream image to the job.
+//! Parses a job from a row in a stream image.
 //!
-//! The rule: if an attribute that an event can do without is malformed, that costs a warning, not the event.
+//! The rule: a malformed attribute that the event does not need causes a warning and not a fault.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use webhooks::timestamp::Timestamp;
 
 use super::{ChangeError, Warning};
 
-/// The attributes of a job's row that matter.
+/// The attributes of a job's row that events use.
 #[derive(Deserialize)]
 pub(super) struct Image<'a> {
     #[serde(borrow)]
@@ -37,7 +37,7 @@ pub(super) struct Image<'a> {
     updated_at: Option<Attribute<'a>>,
 }
 
-/// A DynamoDB value. A value of any other type has none of these fields.
+/// A DynamoDB value. All fields are `None` if it has another type.
 #[derive(Deserialize)]
 struct Attribute<'a> {
     #[serde(rename = "S", borrow)]
@@ -54,7 +54,7 @@ impl Image<'_> {
         text(self.status.as_ref()).ok()
     }
 
-    /// The job, with those attributes that event `name` contains.
+    /// The job, with only those optional attributes that event `name` contains.
     pub(super) fn job(
         &self,
         name: EventType,
@@ -92,27 +92,27 @@ impl Image<'_> {
                 .map(str::to_owned),
             updated_at: match (updated_at, recorded_at) {
                 (Ok(updated_at), _) => updated_at,
-                (Err(why), Some(recorded_at)) => {
-                    optional.warnings.push(Warning::RecordTime(why));
+                (Err(reason), Some(recorded_at)) => {
+                    optional.warnings.push(Warning::RecordTime(reason));
                     recorded_at
                 }
-                (Err(why), None) => return Err(ChangeError::NoTime(why)),
+                (Err(reason), None) => return Err(ChangeError::NoTime(reason)),
             },
         })
     }
 }
 
-/// Attributes that an event can do without.
+/// Reads optional attributes and collects warnings about them.
 struct Optional<'a> {
     warnings: &'a mut Vec<Warning>,
 }
 
 impl Optional<'_> {
-    /// The value that was read from attribute `name`. If it is present but unusable, that is a warning.
+    /// The value that was read from attribute `name`. A value that is present but unusable causes a warning.
     fn value<T>(&mut self, name: &'static str, read: Result<T, Unusable>) -> Option<T> {
-        read.inspect_err(|why| {
-            if *why != Unusable::Missing {
-                self.warnings.push(Warning::LeftOut(name, *why));
+        read.inspect_err(|reason| {
+            if *reason != Unusable::Missing {
+                self.warnings.push(Warning::LeftOut(name, *reason));
             }
         })
         .ok()
@@ -134,7 +134,7 @@ fn required<'a>(
     text(attribute).ok().filter(|text| !text.is_empty()).ok_or(ChangeError::MissingAttribute(name))
 }
 
-/// The digits as DynamoDB wrote them. A float in between could change them.
+/// The digits exactly as DynamoDB wrote them. Parsing them as a float could change them.
 fn number(attribute: Option<&Attribute<'_>>) -> Result<Box<RawValue>, Unusable> {
     let digits = present(attribute)?.number.as_deref().ok_or(Unusable::NotANumber)?;
     serde_json::from_str::<serde_json::Number>(digits)

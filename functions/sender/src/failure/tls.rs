@@ -1,4 +1,4 @@
-//! Why a TLS handshake failed, told from rustls' errors.
+//! Why a TLS handshake failed, from rustls' errors.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ pub enum TlsFailure {
     /// The certificate names other hosts.
     #[error("the certificate is for other names: {0}")]
     OtherNames(Names),
-    /// The certificate has neither a host name nor an address.
+    /// The certificate contains neither a host name nor an address.
     #[error("the certificate names no host")]
     NoNames,
-    /// When the certificate's validity ended, if that is known.
-    #[error("the certificate expired{}", since(*.0))]
+    /// The certificate has expired. Contains the end of its validity, if known.
+    #[error("the certificate expired{}", expiry(*.0))]
     Expired(Option<Timestamp>),
-    /// The certificate's validity has not begun.
+    /// The certificate's validity has not begun yet.
     #[error("the certificate is not valid yet")]
     NotValidYet,
     /// The certificate is damaged, revoked, or not meant for a server.
@@ -33,7 +33,7 @@ pub enum TlsFailure {
     /// The endpoint ended the handshake with an alert.
     #[error("the endpoint refused the handshake")]
     RefusedByEndpoint,
-    /// Both sides have no version or cipher in common.
+    /// The endpoint and the client share no TLS version or cipher.
     #[error("the endpoint offers no TLS version or cipher that is accepted; TLS 1.2 and 1.3 are")]
     Incompatible,
     /// The endpoint sent something other than TLS.
@@ -44,13 +44,13 @@ pub enum TlsFailure {
     Handshake,
 }
 
-/// The host names and addresses in a certificate, in printable characters.
+/// The host names and addresses in a certificate, made printable.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);
 
-/// Characters of a name to show, so that one long name does not hide the others.
+/// Maximum characters of a name to show, so that a long name does not hide the others.
 const SHOWN_CHARS: usize = 100;
-/// Of a longer list the first two names and a count are shown.
+/// Maximum names to show. A longer list is cut to its first two names and a count.
 const SHOWN_NAMES: usize = 3;
 
 impl fmt::Display for Names {
@@ -77,7 +77,7 @@ impl Names {
     }
 }
 
-fn since(end: Option<Timestamp>) -> String {
+fn expiry(end: Option<Timestamp>) -> String {
     end.map(|end| format!(" on {end}")).unwrap_or_default()
 }
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_names_in_a_certificate_two_and_a_count_are_shown() {
+    fn a_long_list_of_names_is_cut_to_two_and_a_count() {
         let sentence = "the certificate is for other names: ";
         for (count, shown) in [
             (1, "1.example.com"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_certificate_says_since_when() {
+    fn the_failure_says_when_the_certificate_expired() {
         let at = |text| {
             let millis = Timestamp::parse(text).unwrap().unix_millis();
             UnixTime::since_unix_epoch(Duration::from_millis(millis))

@@ -49,7 +49,7 @@ fn internal_errors() -> Vec<InternalError> {
         },
         InternalError {
             time_limit: Duration::from_secs(12),
-            ..error("too little of the invocation's time is left", |_| {})
+            ..error("too little time is left in the invocation", |_| {})
         },
     ]
 }

@@ -40,7 +40,7 @@ async fn a_delivery_interrupted_by_the_deadline_is_reported_and_named_in_the_log
     let log = sender.finish().await;
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut lines = lines.map(|line| line["fields"].clone());
-    let sentence = "the handling of a message was interrupted; the queue will deliver it again";
+    let sentence = "message handling interrupted; the queue will deliver the message again";
     let line = lines.find(|line| line["message"] == sentence).expect("there is a line");
     let expected = json!({
         "message.id": "m0",
@@ -49,7 +49,7 @@ async fn a_delivery_interrupted_by_the_deadline_is_reported_and_named_in_the_log
         "tenant.id": TENANT,
         "event.name": "document.processing.completed",
         "attempt.number": 1,
-        "reason": "the invocation's deadline came first",
+        "reason": "the invocation's deadline was reached",
     });
     for (field, value) in expected.as_object().expect("it is an object") {
         assert_eq!(&line[field], value, "{field}");
