@@ -1,13 +1,13 @@
-// The sender as one would write it in Node, to be measured beside the real one.
+// A typical sender in Node, for comparison with the real one.
 //
-// The rule: where all goes well it does what the real one does, with the same calls of AWS and the same headers
-// and body for the endpoint. It leaves out what makes a sender last: the backoff between attempts and the end of
-// them at a 4xx (the queue's own redelivery stands in), the reasons in the dead-letter queue, the log of failed and
-// cancelled deliveries, the check of the addresses that a name leads to, the limits on an answer's size and whole
-// time, and second calls for what DynamoDB leaves undone. It writes a body anew, where the real one keeps its bytes.
+// The rule: if nothing fails, it does the same as the real sender: the same AWS calls, and the same headers and body
+// for the endpoint. It has no error handling beyond the basics: no backoff between attempts and no stop after a 4xx
+// (the queue redelivers instead), no reasons in the dead-letter queue, no log of failed and cancelled deliveries, no
+// check of the addresses that a name resolves to, no limit on the size and total time of a response, and no retry of
+// items that DynamoDB leaves unprocessed. It serializes the body again, while the real sender keeps the exact bytes.
 //
-// Needs what package.json names, and is configured by the real sender's environment variables. `npm run build` makes
-// one file of it and the packages, which starts in less time.
+// It needs the packages in package.json and reads the real sender's environment variables. `npm run build` bundles it
+// with the packages into one file, which starts faster.
 
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -26,14 +26,14 @@ const FORBIDDEN = networks(
   "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,127.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.168.0.0/16,224.0.0.0/3," +
     "::/8,fc00::/7,fe80::/10,ff00::/8",
 );
-const MAX_BATCH_ITEMS = 25; // what one BatchWriteItem may have
+const MAX_BATCH_ITEMS = 25; // limit of one BatchWriteItem
 const MAX_SECRETS = 10_000;
 
 const aws = {
   maxAttempts: 2,
   requestHandler: { connectionTimeout: 1000, requestTimeout: 1000 },
   cacheMiddleware: true,
-  // Without `info`: for that the SDK would copy every request and answer, to log them nowhere.
+  // No `info` method: with one, the SDK would copy every request and response for it.
   logger: { trace() {}, debug() {}, warn() {}, error() {} },
 };
 const dynamodb = new DynamoDBClient(aws);
@@ -41,14 +41,14 @@ const secretsManager = new SecretsManagerClient(aws);
 const endpoints = new Agent({ headersTimeout: 10_000, bodyTimeout: 10_000, connect: { timeout: 10_000, ...trust() } });
 const secrets = new Map();
 
-/** Delivers a batch of queue messages; the answer names those that are to come again. */
+/** Delivers a batch of queue messages. The response names the failed ones, which the queue delivers again. */
 async function handle(event) {
   const received = event.Records.map(read);
   const webhooks = await lookUp(received.filter((it) => it.message));
   const outcomes = await Promise.allSettled(received.map((it) => deliver(it, webhooks)));
 
   const failed = [];
-  const rows = new Map(); // by delivery, since a batch write takes no key twice
+  const rows = new Map(); // by delivery, because DynamoDB refuses a batch write with the same key twice
   outcomes.forEach(({ reason, value: row }, at) => {
     if (reason) {
       report("a delivery failed", reason);
@@ -61,7 +61,7 @@ async function handle(event) {
   return { batchItemFailures: failed };
 }
 
-/** What a record asks for, or why that cannot be read. */
+/** Parses a record. Returns the message and its attempt number, or the error. */
 function read({ messageId, body, attributes }) {
   try {
     const message = JSON.parse(body);
@@ -72,7 +72,7 @@ function read({ messageId, body, attributes }) {
   }
 }
 
-/** The webhooks as they are now, by tenant and id. */
+/** The current webhooks, by tenant and id. */
 async function lookUp(received) {
   const ids = new Map(received.map(({ message }) => [idOf(message), message]));
   if (ids.size === 0) return ids;
@@ -87,7 +87,7 @@ async function lookUp(received) {
   return new Map(rows.map((row) => [`${row.tenant_id.S}/${row.webhook_config_id.S}`, row]));
 }
 
-/** Makes the attempt; the row to log, or nothing where the tenant does not want the delivery any more. */
+/** Makes the attempt. Returns the row to log, or nothing if the webhook is deleted or inactive. */
 async function deliver({ message, number, error }, webhooks) {
   if (error) throw error;
   const webhook = webhooks.get(idOf(message));
@@ -97,21 +97,21 @@ async function deliver({ message, number, error }, webhooks) {
   const url = checked(webhook.url.S);
   const body = JSON.stringify(message.body);
   const at = Date.now();
-  const answer = await endpoints.request({
+  const response = await endpoints.request({
     origin: url.origin,
     path: url.pathname + url.search,
     method: "POST",
     headers: headers(message, body, Math.floor(at / 1000), secret),
     body,
   });
-  await answer.body.dump();
-  if (answer.statusCode < 200 || answer.statusCode > 299) {
-    throw new Error(`the endpoint answered ${answer.statusCode}`);
+  await response.body.dump();
+  if (response.statusCode < 200 || response.statusCode > 299) {
+    throw new Error(`the endpoint answered ${response.statusCode}`);
   }
-  return rowOf(message, body, number, at, answer.statusCode);
+  return rowOf(message, body, number, at, response.statusCode);
 }
 
-/** Every header but Host and Content-Length, with both signatures. */
+/** All headers except Host and Content-Length, with both signatures. */
 function headers(message, body, at, secret) {
   const standard = createHmac("sha256", secret.decoded).update(`${message.event_id}.${at}.${body}`).digest("base64");
   return {
@@ -128,7 +128,7 @@ function headers(message, body, at, secret) {
   };
 }
 
-/** The keys of both signatures. A version never changes, so each is read once, also when many wait for it. */
+/** The keys of both signatures. A version never changes, so it is read once, even if many deliveries wait for it. */
 function secretOf(id, version) {
   const known = secrets.get(id);
   if (known?.version === version) return known.secret;
@@ -143,7 +143,7 @@ function secretOf(id, version) {
   return secret;
 }
 
-/** Refuses what the URL itself shows. The real sender also judges every address that a name leads to. */
+/** Checks the URL itself. The real sender also checks every address that a name resolves to. */
 function checked(text) {
   const url = new URL(text);
   if (url.protocol !== "https:" && !ALLOW_HTTP) throw new Error("the URL must start with https://");
@@ -155,7 +155,7 @@ function checked(text) {
   return url;
 }
 
-/** A delivery that succeeded just now, as an item of the log's table. */
+/** The log row of a delivery that has just succeeded. */
 function rowOf(message, body, number, at, status) {
   const now = Date.now();
   const createdAt = Number.parseInt(message.delivery_id.replace("-", "").slice(0, 12), 16); // the time in a UUIDv7
@@ -181,7 +181,7 @@ function rowOf(message, body, number, at, status) {
   };
 }
 
-/** Writes the rows. What cannot be written is reported and never posted again. */
+/** Writes the rows. If that fails, reports the error and does not post again. */
 async function log(rows) {
   const puts = rows.map((Item) => ({ PutRequest: { Item } }));
   for (let start = 0; start < puts.length; start += MAX_BATCH_ITEMS) {
@@ -208,7 +208,7 @@ function networks(text) {
   return list;
 }
 
-/** Trusts one more certificate authority. Made once, not per connection: it takes tens of milliseconds. */
+/** Trusts one more certificate authority. Called once, not per connection, because it takes tens of milliseconds. */
 function trust() {
   if (!EXTRA_CA_FILE) return {};
   return { secureContext: createSecureContext({ ca: [...rootCertificates, readFileSync(EXTRA_CA_FILE)] }) };
@@ -218,7 +218,7 @@ function report(message, error) {
   console.log(JSON.stringify({ message, error: error?.message }));
 }
 
-/** Takes invocations until the Runtime API is gone, all on one connection. */
+/** Handles invocations on one connection until the Runtime API closes it. */
 async function main() {
   const runtime = new Pool(`http://${AWS_LAMBDA_RUNTIME_API}`, { connections: 1, headersTimeout: 0 });
   const call = (method, path, body) =>
@@ -227,15 +227,15 @@ async function main() {
     const next = await call("GET", "next");
     const id = next.headers["lambda-runtime-aws-request-id"];
     const event = await next.body.json();
-    const [path, answer] = await handle(event).then(
-      (answer) => [`${id}/response`, answer],
+    const [path, result] = await handle(event).then(
+      (response) => [`${id}/response`, response],
       (error) => {
-        report("the batch failed", error); // all of it comes again
+        report("the batch failed", error); // the queue delivers the whole batch again
         return [`${id}/error`, { errorType: error.name, errorMessage: error.message }];
       },
     );
-    const taken = await call("POST", path, answer);
-    await taken.body.dump();
+    const posted = await call("POST", path, result);
+    await posted.body.dump();
   }
 }
 

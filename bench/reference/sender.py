@@ -1,13 +1,13 @@
-"""The sender as one would write it in Python, to be measured beside the real one.
+"""A typical sender in Python, for comparison with the real one.
 
-The rule: where all goes well it does what the real one does, with the same calls of AWS and the same headers and
-body for the endpoint. It leaves out what makes a sender last: the backoff between attempts and the end of them at
-a 4xx (the queue's own redelivery stands in), the reasons in the dead-letter queue, the log of failed and cancelled
-deliveries, the check of the addresses that a name leads to, the limits on an answer's size and whole time, and
-second calls for what DynamoDB leaves undone. It writes a body anew, where the real one keeps its bytes.
+The rule: if nothing fails, it does the same as the real sender: the same AWS calls, and the same headers and body for
+the endpoint. It has no error handling beyond the basics: no backoff between attempts and no stop after a 4xx (the
+queue redelivers instead), no reasons in the dead-letter queue, no log of failed and cancelled deliveries, no check of
+the addresses that a name resolves to, no limit on the size and total time of a response, and no retry of items that
+DynamoDB leaves unprocessed. It serializes the body again, while the real sender keeps the exact bytes.
 
-Needs boto3 and what comes with it, and is configured by the real sender's environment variables. With aiohttp, which
-would be one more package, a delivery takes about a fifth less processor time.
+It needs boto3 and its dependencies, and reads the real sender's environment variables. With aiohttp, which is not one
+of them, a delivery takes about a fifth less processor time.
 """
 
 import base64
@@ -31,9 +31,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 RUNTIME = "/2018-06-01/runtime/invocation"
-# The largest batch that is measured: as in the real sender, every post of a batch is in flight at once.
+# Size of the largest measured batch. As in the real sender, all posts of a batch are in flight at once.
 MAX_IN_FLIGHT = 100
-MAX_BATCH_ITEMS = 25  # what one BatchWriteItem may have
+MAX_BATCH_ITEMS = 25  # limit of one BatchWriteItem
 
 WEBHOOKS_TABLE = os.environ["WEBHOOKS_TABLE"]
 DELIVERIES_TABLE = os.environ["DELIVERIES_TABLE"]
@@ -51,7 +51,7 @@ aws = Config(
     connect_timeout=1,
     read_timeout=1,
     retries={"mode": "standard", "max_attempts": 2},
-    # The requests below are known to be well formed.
+    # The requests below are always well formed.
     parameter_validation=False,
 )
 dynamodb = boto3.client("dynamodb", config=aws)
@@ -72,7 +72,7 @@ threads = ThreadPoolExecutor(MAX_IN_FLIGHT)
 
 
 def handle(event):
-    """Delivers a batch of queue messages; the answer names those that are to come again."""
+    """Delivers a batch of queue messages. The response names the failed ones, which the queue delivers again."""
     failed, received = [], []
     for record in event["Records"]:
         try:
@@ -88,11 +88,11 @@ def handle(event):
     webhooks = look_up({(message["tenant_id"], message["webhook_config_id"]) for _, message, _ in received})
     attempts = [threads.submit(deliver, message, number, webhooks) for _, message, number in received]
 
-    rows = {}  # by delivery, since a batch write takes no key twice
+    rows = {}  # by delivery, because DynamoDB refuses a batch write with the same key twice
     for (message_id, _, _), attempt in zip(received, attempts):
         try:
             row = attempt.result()
-        except Exception as error:  # whatever it is, it costs the other deliveries nothing
+        except Exception as error:  # must not affect the other deliveries
             report("a delivery failed", error)
             failed.append(message_id)
         else:
@@ -103,7 +103,7 @@ def handle(event):
 
 
 def look_up(ids):
-    """The webhooks as they are now, by tenant and id."""
+    """The current webhooks, by tenant and id."""
     if not ids:
         return {}
     keys = [{"tenant_id": {"S": tenant}, "webhook_config_id": {"S": webhook}} for tenant, webhook in ids]
@@ -115,12 +115,12 @@ def look_up(ids):
 
 
 def deliver(message, number, webhooks):
-    """Makes the attempt; the row to log, or None where the tenant does not want the delivery any more."""
+    """Makes the attempt. Returns the row to log, or None if the webhook is deleted or inactive."""
     tenant_id, webhook_id = message["tenant_id"], message["webhook_config_id"]
     webhook = webhooks.get((tenant_id, webhook_id))
     if webhook is None or not webhook["is_active"]["BOOL"]:
         return None
-    with secrets_lock:  # or each thread would read the same new secret
+    with secrets_lock:  # otherwise each thread would read the same new secret
         secret, key = secret_of(tenant_id, webhook_id, webhook["secret_version"]["S"])
 
     url = webhook["url"]["S"]
@@ -137,7 +137,7 @@ def deliver(message, number, webhooks):
 
 
 def headers(message, body, at, secret, key):
-    """Every header but Host and Content-Length, with both signatures."""
+    """All headers except Host and Content-Length, with both signatures."""
     event_id = message["event_id"]
     standard = hmac.digest(key, b"%s.%d.%s" % (event_id.encode(), at, body), hashlib.sha256)
     return {
@@ -156,7 +156,7 @@ def headers(message, body, at, secret, key):
 
 @lru_cache(maxsize=10_000)
 def secret_of(tenant_id, webhook_id, version):
-    """The keys of both signatures. A version never changes, so they are read once."""
+    """The keys of both signatures. A version never changes, so it is read once."""
     name = f"{SECRETS_PREFIX}/{tenant_id}/{webhook_id}"
     answer = secrets_manager.get_secret_value(SecretId=name, VersionId=version)
     secret = json.loads(answer["SecretString"])["current"]
@@ -165,20 +165,20 @@ def secret_of(tenant_id, webhook_id, version):
 
 @lru_cache(maxsize=10_000)
 def check_url(url):
-    """Refuses what the URL itself shows. The real sender also judges every address that a name leads to."""
+    """Checks the URL itself. The real sender also checks every address that a name resolves to."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not ALLOW_HTTP:
         raise ValueError("the URL must start with https://")
     try:
         address = ipaddress.ip_address(parts.hostname)
     except ValueError:
-        return  # a name
+        return  # a host name
     if not address.is_global and not any(address in network for network in ALLOWED_NETWORKS):
         raise ValueError("the endpoint's address is not allowed")
 
 
 def row_of(message, body, number, at, duration_ms, status):
-    """A delivery that succeeded, as an item of the log's table."""
+    """The log row of a delivery that has succeeded."""
     now = time.time()
     created_ms = int(message["delivery_id"].replace("-", "")[:12], 16)  # the time in a UUIDv7
     attempt = {
@@ -204,7 +204,7 @@ def row_of(message, body, number, at, duration_ms, status):
 
 
 def log(rows):
-    """Writes the rows. What cannot be written is reported and never posted again."""
+    """Writes the rows. If that fails, reports the error and does not post again."""
     puts = [{"PutRequest": {"Item": row}} for row in rows]
     for start in range(0, len(puts), MAX_BATCH_ITEMS):
         try:
@@ -228,7 +228,7 @@ def report(sentence, reason):
 
 
 def main():
-    """Takes invocations until the Runtime API is gone, all on one connection."""
+    """Handles invocations on one connection until the Runtime API closes it."""
     runtime = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 
     def call(method, path, body=None):
@@ -237,11 +237,11 @@ def main():
         return response.headers, response.read()
 
     while True:
-        about, payload = call("GET", "next")
-        request_id = about["lambda-runtime-aws-request-id"]
+        headers, payload = call("GET", "next")
+        request_id = headers["lambda-runtime-aws-request-id"]
         try:
             answer = handle(json.loads(payload))
-        except Exception as error:  # the whole batch comes again
+        except Exception as error:  # the queue delivers the whole batch again
             report("the batch failed", error)
             error = {"errorType": type(error).__name__, "errorMessage": str(error)}
             call("POST", f"{request_id}/error", json.dumps(error).encode())

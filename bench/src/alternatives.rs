@@ -1,7 +1,6 @@
-//! The sender as one would write it in Node or Python (`bench/reference`), beside ours under the same
-//! conditions.
+//! Measures typical senders in Node and Python (`bench/reference`) under the same conditions as ours.
 //!
-//! The rule: a language that is not there costs its row and nothing else.
+//! The rule: if a language is not installed, only its row is missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,11 +18,10 @@ use crate::progress;
 use crate::setup::Bench;
 use crate::table::{Table, range};
 
-/// Messages in a batch.
 const BATCH: usize = 10;
-/// Processes of each sender that are measured.
+/// Measured processes of each sender.
 const PROCESSES: usize = 3;
-/// What Node's sender is made of.
+/// The source files of the sender in Node.
 const NODE_FILES: [&str; 3] = ["package.json", "package-lock.json", "sender.mjs"];
 
 /// The sender in another language, or why it cannot be measured.
@@ -32,17 +30,16 @@ pub(crate) struct Alternative {
     installed: Result<Installed>,
 }
 
-/// A program that runs a script.
+/// An interpreter and the script that it runs.
 struct Installed {
     /// The language and its version.
     name: String,
-    /// The program's whole path, since what is measured is not told where programs are.
+    /// Absolute path, because the measured process has no `PATH`.
     program: PathBuf,
-    /// The sender.
     script: PathBuf,
 }
 
-/// Installs what there is; before anything is measured, since packages may have to be fetched.
+/// Prepares the other senders. Runs before any measurement, because it may download packages.
 pub(crate) async fn install() -> Vec<Alternative> {
     vec![
         Alternative { language: "Node", installed: node().await },
@@ -50,9 +47,9 @@ pub(crate) async fn install() -> Vec<Alternative> {
     ]
 }
 
-/// Measures ours and every other sender, one process after the other.
+/// Measures our sender and the others, one process at a time.
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
-    let title = "How does the same sender do in Node and in Python?";
+    let title = "How fast is the same sender in Node and in Python?";
     let columns = ["sender", "init ms", "deliveries/s", "CPU µs each", "RSS MiB"];
     let mut table = Table::new(title, &columns);
     table.row("ours, in Rust", figures(bench, None).await?);
@@ -64,7 +61,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         match measured {
             Ok((name, figures)) => table.row(name, figures),
             Err(error) => {
-                // A program's whole complaint would be a page.
+                // The full output of a failed program would fill a page.
                 let error = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
                 let error: String = error.chars().take(300).collect();
                 table.note(format!("{language} was not measured: {error}"));
@@ -78,7 +75,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     Ok(table.to_string())
 }
 
-/// Init, deliveries a second, processor time of each, and RSS, of several processes.
+/// Init, deliveries per second, processor time of each and RSS, from several processes.
 async fn figures(bench: &Bench, other: Option<&Installed>) -> Result<[String; 4]> {
     let mut figures = [const { Vec::new() }; 4];
     for process in 1..=PROCESSES {
@@ -102,7 +99,7 @@ async fn one_process(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4
         program = Program { path: path.clone(), arguments: vec![script.clone()], ..program };
     }
     let mut sender = Function::start(&program, Some(bench.cores)).await?;
-    // A language that compiles while it runs needs some time for that.
+    // A language with a JIT compiler needs some time to warm up.
     let (warm_up, measured) = (bench.or_quick(200, 100), bench.or_quick(400, 200));
     let mut events = batches(&[target], BATCH, warm_up + measured)?;
     let last = events.split_off(warm_up);
@@ -114,7 +111,7 @@ async fn one_process(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4
     Ok([init, cost.rate(count), cost.cpu_micros(count), sender.process.resident_mib()?])
 }
 
-/// The sender in Node: one file with its packages, as one makes it for Lambda.
+/// The sender in Node, bundled with its packages into one file as is usual on Lambda.
 async fn node() -> Result<Installed> {
     let program = output_of(Command::new("node").args(["--print", "process.execPath"]))?;
     let version = output_of(Command::new(&program).arg("--version"))?;
@@ -128,7 +125,7 @@ async fn node() -> Result<Installed> {
     Ok(Installed { name: format!("Node {version}"), program: program.into(), script })
 }
 
-/// The sender in Python, and the Python that has boto3.
+/// The sender in Python, with a Python that has boto3.
 async fn python() -> Result<Installed> {
     let checkout = Checkout::find()?;
     let program = python::ensure(&checkout, Progress::Shown).await?;
@@ -137,9 +134,9 @@ async fn python() -> Result<Installed> {
 }
 
 async fn bundle(checkout: &Checkout, folder: &Path, bundled: &Path) -> Result<()> {
-    let task = Progress::Shown.begin("installing what Node's sender needs");
+    let task = Progress::Shown.begin("installing the packages of the Node sender");
     fs::create_dir_all(folder)?;
-    // An interrupted installation leaves no bundle, so the next run begins again.
+    // An interrupted installation leaves no bundle, so the next run starts over.
     if bundled.exists() {
         fs::remove_file(bundled)?;
     }
@@ -151,11 +148,11 @@ async fn bundle(checkout: &Checkout, folder: &Path, bundled: &Path) -> Result<()
         ["run", "build"].as_slice(),
     ] {
         let mut npm = Command::new("npm");
-        // Warnings would come before the reason of a failure.
+        // Without this, warnings would hide the reason of a failure.
         npm.arg("--loglevel=error").args(arguments).current_dir(folder).stdin(Stdio::null());
         program::run(&task, &mut npm).await?;
     }
-    task.done("Node's sender bundled");
+    task.done("Node sender bundled");
     Ok(())
 }
 
@@ -167,7 +164,7 @@ fn same(one: &Path, other: &Path) -> bool {
     matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// What a program prints.
+/// Standard output of `command`.
 fn output_of(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command

@@ -1,8 +1,8 @@
-//! The bare loop that the sender is measured against: the same posts by the same HTTP library and nothing
-//! else. It reads no event and no webhook, writes no log, and signs or guards only if it is told to.
+//! The bare loop that the sender is compared with: it makes the same posts with the same HTTP library and does
+//! nothing else. It parses no event, reads no webhook and writes no log. It signs or guards only on request.
 //!
-//! The rule: what it sends has the size of a delivery, and it runs as a process of its own, pinned like
-//! the sender, so that both are measured alike.
+//! The rule: its requests have the size of a delivery, and it runs in a pinned process of its own like the
+//! sender, so that both are measured in the same way.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const STANDARD_SIGNATURE: &str = "webhook-signature";
 const EVENT_ID: &str = "019ae3c0-0000-7000-9000-000000000001";
 const SENT_AT: i64 = 1_764_757_847;
 
-/// The headers of a delivery, with values of the right length.
+/// The headers of a delivery, with values of realistic length.
 const HEADERS: [(&str, &str); 9] = [
     ("content-type", "application/json"),
     ("user-agent", "DocIntell-Webhooks/0.0.0"),
@@ -41,51 +41,52 @@ const HEADERS: [(&str, &str); 9] = [
     (STANDARD_SIGNATURE, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
 ];
 
-/// What the loop does.
+/// The loop's settings.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Bare {
-    /// Where it posts.
+    /// The endpoint's URL.
     #[arg(long)]
     pub url: String,
-    /// A certificate authority that it trusts.
+    /// A certificate authority to trust.
     #[arg(long)]
     pub authority: Option<PathBuf>,
-    /// Posts in flight together.
+    /// Posts in flight at the same time.
     #[arg(long)]
     pub in_flight: usize,
-    /// Posts that are measured.
+    /// Measured posts.
     #[arg(long)]
     pub posts: usize,
-    /// Posts before those, which make connections and warm caches.
+    /// Posts before the measured ones, to open connections and warm up caches.
     #[arg(long)]
     pub warm_up: usize,
-    /// How it posts.
+    /// The client that makes the posts.
     #[arg(long)]
     pub by: By,
 }
 
-/// How the loop posts.
+/// The client that makes the posts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum By {
-    /// Through reqwest, as a careful user would set it up.
+    /// reqwest with careful settings.
     Reqwest,
-    /// The same, with both signatures made for each post.
+    /// The same, and makes both signatures for each post.
     Signed,
-    /// Through the sender's reqwest, whose guard judges each URL and every address.
+    /// The sender's client, which checks each URL and every address.
     Guarded,
 }
 
-/// What the loop's process tells the benchmark, in nanoseconds.
+/// The figures that the loop's process prints, in nanoseconds.
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct Figures {
     wall: u64,
     cpu: u64,
 }
 
 impl Bare {
-    /// Runs it in a process of its own.
+    /// Runs the loop in a process of its own.
     pub(crate) async fn run(&self, cores: Option<Cores>) -> Result<Cost> {
-        let mut command = Command::new(std::env::current_exe().context("who am I?")?);
+        let mut command =
+            Command::new(std::env::current_exe().context("cannot find this program's path")?);
         command.args(["bare", "--url", &self.url]);
         if let Some(authority) = &self.authority {
             command.arg("--authority").arg(authority);
@@ -99,17 +100,21 @@ impl Bare {
         }
         let mut process = Process::start(command, cores)?;
         let status = process.ended().await?;
-        let words = process.log();
-        ensure!(status.success(), "the bare loop failed ({status}): {words}");
-        let told: Told = serde_json::from_str(&words).context("the bare loop told no figures")?;
-        Ok(Cost { wall: Duration::from_nanos(told.wall), cpu: Duration::from_nanos(told.cpu) })
+        let output = process.log();
+        ensure!(status.success(), "the bare loop failed ({status}): {output}");
+        let figures: Figures =
+            serde_json::from_str(&output).context("the bare loop printed no figures")?;
+        Ok(Cost {
+            wall: Duration::from_nanos(figures.wall),
+            cpu: Duration::from_nanos(figures.cpu),
+        })
     }
 
-    /// Runs it in this process and prints the figures.
+    /// Runs the loop in this process and prints its figures.
     pub(crate) fn work(&self) -> Result<()> {
         interrupt_nobody(std::process::id())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let told = runtime.block_on(async {
+        let figures = runtime.block_on(async {
             let url = EndpointUrl::parse(&self.url)?;
             match self.by {
                 By::Reqwest => self.reqwest(&url).await,
@@ -117,16 +122,16 @@ impl Bare {
                 By::Guarded => self.guarded(&url).await,
             }
         })?;
-        println!("{}", serde_json::to_string(&told)?);
+        println!("{}", serde_json::to_string(&figures)?);
         Ok(())
     }
 
-    async fn reqwest(&self, url: &EndpointUrl) -> Result<Told> {
+    async fn reqwest(&self, url: &EndpointUrl) -> Result<Figures> {
         let client = self.client()?;
         self.measure(async || send(client.post(url.as_url().clone())).await).await
     }
 
-    async fn signed(&self, url: &EndpointUrl) -> Result<Told> {
+    async fn signed(&self, url: &EndpointUrl) -> Result<Figures> {
         let (client, secret) = (self.client()?, SigningSecret::parse(SECRET)?);
         let post = async || {
             let body = GUIDES_BODY.as_bytes();
@@ -138,7 +143,7 @@ impl Bare {
         self.measure(post).await
     }
 
-    async fn guarded(&self, url: &EndpointUrl) -> Result<Told> {
+    async fn guarded(&self, url: &EndpointUrl) -> Result<Figures> {
         let (policy, tls) = (policy()?, guard::tls(self.authority.as_deref())?);
         let builder = guard::builder(policy.clone(), &resolve::system(), &tls);
         let client = builder.default_headers(headers()).build()?;
@@ -149,14 +154,14 @@ impl Bare {
         self.measure(post).await
     }
 
-    async fn measure(&self, post: impl AsyncFn() -> Result<()>) -> Result<Told> {
+    async fn measure(&self, post: impl AsyncFn() -> Result<()>) -> Result<Figures> {
         self.repeat(&post, self.warm_up).await?;
         let own = std::process::id();
         let (begun, cpu) = (std::time::Instant::now(), cpu_time(own)?);
         self.repeat(&post, self.posts).await?;
         let nanos = |time: Duration| u64::try_from(time.as_nanos());
         let cpu = cpu_time(own)?.saturating_sub(cpu);
-        Ok(Told { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
+        Ok(Figures { wall: nanos(begun.elapsed())?, cpu: nanos(cpu)? })
     }
 
     async fn repeat(&self, post: &impl AsyncFn() -> Result<()>, times: usize) -> Result<()> {
@@ -164,7 +169,7 @@ impl Bare {
         posts.try_buffer_unordered(self.in_flight).try_collect().await
     }
 
-    /// reqwest as a careful user would set it up.
+    /// reqwest with careful settings.
     fn client(&self) -> Result<Client> {
         Ok(Client::builder()
             .tls_backend_preconfigured(guard::tls(self.authority.as_deref())?)
@@ -193,7 +198,7 @@ fn headers() -> HeaderMap {
     HEADERS.map(header).into_iter().collect()
 }
 
-/// Loopback is allowed as a network, so that a judgement goes all the way through the table.
+/// Allows loopback as a network, so that every check goes through the whole table of addresses.
 fn policy() -> Result<EndpointPolicy> {
     let networks = ["127.0.0.0/8", "::1/128"].iter().map(|text| text.parse());
     let allowed_networks = networks.collect::<Result<_, _>>().context("they are networks")?;

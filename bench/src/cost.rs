@@ -1,8 +1,8 @@
-//! What deliveries cost on AWS: every request is counted, with the real fanout and the real sender, and
-//! multiplied by list prices.
+//! What deliveries cost on AWS: counts every request of the real fanout and the real sender, and multiplies by
+//! list prices.
 //!
-//! [`case`] makes the deliveries and plays the queue and its pollers, [`environment`] is what Lambda bills,
-//! [`prices`] is the price list, [`bill`] multiplies, and [`month`] says what a month comes to.
+//! [`case`] makes the deliveries and simulates the queue and its pollers, [`environment`] computes what Lambda
+//! bills, [`prices`] is the price list, [`bill`] multiplies, and [`month`] computes a month's cost.
 
 mod bill;
 mod case;

@@ -1,13 +1,12 @@
-//! `docs/PERFORMANCE.md`, into which a whole run can write what it has printed.
+//! Writes the report of a full run into `docs/PERFORMANCE.md`.
 //!
-//! The rule: only what stands between `<!-- bench -->` and `<!-- end -->` is replaced.
+//! The rule: only the text between `<!-- bench -->` and `<!-- end -->` is replaced.
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 use docintell::checkout::Checkout;
 
-/// Writes the report into the document.
 pub(crate) fn write(report: &str) -> Result<()> {
     let path = Checkout::find()?.root().join("docs/PERFORMANCE.md");
     let document = fs::read_to_string(&path).context("docs/PERFORMANCE.md cannot be read")?;
@@ -27,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
+    fn only_the_text_between_the_marks_is_replaced() {
         let document = "before\n<!-- bench -->\nold\n<!-- end -->\nafter\n";
         let expected = "before\n<!-- bench -->\nnew\n<!-- end -->\nafter\n";
         assert_eq!(replace(document, "new\n").unwrap(), expected);

@@ -1,5 +1,4 @@
-//! How many requests a second the api function answers on one processor, and how many deliveries fanout
-//! queues.
+//! Requests per second of the api function, and deliveries per second that fanout queues, on one processor.
 
 use std::iter::repeat_n;
 
@@ -15,28 +14,27 @@ use crate::table::{Table, range};
 
 /// Records in a batch of job changes.
 const RECORDS: usize = 100;
-/// Messages in one request to the queue.
+/// Messages per request to the queue.
 const MESSAGES: usize = 10;
-/// Processes of each function that are measured.
+/// Measured processes of each function.
 const PROCESSES: usize = 3;
 
-/// What a function is given again and again.
+/// An event that a function handles repeatedly.
 struct Work {
     name: &'static str,
     aws: FakeAws,
     program: Program,
     event: Bytes,
-    /// What it answers when nothing is wrong.
+    /// The response to a successful invocation.
     expected: String,
-    /// How many deliveries it queues for each event.
+    /// Deliveries queued per event; 0 for the api function.
     deliveries: usize,
-    /// How often in a second, roughly.
+    /// Approximate invocations per second.
     per_second: usize,
 }
 
-/// Measures both functions.
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
-    let title = "How much do the api function and fanout do on one processor?";
+    let title = "How fast are the api function and fanout on one processor?";
     let mut table = Table::new(title, &["work", "per second", "CPU µs each"]);
     for work in [
         api(bench, "requests for one webhook", 1).await?,
@@ -54,13 +52,13 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         table.row(work.name, [range(rates, 0), range(cpu, 1)]);
     }
     table.note(format!(
-        "Median (lowest–highest) of {PROCESSES} processes, each given the next event when the last is answered; \
-         fanout gets {RECORDS} job changes of one tenant at a time."
+        "Median (lowest–highest) of {PROCESSES} processes, each with one event at a time; \
+         an event of fanout has {RECORDS} job changes of one tenant."
     ));
     Ok(table.to_string())
 }
 
-/// What a new api function answers to `event`; an error if that is not a success.
+/// The response of a new api function to `event`, which must be a success.
 pub(crate) async fn success(api: &Program, event: &Bytes) -> Result<String> {
     let answer = Function::start(api, None).await?.invoke(event.clone()).await?.answer;
     let (Ok(text) | Err(text)) = &answer;
@@ -70,7 +68,7 @@ pub(crate) async fn success(api: &Program, event: &Bytes) -> Result<String> {
     Ok(text)
 }
 
-/// Requests of a tenant with so many webhooks: for the only one, or for a list of them.
+/// Requests of a tenant with `webhooks` webhooks: for the only one, or for a list.
 async fn api(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Work> {
     let (aws, targets) = account(webhooks).await?;
     aws.put_api_key(api_key_row(targets[0].tenant));
@@ -84,7 +82,7 @@ async fn api(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Work>
     Ok(Work { name, aws, program, event, expected, deliveries: 0, per_second: 3000 })
 }
 
-/// Job changes of a tenant with so many webhooks.
+/// Job changes of a tenant with `webhooks` webhooks.
 async fn fanout(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Work> {
     let (aws, targets) = account(webhooks).await?;
     let deliveries = RECORDS * webhooks;
@@ -99,7 +97,7 @@ async fn fanout(bench: &Bench, name: &'static str, webhooks: usize) -> Result<Wo
     })
 }
 
-/// An account with so many webhooks of one tenant, to which nothing is posted.
+/// An account with `webhooks` webhooks of one tenant, to which nothing is posted.
 async fn account(webhooks: usize) -> Result<(FakeAws, Vec<WebhookKey>)> {
     let aws = FakeAws::start().await;
     let targets = WebhookKey::several(webhooks);
@@ -110,7 +108,7 @@ async fn account(webhooks: usize) -> Result<(FakeAws, Vec<WebhookKey>)> {
 }
 
 impl Work {
-    /// What a second of it costs, and how much is done in it: deliveries, or requests.
+    /// The cost of about a second of this work, and the number of deliveries or requests in it.
     async fn measure(&self, bench: &Bench) -> Result<(Cost, usize)> {
         let invocations = self.per_second.div_ceil(bench.or_quick(1, 4));
         let mut function = Function::start(&self.program, Some(bench.cores)).await?;

@@ -1,7 +1,7 @@
-//! What the guard against hostile endpoints costs: the same posts by a guarded client and by one without it.
+//! The cost of the guard against hostile endpoints: the same posts by a guarded client and by a bare one.
 //!
-//! The rule: the two take turns, and neighbours in time are compared, since a machine's speed drifts by more
-//! than the guard costs.
+//! The rule: the two clients take turns, and only neighbours in time are compared, because the machine's speed
+//! drifts by more than the guard costs.
 
 use anyhow::Result;
 use harness::{Receiver, answer_and_close, status};
@@ -11,10 +11,10 @@ use crate::progress;
 use crate::setup::Bench;
 use crate::table::{Table, quartiles};
 
-/// Posts in flight together: a batch of the sender.
+/// Posts in flight at the same time, like a batch of the sender.
 const IN_FLIGHT: usize = 10;
 
-/// Measures on connections that are kept and on new ones, each of which asks the resolver.
+/// Measures with kept connections and with new ones. Each new connection resolves the name.
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let rounds = bench.or_quick(31, 7);
     let title = "What does the guard against hostile endpoints cost?";
@@ -27,7 +27,8 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         for round in 0..rounds {
             progress::step(format_args!("guard, {name} connections: {round} of {rounds} done"));
             let mut cost = [0.0; 2];
-            // Each goes first every other time: the second finds the machine as the first left it.
+            // They alternate in going first, because the first one changes the state of the machine for the
+            // second.
             let mut order = [(0, By::Reqwest), (1, By::Guarded)];
             order.rotate_left(round % 2);
             for (at, by) in order {
@@ -40,13 +41,13 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         table.row(name, [quartiles(bare, 1), quartiles(guarded, 1), quartiles(ratio, 2)]);
     }
     table.note(format!(
-        "Median (quartiles) of {rounds} pairs, {IN_FLIGHT} posts in flight. The guard judges the URL before each \
-         post, and before each connection every address that the endpoint's name leads to."
+        "Median (quartiles) of {rounds} pairs, {IN_FLIGHT} posts in flight. The guard checks the URL before each \
+         post, and every address of the endpoint's name before each connection."
     ));
     Ok(table.to_string())
 }
 
-/// Processor time of each of so many posts.
+/// Processor time per post, in microseconds.
 async fn micros(bench: &Bench, receiver: &Receiver, posts: usize, by: By) -> Result<f64> {
     let warm_up = posts / 10;
     let bare =

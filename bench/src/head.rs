@@ -1,4 +1,4 @@
-//! The first line of a report: when, where and of what the figures are.
+//! The first line of a report: date, command, commit and machine.
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -7,7 +7,7 @@ use docintell::checkout::Checkout;
 use harness::Cores;
 use webhooks::timestamp::Timestamp;
 
-/// Date, command, commit and machine, as one Markdown paragraph.
+/// A Markdown paragraph.
 pub(crate) fn text(cores: Cores) -> String {
     let release = if cfg!(debug_assertions) { "" } else { " --release" };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,11 +17,11 @@ pub(crate) fn text(cores: Cores) -> String {
     let processors = thread::available_parallelism().map_or(1, Into::into);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let shares =
-        if cores.are_apart() { "has a processor to itself" } else { "shares the only processor" };
+        if cores.are_apart() { "has one processor to itself" } else { "shares the only processor" };
     let warning =
-        if cfg!(debug_assertions) { " Not optimized: only counts mean anything." } else { "" };
+        if cfg!(debug_assertions) { " Not optimized: only the counts are meaningful." } else { "" };
     format!(
-        "{}, `{}`{commit}. {processors} × {processor}, Linux {}; what is measured {shares}.{warning}\n",
+        "{}, `{}`{commit}. {processors} × {processor}, Linux {}; the measured process {shares}.{warning}\n",
         Timestamp::now().whole_seconds(),
         command.trim_end_matches([' ', '-']),
         kernel.trim(),

@@ -30,12 +30,12 @@ use setup::Bench;
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Arguments {
-    /// What to measure; everything, if nothing is named
+    /// What to measure; everything if omitted
     sections: Vec<Section>,
-    /// The headline figures, with fewer repetitions
+    /// Measure only the headline figures, with fewer repetitions
     #[arg(long)]
     quick: bool,
-    /// Write the tables of a whole run into docs/PERFORMANCE.md too
+    /// Also write the tables of a full run into docs/PERFORMANCE.md
     #[arg(long, conflicts_with_all = ["sections", "quick"])]
     write: bool,
     /// Measure the bootstraps `api`, `fanout` and `sender` in this folder instead of building them
@@ -43,27 +43,27 @@ struct Arguments {
     bootstraps: Option<PathBuf>,
 }
 
-/// The arguments with which the benchmark starts itself as the loop that the sender is compared with.
+/// The arguments that the benchmark passes to itself to run the bare loop.
 #[derive(Debug, Parser)]
 struct Role {
     #[command(flatten)]
     bare: Bare,
 }
 
-/// One question each.
+/// Each section answers one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Deliveries a second and processor time of each
+    /// Deliveries per second and processor time of each
     Rates,
-    /// Init, first invocation, first HTTPS call, size of the bootstraps
+    /// Init, first invocation and first HTTPS call; size of the bootstraps
     Start,
     /// Memory of the sender after many deliveries
     Memory,
-    /// Requests a second of the api function, deliveries queued by fanout
+    /// Requests per second of the api function, deliveries per second queued by fanout
     Functions,
-    /// What the guard against hostile endpoints costs
+    /// Cost of the guard against hostile endpoints
     Guard,
-    /// What deliveries cost on AWS, by counted requests and list prices
+    /// Cost of deliveries on AWS, from counted requests and list prices
     Cost,
     /// The same sender in Node and in Python
     Alternatives,
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
 impl Arguments {
     fn run(&self) -> Result<()> {
         let cores = Cores::choose()?;
-        // Before this program keeps to one of the processors, which the head counts.
+        // Counts the processors before this program pins itself to one.
         let head = head::text(cores);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(self.measure(cores, &head))
@@ -115,7 +115,7 @@ impl Arguments {
         if self.write { document::write(&report) } else { Ok(()) }
     }
 
-    /// What is to be measured, each once and in the order of the report.
+    /// The sections to measure, each once and in report order.
     fn sections(&self) -> Vec<Section> {
         let all = Section::value_variants().iter().copied();
         all.filter(|it| self.sections.is_empty() || self.sections.contains(it)).collect()
@@ -128,8 +128,8 @@ impl Section {
     }
 
     async fn measure(self, bench: &Bench) -> Result<String> {
-        // The servers' processor must not sleep: waking a virtual one takes tens of microseconds, which would
-        // be counted as the function's. Where the function shares it, it has better things to do.
+        // Keeps the servers' processor awake: waking a virtual processor takes tens of microseconds, which
+        // would count as the function's time. Not done if the function shares the processor.
         let busy = bench.cores.are_apart().then(|| {
             tokio::spawn(async {
                 loop {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn without_named_sections_everything_is_measured() {
+    fn everything_is_measured_without_arguments() {
         assert_eq!(parse(&["--quick"]).unwrap().sections(), Section::value_variants());
     }
 
@@ -181,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_run_is_written_into_the_document() {
+    fn only_a_full_run_is_written_into_the_document() {
         assert!(parse(&["--write"]).is_ok());
         assert!(parse(&["--write", "rates"]).is_err());
         assert!(parse(&["--write", "--quick"]).is_err());
     }
 
     #[test]
-    fn the_role_of_the_bare_loop_is_not_offered() {
+    fn the_help_does_not_mention_the_bare_loop() {
         assert!(!Arguments::command().render_long_help().to_string().contains("bare"));
     }
 }

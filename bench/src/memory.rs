@@ -1,4 +1,4 @@
-//! How much memory the sender has, at its start and after many deliveries.
+//! Memory of the sender at startup and after many deliveries.
 
 use anyhow::Result;
 use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
@@ -8,18 +8,17 @@ use crate::progress;
 use crate::setup::Bench;
 use crate::table::{Table, number, range};
 
-/// Webhooks that the deliveries are for in turn, so that as many secrets are kept.
+/// Webhooks that the deliveries are for, in turn. The sender caches as many secrets.
 const WEBHOOKS: usize = 100;
-/// Messages in a batch.
 const BATCH: usize = 10;
-/// Deliveries that are handed over at a time: more would only take memory here.
+/// Deliveries prepared at a time, to limit the memory of the benchmark itself.
 const AT_A_TIME: usize = 1_000;
-/// Deliveries after which the memory is read; a quick run stops one earlier.
+/// Deliveries after which memory is measured. A quick run leaves out the last.
 const MARKS: [u32; 4] = [0, 1_000, 10_000, 100_000];
-/// Senders that are measured.
+/// Measured processes.
 const PROCESSES: usize = 2;
 
-/// Reads the memory of several senders on their way through many deliveries.
+/// Measures the memory of several senders as they make deliveries.
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let marks = &MARKS[..bench.or_quick(4, 3)];
     let mut processes = Vec::new();
@@ -27,8 +26,8 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         progress::step(format_args!("memory, process {process} of {PROCESSES}"));
         processes.push(memory_at(bench, marks).await?);
     }
-    let title = "How much memory does the sender take?";
-    let mut table = Table::new(title, &["deliveries", "RSS MiB", "most so far MiB"]);
+    let title = "How much memory does the sender use?";
+    let mut table = Table::new(title, &["deliveries", "RSS MiB", "peak MiB"]);
     for (at, mark) in marks.iter().enumerate() {
         let figures =
             [0, 1].map(|which| range(processes.iter().map(|it| it[at][which]).collect(), 1));
@@ -40,7 +39,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     Ok(table.to_string())
 }
 
-/// The memory of one sender at each of `marks`, in MiB: what it has, and the most that it had until then.
+/// The memory of one sender at each of `marks`, in MiB: current and peak.
 async fn memory_at(bench: &Bench, marks: &[u32]) -> Result<Vec<[f64; 2]>> {
     let receiver = Receiver::counting(status(200), None).await;
     let aws = FakeAws::start().await;

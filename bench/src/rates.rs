@@ -1,5 +1,5 @@
-//! Deliveries a second that the real sender makes on one processor with everything on, beside bare loops of
-//! posts under the same conditions.
+//! Deliveries per second of the real sender on one processor, compared with bare loops of posts under the same
+//! conditions.
 
 use std::time::Duration;
 
@@ -16,24 +16,24 @@ use crate::table::{Table, range};
 #[derive(Debug, Clone, Copy)]
 struct Case {
     name: &'static str,
-    /// Messages in a batch, which are in flight together.
+    /// Messages in a batch, all in flight at the same time.
     batch: usize,
-    /// Webhooks that a batch's messages are for, in turn.
+    /// Webhooks that the messages of a batch are for, in turn.
     webhooks: usize,
-    /// Senders that share the processor, each with a batch of its own.
+    /// Senders that share the processor, each with its own batches.
     environments: usize,
     /// How long the endpoint takes to answer.
     wait: Duration,
-    /// Whether the endpoint is called over TLS.
+    /// The endpoint uses TLS.
     tls: bool,
-    /// Whether the endpoint keeps its connections open.
+    /// The endpoint keeps its connections open.
     kept: bool,
-    /// Whether a quick run measures it.
+    /// A quick run measures this case too.
     quick: bool,
 }
 
-/// Batches as template.yaml asks for them, all of one webhook. Two senders leave the processor no idle time
-/// while each waits for AWS.
+/// Full batches as in template.yaml, all for one webhook. With two senders, the processor is busy while one of
+/// them waits for AWS.
 const HEADLINE: Case = Case {
     name: "batches of 10",
     batch: 10,
@@ -45,11 +45,11 @@ const HEADLINE: Case = Case {
     quick: true,
 };
 
-/// One sender, which leaves the processor idle while it waits.
+/// With one sender, the processor is idle while the sender waits.
 const ALONE: Case = Case { name: "one environment", environments: 1, ..HEADLINE };
 const NEW_CONNECTIONS: Case = Case { tls: true, kept: false, quick: false, ..ALONE };
 
-/// How long a slow endpoint takes.
+/// Response time of a slow endpoint.
 const SLOW: Duration = Duration::from_millis(50);
 
 const CASES: [Case; 9] = [
@@ -64,21 +64,20 @@ const CASES: [Case; 9] = [
     Case { name: "… endpoint takes 50 ms", wait: SLOW, ..ALONE },
 ];
 
-/// How often all cases are gone through.
+/// Times that all cases are measured.
 const ROUNDS: usize = 3;
 
-/// What repetitions gave.
+/// Results of repeated measurements.
 #[derive(Debug, Default)]
 struct Series {
-    /// Deliveries a second.
+    /// Deliveries per second.
     rate: Vec<f64>,
     /// Processor time of each delivery, in microseconds.
     cpu: Vec<f64>,
-    /// The rate beside that of a loop that signs nothing, and of one that makes both signatures.
+    /// The rate divided by that of a loop that signs nothing, and by that of a loop that makes both signatures.
     shares: [Vec<f64>; 2],
 }
 
-/// Measures every case, or the headline ones.
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let cases: Vec<Case> = CASES.into_iter().filter(|case| case.quick || !bench.quick).collect();
     let mut measured: Vec<Series> = cases.iter().map(|_| Series::default()).collect();
@@ -90,7 +89,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
             }
         }
     }
-    let title = "How many deliveries a second does a sender make on one processor?";
+    let title = "How many deliveries per second does a sender make on one processor?";
     let columns =
         ["conditions", "deliveries/s", "CPU µs each", "of bare reqwest", "of reqwest that signs"];
     let mut table = Table::new(title, &columns);
@@ -107,13 +106,13 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
 }
 
 impl Case {
-    /// How often it is measured in a round: on a shared machine three measurements say little, and everybody
-    /// looks at the first rows.
+    /// Measurements per round. The first rows matter most and need more: on a shared machine, three
+    /// measurements say little.
     fn repetitions(self) -> usize {
         if self.environments > 1 { 5 } else { 1 }
     }
 
-    /// Batches for each environment that take about half a second or, with a slow endpoint, two answers.
+    /// Batches per environment that take about half a second, or about two responses of a slow endpoint.
     fn batches(self) -> usize {
         let batches_of_10 = match (self.wait.as_millis(), self.kept) {
             (0, true) => 1000,
@@ -123,12 +122,12 @@ impl Case {
         (batches_of_10 * 10 / self.batch.max(10) / self.environments).max(2)
     }
 
-    /// Posts that are under way together.
+    /// Posts in flight at the same time.
     fn in_flight(self) -> usize {
         self.batch * self.environments
     }
 
-    /// Runs the real sender, then both loops.
+    /// Runs the real sender and then both loops.
     async fn measure(self, bench: &Bench, series: &mut Series) -> Result<()> {
         let answer = if self.kept { status(200) } else { answer_and_close(200) };
         let tls = self.tls.then(|| bench.tls.clone());
@@ -143,7 +142,7 @@ impl Case {
         Ok(())
     }
 
-    /// The real senders' posts, and what they cost.
+    /// Runs the real senders. Returns the cost and the number of posts.
     async fn sender(self, bench: &Bench, receiver: &Receiver) -> Result<(Cost, usize)> {
         let aws = FakeAws::start().await;
         let targets = WebhookKey::several(self.webhooks);
@@ -168,7 +167,7 @@ impl Case {
         Ok((cost, posts))
     }
 
-    /// Posts a second of a bare loop.
+    /// Posts per second of a bare loop.
     async fn bare_rate(self, by: By, bench: &Bench, receiver: &Receiver) -> Result<f64> {
         let least = match (self.wait.is_zero(), self.kept) {
             (true, true) => 5_000,

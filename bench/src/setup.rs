@@ -1,4 +1,4 @@
-//! What every section of the benchmark works with.
+//! Setup shared by all sections.
 
 use std::path::{Path, PathBuf};
 
@@ -7,29 +7,29 @@ use harness::{Authority, Cores, FakeAws, Program, TlsAcceptor};
 
 use crate::alternatives::Alternative;
 
-/// The bootstraps and the machine.
+/// The bootstraps, the processors and the test certificate authority.
 pub(crate) struct Bench {
-    /// Where `api`, `fanout` and `sender` are.
+    /// The folder with `api`, `fanout` and `sender`.
     bootstraps: PathBuf,
-    /// Which processor runs what.
+    /// The processors of the functions and of the benchmark.
     pub cores: Cores,
     /// The certificate authority that the sender trusts.
     pub authority: Authority,
-    /// For a server of the name `localhost`.
+    /// For servers named `localhost`.
     pub tls: TlsAcceptor,
-    /// Fewer repetitions.
+    /// Measures only headline figures, with fewer repetitions.
     pub quick: bool,
-    /// The sender in other languages, if it is to be measured.
+    /// The sender in other languages; empty unless they are measured.
     pub alternatives: Vec<Alternative>,
 }
 
 impl Bench {
-    /// Builds the functions in the profile of this program, or takes those in `folder`.
+    /// Builds the functions in this program's profile, or uses those in `folder`.
     pub(crate) async fn prepare(folder: Option<&Path>, cores: Cores, quick: bool) -> Result<Self> {
         let bootstraps = if let Some(folder) = folder {
             folder.to_owned()
         } else {
-            // Cargo puts them all into one folder.
+            // Cargo puts all bootstraps into one folder.
             let sender = harness::bootstrap("sender").await;
             sender.parent().context("a bootstrap has no folder")?.to_owned()
         };
@@ -38,7 +38,7 @@ impl Bench {
         Ok(Self { bootstraps, cores, authority, tls, quick, alternatives: Vec::new() })
     }
 
-    /// The function `name` with `aws`.
+    /// The function `name`, calling `aws`.
     pub(crate) fn program(&self, name: &str, aws: &FakeAws) -> Result<Program> {
         let path = self.bootstraps.join(name);
         let path =
@@ -46,7 +46,7 @@ impl Bench {
         Ok(Program::new(path, aws.environment()))
     }
 
-    /// The sender with `aws`, trusting [`Bench::authority`].
+    /// The sender, calling `aws` and trusting [`Bench::authority`].
     pub(crate) fn sender(&self, aws: &FakeAws) -> Result<Program> {
         let mut program = self.program("sender", aws)?;
         let authority = self.authority.file().display().to_string();
@@ -54,7 +54,7 @@ impl Bench {
         Ok(program)
     }
 
-    /// One of two amounts: for a whole run, or for a quick one.
+    /// The amount for a full run or for a quick one.
     pub(crate) fn or_quick(&self, whole: usize, quick: usize) -> usize {
         if self.quick { quick } else { whole }
     }

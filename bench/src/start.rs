@@ -1,5 +1,5 @@
-//! What a new execution environment costs: until a function asks for its first event, until it has answered
-//! it, and what TLS adds when a sender first uses it.
+//! The cost of a new execution environment: time until a function asks for its first event, time of the first
+//! invocation, and the extra time when a sender first uses TLS.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::progress;
 use crate::setup::Bench;
 use crate::table::{Table, number, quartiles};
 
-/// Starts every function, and then the sender for its first HTTPS call, each many times.
+/// Starts every function many times, and then the sender for its first HTTPS call.
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let processes = bench.or_quick(31, 11);
     let title = "How long does a new environment take, and how large is it?";
@@ -54,8 +54,8 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     receiver.take_posts(processes as u64)?;
     let [plain, https, added] = first_https(bench, processes).await?;
     table.note(format!(
-        "Median (quartiles) of {processes} processes. Init is from the start of the process, whose file is in \
-         memory already, to its first request for an event. The first invocation connects to AWS, here over \
+        "Median (quartiles) of {processes} processes. Init is the time from the start of the process, with its file in \
+         memory, to its first request for an event. The first invocation connects to AWS, here over \
          plain HTTP, and is a GET of a webhook, a record with one webhook, or one delivery. The first delivery \
          over HTTPS in a process takes {} ms, the one before it over plain HTTP {} ms: TLS adds {} ms.",
         quartiles(https, 2),
@@ -65,10 +65,10 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     Ok(table.to_string())
 }
 
-/// Milliseconds of a delivery over plain HTTP, of the first over HTTPS, and of the difference.
+/// Milliseconds of a delivery over plain HTTP, of the first one over HTTPS, and the difference.
 ///
-/// Before the two, one delivery gets everything else ready. Each of the three is to another webhook and on a
-/// new connection, so that each reads a secret and resolves a name.
+/// One delivery before them initializes everything else. Each of the three goes to another webhook on a new
+/// connection, so that each reads a secret and resolves a name.
 async fn first_https(bench: &Bench, processes: usize) -> Result<[Vec<f64>; 3]> {
     let aws = FakeAws::start().await;
     let (mut receivers, mut events) = (Vec::new(), Vec::new());

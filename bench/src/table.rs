@@ -1,4 +1,4 @@
-//! Tables of figures in Markdown, with columns aligned so that they can be read as text too.
+//! Markdown tables of figures, aligned so that they are readable as plain text.
 
 use std::fmt;
 
@@ -12,13 +12,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table without rows.
     pub(crate) fn new(title: impl Into<String>, columns: &[&str]) -> Self {
         let columns = columns.iter().map(ToString::to_string).collect();
         Self { title: title.into(), columns, rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// Adds a row; panics unless it has as many cells as the table has columns.
+    /// Adds a row. Panics if it does not have as many cells as the table has columns.
     pub(crate) fn row(
         &mut self,
         name: impl Into<String>,
@@ -71,14 +70,14 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[String], widths: &[usize]) -> fmt::
     writeln!(f, "|")
 }
 
-/// The median of repeated measurements with the lowest and the highest; a dash if there are none.
+/// Median, lowest and highest value, as `median (low–high)`; a dash if there are none.
 pub(crate) fn range(mut values: Vec<f64>, decimals: usize) -> String {
     values.sort_by(f64::total_cmp);
     let median = values.get(values.len() / 2).copied();
     spread(values.first().copied(), median, values.last().copied(), decimals)
 }
 
-/// The median with the quartiles, for many short measurements of which some meet an interruption.
+/// Median and quartiles, for many short measurements of which some are interrupted.
 pub(crate) fn quartiles(mut values: Vec<f64>, decimals: usize) -> String {
     values.sort_by(f64::total_cmp);
     let at = |quarter: usize| values.get(values.len() * quarter / 4).copied();
@@ -93,7 +92,7 @@ fn spread(low: Option<f64>, median: Option<f64>, high: Option<f64>, decimals: us
     format!("{median} ({low}–{high})")
 }
 
-/// A figure with a comma between thousands.
+/// A figure with commas between thousands.
 pub(crate) fn number(figure: f64, decimals: usize) -> String {
     let text = format!("{figure:.decimals$}");
     let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
@@ -114,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_markdown_that_is_aligned() {
+    fn a_table_is_aligned_markdown() {
         let mut table = Table::new("Rates", &["case", "deliveries/s"]);
         table.row("batch 10", [range(vec![18_500.0, 17_900.4, 19_000.0], 0)]);
         table.row("none", [number(-1234.567, 1)]);
@@ -144,7 +143,7 @@ On one core.
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated_by_commas() {
         assert_eq!(number(-123.0, 0), "-123");
         assert_eq!(number(1_234_567.891, 2), "1,234,567.89");
     }

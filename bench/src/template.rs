@@ -1,12 +1,12 @@
-//! Numbers of the deployed architecture, read from `template.yaml`.
+//! Reads numbers of the deployed stack from `template.yaml`.
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
-/// The first number that `key` has in the section called `section`.
+/// The first number at `key` in the section named `section`.
 pub(crate) fn number(section: &str, key: &str) -> u32 {
     let (_, section) =
         TEMPLATE.split_once(&format!("\n  {section}:\n")).expect("the template has the section");
-    // The section ends where a line is indented no deeper than its name.
+    // The section ends at the first line that is not indented deeper than its name.
     let lines = section.lines().take_while(|line| line.is_empty() || line.starts_with("   "));
     lines
         .filter_map(|line| line.trim().split_once(": "))
@@ -15,7 +15,7 @@ pub(crate) fn number(section: &str, key: &str) -> u32 {
         .expect("the section gives the key a number")
 }
 
-/// How many resources of a type it has.
+/// Number of resources of a type.
 pub(crate) fn count(resource_type: &str) -> usize {
     TEMPLATE.matches(&format!("Type: {resource_type}\n")).count()
 }
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the section gives the key a number")]
-    fn a_key_of_another_section_is_not_taken() {
+    fn a_key_of_another_section_is_not_found() {
         number("DeadLetterQueue", "VisibilityTimeout");
     }
 }

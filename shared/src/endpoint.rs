@@ -30,7 +30,7 @@ pub struct EndpointUrl(Url);
 /// Why a URL is invalid, or why its endpoint may not be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointRefusal {
-    /// Empty, or longer than [`MAX_URL_CHARS`].
+    /// Empty, or longer than 2,048 characters.
     #[error("the URL must have 1 to {MAX_URL_CHARS} characters")]
     Length,
     /// Contains a control character, a tab, a line break or an invisible character. The URL parser would drop some
@@ -136,7 +136,7 @@ pub struct EndpointPolicy {
 impl EndpointPolicy {
     /// Checks the URL itself: scheme, port, and the host's name or IP address.
     ///
-    /// [`Self::check_address`] checks the addresses that a host name resolves to.
+    /// `check_address` checks the addresses that a host name resolves to.
     pub fn check_url(&self, url: &EndpointUrl) -> Result<(), EndpointRefusal> {
         let port = url.port();
         let url = &url.0;

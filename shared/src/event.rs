@@ -40,7 +40,7 @@ pub struct Event {
 /// Why [`Event::new`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// The body is larger than [`MAX_BODY_BYTES`].
+    /// The body is larger than 64 KiB.
     #[error("the event's body has {size} bytes; at most {MAX_BODY_BYTES} can be delivered")]
     BodyTooLarge {
         /// Size of the body in bytes.

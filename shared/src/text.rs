@@ -16,7 +16,7 @@ pub fn first_chars(text: &str, count: usize) -> &str {
 /// Maximum characters to keep of a text from an endpoint, a resolver or a library.
 pub(crate) const MAX_FOREIGN_CHARS: usize = 500;
 
-/// The first [`MAX_FOREIGN_CHARS`] characters of `text`, safe to store, to queue and to print on a terminal.
+/// The first 500 characters of `text`, safe to store, to queue and to print on a terminal.
 /// `printable_char` replaces those that are not.
 #[must_use]
 pub fn printable(text: &str) -> String {

@@ -1,11 +1,11 @@
-//! What deliveries cost: amounts times prices. Pure.
+//! The bill for deliveries: amounts times prices. Pure.
 
 use harness::Unit;
 
 use super::case::Used;
 use super::prices::{self, Price};
 
-/// Bytes around each post that HTTP does not know of: TLS, TCP and IP, and the answer's acknowledgement.
+/// Bytes per post outside HTTP: TLS, TCP and IP, and the acknowledgement of the response.
 const AROUND_A_POST: u64 = 130;
 /// Bytes that DynamoDB adds to each row it stores.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
@@ -14,14 +14,13 @@ const AROUND_A_ROW: u64 = 100;
 /// One line of a bill.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line {
-    /// What is paid for.
+    /// The item that is paid for.
     pub name: &'static str,
-    /// Its list price.
     pub price: Price,
     amount: fn(&Used) -> f64,
 }
 
-/// What is paid for making deliveries.
+/// Costs of making deliveries.
 pub(super) const MAKING: [Line; 10] = [
     line("Lambda requests", prices::LAMBDA_REQUESTS, |used| {
         float(used.fanout.invocations + used.sender.invocations)
@@ -41,7 +40,7 @@ pub(super) const MAKING: [Line; 10] = [
     line("data out to the internet", prices::DATA_OUT, bytes_out),
 ];
 
-/// What is paid for keeping them in the log for a month.
+/// Costs of keeping deliveries in the log for a month.
 pub(super) const KEEPING: [Line; 2] = [
     line("log for 30 days: storage", prices::DYNAMODB_STORAGE, bytes_kept),
     line("log for 30 days: point-in-time recovery", prices::DYNAMODB_RECOVERY, bytes_kept),
@@ -63,7 +62,7 @@ pub(super) fn per_million(lines: &[Line], used: &Used) -> f64 {
     lines.iter().map(|line| line.per_million(used)).sum()
 }
 
-/// Bytes that leave AWS for the endpoints.
+/// Bytes sent from AWS to the endpoints.
 pub(super) fn bytes_out(used: &Used) -> f64 {
     float(used.bytes_posted + used.posts * AROUND_A_POST)
 }
@@ -113,7 +112,7 @@ mod tests {
     }
 
     fn assert_close(dollars: f64, expected: f64) {
-        assert!((dollars - expected).abs() < 1e-9, "{dollars} in place of {expected}");
+        assert!((dollars - expected).abs() < 1e-9, "{dollars} instead of {expected}");
     }
 
     #[test]
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_kept_with_what_dynamodb_adds_to_it() {
+    fn a_stored_row_includes_the_bytes_that_dynamodb_adds() {
         // 800 bytes each: 0.8 GB for 0.25 and 0.20 dollars.
         assert_close(per_million(&KEEPING, &ten()), 0.36);
     }

@@ -1,8 +1,8 @@
-//! A case whose cost is counted, from the job's change to the log.
+//! Runs a case and counts its cost, from the job's change to the log.
 //!
-//! The rule: fanout and the sender are the real ones. What AWS does between and around them is played here:
-//! the queue keeps what fanout sent, the pollers hand it to the sender in batches, and what the sender
-//! reports as failed is handed over once more in the next round, without waiting for its time.
+//! The rule: fanout and the sender are real. AWS is simulated here: the queue keeps the messages of fanout, the
+//! pollers hand them to the sender in batches, and messages that the sender reports as failed are handed over
+//! again in the next round without a delay.
 
 use std::time::Duration;
 
@@ -19,48 +19,48 @@ use super::environment::{Compute, Environment};
 use crate::setup::Bench;
 use crate::template;
 
-/// How long a call to AWS takes.
+/// Duration of a call to AWS.
 pub(super) const AWS_LATENCY: Duration = Duration::from_millis(5);
 
 /// One set of conditions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Case {
-    /// What it is called.
+    /// The column's title.
     pub name: &'static str,
-    /// Tenants with a webhook each, whose documents change in turn.
+    /// Tenants with one webhook each, whose documents change in turn.
     tenants: usize,
-    /// Job changes in a batch of the stream.
+    /// Job changes per batch of the stream.
     pub records: usize,
-    /// Messages in a batch of the queue.
+    /// Messages per batch of the queue.
     pub batch: usize,
     /// How long the endpoint takes to answer.
     wait: Duration,
-    /// Which deliveries fail.
+    /// The deliveries that fail; `None` if all succeed.
     failing: Option<Failing>,
-    /// Execution environments of the sender, among which batches are dealt out.
+    /// Execution environments of the sender. Batches are distributed over them.
     environments: usize,
 }
 
-/// What the deliveries of a case have used.
+/// Resources that the deliveries of a case used.
 #[derive(Debug)]
 pub(super) struct Used {
-    /// Deliveries that were asked for.
+    /// Requested deliveries.
     pub deliveries: u64,
-    /// Posts that were made for them.
+    /// Posts, including those that failed.
     pub posts: u64,
-    /// What AWS was asked for, by the functions and by Lambda's pollers in the sender's name.
+    /// Calls to AWS, by the functions and by Lambda's pollers.
     pub aws: Usage,
-    /// What fanout is billed.
+    /// Billed for fanout.
     pub fanout: Compute,
-    /// What the sender is billed.
+    /// Billed for the sender.
     pub sender: Compute,
-    /// Bytes of the posts, as HTTP writes them.
+    /// Bytes of the posts in HTTP.
     pub bytes_posted: u64,
-    /// What is in the log afterwards.
+    /// The log's content at the end.
     pub stored: Stored,
 }
 
-/// The case that the others are variations of.
+/// The other cases are variations of this one.
 pub(super) const HAPPY: Case = Case {
     name: "one webhook",
     tenants: 1,
@@ -73,7 +73,7 @@ pub(super) const HAPPY: Case = Case {
 
 const FOR_GOOD: Failing = Failing { one_in: 10, attempts: u32::MAX };
 
-/// All of them, from full batches to batches of one.
+/// In column order: the first has full batches, and the last batches of one.
 pub(super) const ALL: [Case; 5] = [
     HAPPY,
     Case { name: "ten tenants", tenants: 10, ..HAPPY },
@@ -83,7 +83,7 @@ pub(super) const ALL: [Case; 5] = [
 ];
 
 impl Case {
-    /// Makes so many deliveries.
+    /// Makes `deliveries` deliveries.
     pub(super) async fn run(self, bench: &Bench, deliveries: usize) -> Result<Used> {
         let aws = FakeAws::start().await;
         aws.charge();
@@ -106,7 +106,7 @@ impl Case {
             (1..).zip(queued).map(|(number, sent)| Message::queued(number, sent.body)).collect();
         ensure!(
             messages.len() == deliveries,
-            "fanout queued {} deliveries in place of {deliveries}: on a busy machine it asks twice",
+            "fanout queued {} deliveries instead of {deliveries}: on a busy machine, a call can time out and be repeated",
             messages.len()
         );
         let mut usage = Usage::default();
@@ -118,13 +118,13 @@ impl Case {
         let stored = aws.stored_deliveries();
         ensure!(
             stored.rows == deliveries,
-            "the log has {} rows of {deliveries} deliveries: on a busy machine it is asked twice",
+            "the log has {} rows instead of {deliveries}: on a busy machine, a call can time out and be repeated",
             stored.rows
         );
         Ok(Used { deliveries, posts, aws: usage, fanout, sender, bytes_posted, stored })
     }
 
-    /// Gives fanout the job changes.
+    /// Sends the job changes to fanout.
     async fn fan_out(
         self,
         bench: &Bench,
@@ -143,7 +143,7 @@ impl Case {
         Ok(fanout.end().await)
     }
 
-    /// Gives the sender the messages until none is left: delivered, or failed at the last receive.
+    /// Hands messages to the sender until each is delivered or has failed at its last receive.
     async fn deliver(
         self,
         bench: &Bench,
@@ -158,8 +158,8 @@ impl Case {
         while !waiting.is_empty() {
             let batches: Vec<&[Message]> = waiting.chunks(self.batch).collect();
             let rounds = environments.iter_mut().enumerate().map(|(at, environment)| {
-                let dealt = batches.iter().skip(at).step_by(self.environments);
-                hand_over(environment, dealt.copied())
+                let own_batches = batches.iter().skip(at).step_by(self.environments);
+                hand_over(environment, own_batches.copied())
             });
             let mut failed = Vec::new();
             for (again, polled) in try_join_all(rounds).await? {
@@ -167,8 +167,11 @@ impl Case {
                 *usage += polled;
             }
             let copies = aws.take_queued(DELIVERIES).len();
-            ensure!(copies == 0, "the sender queued {copies} copies, which nobody would receive");
-            // The queue moves the others to the dead-letter queue, which costs nothing.
+            ensure!(
+                copies == 0,
+                "the sender queued {copies} copies, which this benchmark does not deliver"
+            );
+            // The queue moves the others to the dead-letter queue, which is free of charge.
             failed.retain(|message| message.receives < last);
             for message in &mut failed {
                 message.receives += 1;
@@ -183,15 +186,15 @@ impl Case {
     }
 }
 
-/// Hands over batches one after the other; the messages that failed, and what Lambda's pollers ask the
-/// queue for: one receive for each batch, and one delete of those that did not fail.
+/// Hands over batches one at a time. Returns the failed messages and the requests of Lambda's pollers: one
+/// receive per batch, and one delete if any message succeeded.
 async fn hand_over<'a>(
     environment: &mut Environment,
     batches: impl Iterator<Item = &'a [Message]>,
 ) -> Result<(Vec<Message>, Usage)> {
     let (mut failed, mut polled) = (Vec::new(), Usage::default());
     for batch in batches {
-        // Ten messages are far below the 64 KB that count as one request.
+        // Ten messages are far below the 64 KB of one billed request.
         polled.add(Operation::ReceiveMessage, 0, 0, 1);
         let answer = environment.invoke(batch_of(batch)).await?;
         let answer: Value = serde_json::from_slice(&answer)?;

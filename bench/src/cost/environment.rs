@@ -1,7 +1,7 @@
-//! An execution environment as Lambda would bill it.
+//! Computes what Lambda bills for an execution environment.
 //!
-//! The rule: time that a function waits is billed as it passes here; time that it computes is stretched to
-//! the share of a processor that its memory gets on AWS.
+//! The rule: waiting time is billed as measured here. Processor time is scaled to the share of a processor that
+//! the function's memory gets on AWS.
 
 use std::time::Duration;
 
@@ -11,39 +11,36 @@ use hyper::body::Bytes;
 
 use crate::template;
 
-/// Memory that comes with one whole processor, in MB.
+/// Memory in MB that gets one whole processor.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const PROCESSOR_MB: f64 = 1769.0;
 
-/// A function's process, and what it has cost so far.
+/// A function's process and its cost so far.
 #[derive(Debug)]
 pub(super) struct Environment {
     function: Function,
-    /// Its processor time when the last invocation had ended.
+    /// The process's processor time after the last invocation.
     cpu: Duration,
     compute: Compute,
 }
 
-/// What Lambda bills.
+/// Quantities that Lambda bills.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Compute {
-    /// Invocations.
     pub invocations: u64,
-    /// Billed time, with the start.
+    /// Billed time, including the init.
     pub billed: Duration,
-    /// Memory of the function.
     pub memory_mb: f64,
     /// Bytes written to standard output and standard error.
     pub log_bytes: u64,
 }
 
 impl Compute {
-    /// Memory times billed time.
     pub(super) fn gb_seconds(&self) -> f64 {
         self.billed.as_secs_f64() * self.memory_mb / 1024.0
     }
 
-    /// Of several environments of one function.
+    /// Adds another environment of the same function.
     pub(super) fn add(&mut self, other: Self) {
         self.invocations += other.invocations;
         self.billed += other.billed;
@@ -53,7 +50,7 @@ impl Compute {
 }
 
 impl Environment {
-    /// Starts a function, which is billed too.
+    /// Starts a function and bills its init.
     pub(super) async fn start(program: &Program, cores: Cores) -> Result<Self> {
         let function = Function::start(program, Some(cores)).await?;
         let init = function.init;
@@ -63,7 +60,7 @@ impl Environment {
         Ok(environment)
     }
 
-    /// One invocation; what the function answered.
+    /// Makes one invocation and returns the response.
     pub(super) async fn invoke(&mut self, event: Bytes) -> Result<Bytes> {
         let invocation = self.function.invoke(event).await?;
         self.compute.invocations += 1;
@@ -85,21 +82,21 @@ impl Environment {
         Ok(())
     }
 
-    /// Ends it; what it has cost.
+    /// Ends the environment and returns its cost.
     pub(super) async fn end(mut self) -> Compute {
-        // What it wrote last is still on its way.
+        // Waits for the last log lines to arrive.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.compute.log_bytes = self.function.process.bytes_written();
         self.compute
     }
 }
 
-/// The memory that the template gives each function.
+/// The memory of each function in the template.
 pub(super) fn memory_mb() -> f64 {
     template::number("FunctionMemory", "Default").into()
 }
 
-/// What is billed for something that took so long here and computed for `cpu` of it.
+/// The billed duration of work that took `took` here, `cpu` of it on the processor.
 fn billed(took: Duration, cpu: Duration, memory_mb: f64) -> Duration {
     let stretched = cpu.mul_f64((PROCESSOR_MB / memory_mb).max(1.0));
     let exact = took.saturating_sub(cpu) + stretched;
@@ -116,19 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_billed_as_it_is_and_computing_by_the_share_of_a_processor() {
+    fn waiting_is_billed_as_measured_and_computing_by_the_share_of_a_processor() {
         assert_eq!(millis(60, 0, 256.0), 60);
         assert_eq!(millis(60, 10, 884.5), 70);
         assert_eq!(millis(60, 10, 3538.0), 60);
     }
 
     #[test]
-    fn a_millisecond_that_is_begun_is_billed_whole() {
+    fn billed_time_is_rounded_up_to_a_millisecond() {
         assert_eq!(billed(Duration::from_micros(1001), Duration::ZERO, 256.0).as_millis(), 2);
     }
 
     #[test]
-    fn the_template_gives_functions_a_part_of_a_processor() {
+    fn functions_get_a_part_of_a_processor() {
         assert!((128.0..PROCESSOR_MB).contains(&memory_mb()));
     }
 }

@@ -1,4 +1,4 @@
-//! What a month costs, beside `EventBridge` API destinations. Pure.
+//! The cost of a month, compared with `EventBridge` API destinations. Pure.
 
 use super::bill::{self, KEEPING, MAKING};
 use super::case::Used;
@@ -6,15 +6,15 @@ use super::prices::{self, Price};
 use crate::table::{Table, number};
 use crate::template;
 
-/// Webhooks of all tenants together.
+/// Total webhooks of all tenants.
 const WEBHOOKS: f64 = 100.0;
-/// Receives a month from an idle queue, by five pollers, each of which is taken to wait for 20 s.
+/// Receives per month from an idle queue by five pollers, assuming that each waits for 20 s.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
 const IDLE_RECEIVES: f64 = 5.0 * 3.0 * 60.0 * 730.0;
-/// Deliveries in a month.
+/// Deliveries per month.
 const VOLUMES: [f64; 3] = [1e4, 1e6, 1e8];
 
-/// What is paid for whether or not anything is delivered: dollars of each.
+/// Fixed costs without any delivery, in dollars.
 fn idle() -> [(&'static str, f64); 4] {
     let in_template = |resource_type: &str, price: Price| {
         price.of(bill::float(template::count(resource_type) as u64))
@@ -27,7 +27,7 @@ fn idle() -> [(&'static str, f64); 4] {
     ]
 }
 
-/// Dollars by volume, where batches are full and where each message comes alone.
+/// Dollars by volume: with full batches, and with one message per batch.
 pub(super) fn table(full: &Used, single: &Used) -> Table {
     let columns =
         ["deliveries a month", "full batches", "batches of one", "EventBridge API destinations"];
@@ -49,7 +49,7 @@ pub(super) fn table(full: &Used, single: &Used) -> Table {
     table.note(format!(
         "Log storage for 30 days is included. Without any delivery a month costs {idle_total:.2}: {}. The queue hands \
          over full batches when there is a backlog and single messages when there is none. EventBridge: an event and \
-         a post for each delivery; no log, no signature by a secret, and without what brings a job's change onto \
+         a post for each delivery, without a log, a signature and the code that puts job changes onto \
          the bus.",
         parts.join(", ")
     ));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_secrets_are_most_of_what_an_idle_system_costs() {
+    fn secrets_are_most_of_the_cost_of_an_idle_system() {
         let total: f64 = idle().iter().map(|(_, dollars)| dollars).sum();
         assert!((41.0..42.0).contains(&total), "{total}");
     }

@@ -1,20 +1,20 @@
-//! AWS's list prices of us-east-1 in dollars, in November 2026, before any free tier.
+//! List prices of AWS in us-east-1 in dollars, as of November 2026, without free tier.
 //!
-//! The rule: no other file knows a price, and each group has the page that says it.
+//! The rule: prices are only in this file, and each group links its source.
 
 use std::fmt;
 
-/// Dollars for a number of units.
+/// A price in dollars per `units` units.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Price {
     dollars: f64,
     units: f64,
-    /// The name of that number of units.
+    /// Name of that number of units, such as `million`.
     unit: &'static str,
 }
 
 impl Price {
-    /// Dollars for so many units.
+    /// Dollars for `units` units.
     pub(super) fn of(self, units: f64) -> f64 {
         self.dollars * units / self.units
     }
@@ -44,22 +44,23 @@ pub(super) const LAMBDA_REQUESTS: Price = per_million(0.20);
 pub(super) const LAMBDA_GB_SECONDS: Price =
     Price { dollars: 0.000_013_333_4, units: 1.0, unit: "GB-second" };
 
-// <https://aws.amazon.com/sqs/pricing/>. The page does not say for which requests a fair queue costs more; here
-// it is taken to be all of them.
+// <https://aws.amazon.com/sqs/pricing/>. The page does not say which requests cost more on a fair queue; we
+// assume all of them.
 pub(super) const SQS_REQUESTS: Price = per_million(0.40);
 pub(super) const SQS_FAIRNESS: Price = per_million(0.10);
 
-// <https://aws.amazon.com/dynamodb/pricing/on-demand/>; the storage is for a month.
+// <https://aws.amazon.com/dynamodb/pricing/on-demand/>. Storage is per month.
 pub(super) const DYNAMODB_WRITES: Price = per_million(0.625);
 pub(super) const DYNAMODB_READS: Price = per_million(0.125);
 pub(super) const DYNAMODB_STORAGE: Price = per_gb(0.25);
 pub(super) const DYNAMODB_RECOVERY: Price = per_gb(0.20);
 
-// <https://aws.amazon.com/secrets-manager/pricing/>; a secret is for a month.
+// <https://aws.amazon.com/secrets-manager/pricing/>. Secrets are per month.
 pub(super) const SECRET_CALLS: Price = Price { dollars: 0.05, units: 10_000.0, unit: "10,000" };
 pub(super) const SECRETS: Price = each(0.40);
 
-// <https://aws.amazon.com/cloudwatch/pricing/> and <https://aws.amazon.com/kms/pricing/>; for a month.
+// <https://aws.amazon.com/cloudwatch/pricing/> and <https://aws.amazon.com/kms/pricing/>. Alarms and keys are
+// per month.
 pub(super) const LOGS: Price = per_gb(0.50);
 pub(super) const ALARMS: Price = each(0.10);
 pub(super) const KEYS: Price = each(1.00);
