@@ -48,12 +48,13 @@ fn million(counted: &[Used], deliveries: usize) -> Table {
     let requests = |used: &Used| bill::float(used.aws.total().calls) / bill::float(used.deliveries);
     table.row("requests to AWS for each delivery", cells(String::new(), &requests));
     table.note(format!(
-        "From {deliveries} deliveries in each case by the real functions, starting from nothing; list prices of \
-         us-east-1 in November 2026, no free tier. Unless the column says otherwise, the endpoint takes 50 ms and \
-         batches are full: {} messages of the queue, {} records of the stream. Lambda time: waiting is billed as it \
-         passes, with {} ms for each call to AWS (assumed); processor time is measured and stretched to the part \
-         of a processor that {} MB get. Lambda's pollers are taken to make one receive and one delete for each \
-         batch. Each environment reads each secret once; slow endpoints and batches of one have ten environments.",
+        "Each column is {deliveries} deliveries by the real functions, cold starts included, at list prices of \
+         us-east-1 in November 2026 without free tier. Unless the column says otherwise, the endpoint takes 50 ms and \
+         batches are full: {} messages of the queue, {} records of the stream. Lambda time has two parts. Waiting is \
+         billed as measured, with an assumed {} ms for each call to AWS. Processor time is measured and scaled to \
+         the share of a processor that {} MB get. We assume that Lambda's pollers make one receive and one delete \
+         per batch. Each environment reads each secret once; slow endpoints and batches of one have ten \
+         environments.",
         case::HAPPY.batch,
         case::HAPPY.records,
         case::AWS_LATENCY.as_millis(),

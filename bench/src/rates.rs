@@ -98,9 +98,9 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         table.row(case.name, figures);
     }
     table.note(
-        "Median (lowest–highest). The first three rows are of two environments on the one processor, the others \
-         of one, which leaves it idle while it waits for AWS. The last two columns are the rate beside that of \
-         a loop that posts the same bytes, as many at once, measured right after it.",
+        "Median (lowest–highest). The first three rows have two environments on the processor. The others have \
+         one, so the processor is idle while it waits for AWS. The last two columns divide the rate by that of a \
+         loop that posts the same bytes with the same number in flight, measured right after it.",
     );
     Ok(table.to_string())
 }
