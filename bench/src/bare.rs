@@ -91,7 +91,7 @@ impl Bare {
         if let Some(authority) = &self.authority {
             command.arg("--authority").arg(authority);
         }
-        let by = self.by.to_possible_value().context("it has no name")?;
+        let by = self.by.to_possible_value().context("the client has no name as an argument")?;
         command.args(["--by", by.get_name()]);
         for (name, value) in
             [("--in-flight", self.in_flight), ("--posts", self.posts), ("--warm-up", self.warm_up)]
@@ -201,6 +201,7 @@ fn headers() -> HeaderMap {
 /// Allows loopback as a network, so that every check goes through the whole table of addresses.
 fn policy() -> Result<EndpointPolicy> {
     let networks = ["127.0.0.0/8", "::1/128"].iter().map(|text| text.parse());
-    let allowed_networks = networks.collect::<Result<_, _>>().context("they are networks")?;
+    let allowed_networks =
+        networks.collect::<Result<_, _>>().context("cannot parse the loopback networks")?;
     Ok(EndpointPolicy { allow_http: true, allowed_networks, protected: Vec::new() })
 }

@@ -11,7 +11,7 @@ pub(crate) fn write(report: &str) -> Result<()> {
     let path = Checkout::find()?.root().join("docs/PERFORMANCE.md");
     let document = fs::read_to_string(&path).context("docs/PERFORMANCE.md cannot be read")?;
     let document = replace(&document, report)
-        .context("docs/PERFORMANCE.md has no place between `<!-- bench -->` and `<!-- end -->`")?;
+        .context("docs/PERFORMANCE.md lacks `<!-- bench -->` and `<!-- end -->`")?;
     fs::write(&path, document).context("docs/PERFORMANCE.md cannot be written")
 }
 

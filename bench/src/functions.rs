@@ -124,7 +124,7 @@ impl Work {
         let expected = invocations * self.deliveries / MESSAGES;
         ensure!(
             requests == expected as u64,
-            "{requests} requests to the queue where {expected} were expected: {}",
+            "{requests} requests to the queue instead of {expected}: {}",
             function.process.last_words()
         );
         Ok(cost)

@@ -101,6 +101,7 @@ async fn first_https(bench: &Bench, processes: usize) -> Result<[Vec<f64>; 3]> {
 }
 
 fn megabytes(bootstrap: &Path) -> Result<f64> {
-    let bytes = std::fs::metadata(bootstrap).context("the bootstrap is gone")?.len();
+    let bytes =
+        std::fs::metadata(bootstrap).context("cannot read the size of the bootstrap")?.len();
     Ok(f64::from(u32::try_from(bytes)?) / 1e6)
 }

@@ -30,7 +30,7 @@ const fn per_million(dollars: f64) -> Price {
     Price { dollars, units: 1e6, unit: "million" }
 }
 
-/// For bytes.
+/// Per 10^9 bytes.
 const fn per_gb(dollars: f64) -> Price {
     Price { dollars, units: 1e9, unit: "GB" }
 }

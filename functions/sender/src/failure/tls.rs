@@ -34,7 +34,9 @@ pub enum TlsFailure {
     #[error("the endpoint refused the handshake")]
     RefusedByEndpoint,
     /// The endpoint and the client share no TLS version or cipher.
-    #[error("the endpoint offers no TLS version or cipher that is accepted; TLS 1.2 and 1.3 are")]
+    #[error(
+        "the endpoint offers no TLS version or cipher that the sender accepts; use TLS 1.2 or 1.3"
+    )]
     Incompatible,
     /// The endpoint sent something other than TLS.
     #[error("the endpoint does not speak TLS on this port")]
