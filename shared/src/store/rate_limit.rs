@@ -17,7 +17,7 @@ pub const ROTATIONS_PER_DAY: u32 = 20;
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// Counts uses of all limits.
+/// Counts the uses of every limit.
 #[derive(Debug, Clone)]
 pub struct RateLimiter {
     dynamodb: DynamoDb,
