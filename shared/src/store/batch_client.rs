@@ -1,7 +1,8 @@
-//! `BatchGetItem` and `BatchWriteItem` without the SDK, in which the two take 40 % of a delivery's processor time.
+//! `BatchGetItem` and `BatchWriteItem` without the SDK. Through the SDK alone a sender makes little more than half as
+//! many deliveries; `docs/decisions/http-clients.md` has the figures.
 //!
-//! The rule: libraries do the work. `aws-sigv4` signs, hyper-util's client keeps connections, `serde_dynamo` reads
-//! and writes items. Each method makes one request; its caller decides on another.
+//! The rule: libraries do the work. `aws-sigv4` signs, hyper-util keeps connections, `serde_dynamo` reads and writes
+//! items. A method makes one request; its caller retries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,9 +35,9 @@ use crate::aws::{AwsError, IDLE_LIFE, TRY_TIMEOUT};
 pub(super) struct BatchClient {
     http: PooledClient<Full<Bytes>>,
     sdk: SdkConfig,
-    /// Absent where the SDK has no rule for the region.
+    /// `None` if the SDK knows no endpoint for the region.
     endpoint: Option<String>,
-    /// How far AWS's clock was ahead of ours when it last refused a request.
+    /// AWS's clock minus ours, in seconds, as of AWS's last error response.
     skew_seconds: Arc<AtomicI64>,
 }
 
@@ -60,7 +61,7 @@ struct Put<T> {
     item: T,
 }
 
-/// The body of a success, of either operation.
+/// The response body of either operation.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Output {
@@ -69,7 +70,7 @@ struct Output {
     unprocessed_items: HashMap<String, Vec<Write<Item>>>,
 }
 
-/// The body of an error, whose type is like `com.amazonaws.dynamodb.v20120810#ThrottlingException`.
+/// The body of an error response, with a type like `com.amazonaws.dynamodb.v20120810#ThrottlingException`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Refusal {
@@ -80,7 +81,7 @@ struct Refusal {
 }
 
 impl BatchClient {
-    /// A client for the region, the endpoint and the credentials of `sdk`.
+    /// Uses the region, endpoint and credentials of `sdk`.
     pub(super) fn new(sdk: &SdkConfig) -> Self {
         Self {
             http: pooled(TRY_TIMEOUT, IDLE_LIFE),
@@ -90,18 +91,18 @@ impl BatchClient {
         }
     }
 
-    /// Reads the items at up to 100 `keys`, strongly consistent: the items, and the keys that are left to read.
+    /// Reads up to 100 items with strong consistency. Returns the items and the unprocessed keys.
     pub(super) async fn batch_get(
         &self,
         table: &str,
         keys: &[Item],
     ) -> Result<(Vec<Item>, Vec<Item>), BatchError> {
         let output = self.call("BatchGetItem", table, Keys { consistent_read: true, keys }).await?;
-        let left = output.unprocessed_keys.into_values().flat_map(|left| left.keys);
-        Ok((output.responses.into_values().flatten().collect(), left.collect()))
+        let unprocessed = output.unprocessed_keys.into_values().flat_map(|it| it.keys);
+        Ok((output.responses.into_values().flatten().collect(), unprocessed.collect()))
     }
 
-    /// Puts up to 25 items, of different keys: the items that are left to put.
+    /// Puts up to 25 items, no two with the same key. Returns the unprocessed items.
     pub(super) async fn batch_write(
         &self,
         table: &str,
@@ -109,8 +110,8 @@ impl BatchClient {
     ) -> Result<Vec<Item>, BatchError> {
         let puts: Vec<_> = items.iter().map(|item| Write { put_request: Put { item } }).collect();
         let output = self.call("BatchWriteItem", table, puts).await?;
-        let left = output.unprocessed_items.into_values().flatten();
-        Ok(left.map(|write| write.put_request.item).collect())
+        let unprocessed = output.unprocessed_items.into_values().flatten();
+        Ok(unprocessed.map(|write| write.put_request.item).collect())
     }
 
     async fn call(
@@ -150,9 +151,9 @@ impl BatchClient {
         operation: &str,
         body: serde_json::Result<Vec<u8>>,
     ) -> Result<Request<Full<Bytes>>, BoxError> {
-        let endpoint = self.endpoint.as_ref().ok_or("there is no endpoint for DynamoDB")?;
-        let region = self.sdk.region().ok_or("there is no region")?;
-        let credentials = self.sdk.credentials_provider().ok_or("there are no credentials")?;
+        let endpoint = self.endpoint.as_ref().ok_or("no endpoint for DynamoDB")?;
+        let region = self.sdk.region().ok_or("no region")?;
+        let credentials = self.sdk.credentials_provider().ok_or("no credentials")?;
         let identity = credentials.provide_credentials().await?.into();
         let now = DateTime::from(SystemTime::now()).secs();
         let params = SigningParams::builder()
@@ -186,7 +187,7 @@ impl BatchClient {
     }
 }
 
-/// Where the SDK's rules say that the region's DynamoDB is.
+/// The URL that the SDK would call.
 fn endpoint(sdk: &SdkConfig) -> Option<String> {
     let params = Params::builder()
         .set_region(sdk.region().map(ToString::to_string))
@@ -205,7 +206,7 @@ mod tests {
     use crate::aws::config_for;
     use crate::aws::test_server::{Received, TestServer, credentials, success};
 
-    /// The signature that belongs to a request as it arrived.
+    /// The `Authorization` header that a received request should have.
     fn authorization(Received { headers, bytes, .. }: &Received) -> String {
         let value = |name: &'static str| (name, headers[name].to_str().unwrap());
         let (_, date) = value("x-amz-date");
