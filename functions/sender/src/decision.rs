@@ -145,6 +145,20 @@ pub fn after_failure(
     }
 }
 
+/// The log entry of a delivery whose message was parked, whatever `log` was to say.
+pub(crate) fn log_parked<'a>(
+    log: Option<LogEntry<'a>>,
+    delivery: &'a DeliveryMessage,
+    now: Timestamp,
+) -> LogEntry<'a> {
+    let (status, reason) = (DeliveryStatus::Failed, Some(BLOCKED_FOR_GOOD.to_owned()));
+    match log {
+        Some(entry) if entry.status == DeliveryStatus::Failed => entry,
+        Some(entry) => LogEntry { status, reason, ..entry },
+        None => LogEntry { message: delivery, status, attempt: None, reason, at: now },
+    }
+}
+
 fn after_block<'a>(
     reason: BlockReason<'a>,
     delivery: &DeliveryMessage,

@@ -12,7 +12,7 @@ use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
 use crate::attempt::{self, ATTEMPT_TIMEOUT};
-use crate::decision::{Action, Decision, Outcome, attempt_number, decide};
+use crate::decision::{Action, Decision, Outcome, attempt_number, decide, log_parked};
 use crate::failure::Failure;
 use crate::isolation::catch_panic;
 use crate::message::Message;
@@ -51,6 +51,10 @@ impl Sender {
             let finished = self.queues.apply(action, message, delivery).await;
             // Written now and not with the rest of the batch: another invocation can make and log the next
             // attempt before the slowest post of this batch ends.
+            let log = match finished {
+                Finished::Parked => Some(log_parked(log, delivery, Timestamp::now())),
+                _ => log,
+            };
             if let Some(entry) = &log {
                 self.log_one(entry, log_by).await;
             }

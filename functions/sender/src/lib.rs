@@ -90,6 +90,8 @@ enum Finished<'a> {
     Delivered(LogEntry<'a>),
     /// The message is done, or a replacement is queued.
     Acknowledged,
+    /// `PipelineFaults` has the message.
+    Parked,
     /// The queue will deliver the message again, or redrive it.
     Returned,
     /// A panic or the deadline ended the handling. The queue will deliver the message again.
@@ -141,7 +143,7 @@ impl Sender {
         for (message, finished) in join_all(deliveries).await {
             match finished {
                 Finished::Delivered(entry) => successes.push(entry),
-                Finished::Acknowledged => {}
+                Finished::Acknowledged | Finished::Parked => {}
                 Finished::Returned | Finished::Interrupted => {
                     response.add_failure(message.id.clone());
                 }

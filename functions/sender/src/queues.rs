@@ -73,11 +73,11 @@ impl Queues {
 
     async fn acknowledge_if(
         &self,
-        replaced: Result<(), SendError>,
+        replaced: Result<Finished<'static>, SendError>,
         message: &Message,
     ) -> Finished<'static> {
         match replaced {
-            Ok(()) => Finished::Acknowledged,
+            Ok(finished) => finished,
             Err(error) => {
                 error!(message.id = message.id, %error, "cannot queue the replacement of a message");
                 self.hide(message, UNAPPLIED_DELAY).await
@@ -99,7 +99,7 @@ impl Queues {
         delivery: &DeliveryMessage,
         copy: &DeliveryMessage,
         delay: Duration,
-    ) -> Result<(), SendError> {
+    ) -> Result<Finished<'static>, SendError> {
         let sent = self.deliveries.send(OutgoingMessage { delay, ..outgoing(copy) }).await;
         // After its last receive, a hidden message would move to the dead-letter queue.
         let is_last = message.receive_count >= MAX_RECEIVES;
@@ -108,7 +108,7 @@ impl Queues {
                 let reason = FaultReason::CopyNotQueued(error);
                 self.send_fault(message, &reason, text(delivery)).await
             }
-            sent => sent,
+            sent => sent.map(|()| Finished::Acknowledged),
         }
     }
 
@@ -118,7 +118,7 @@ impl Queues {
         delivery: &DeliveryMessage,
         failure: Failure,
         attempts: u32,
-    ) -> Result<(), SendError> {
+    ) -> Result<Finished<'static>, SendError> {
         let status_code = failure.status_code().map(|code| code.to_string()).unwrap_or_default();
         let attributes = vec![
             ("reason", failure.to_string().into()),
@@ -135,7 +135,7 @@ impl Queues {
                 let reason = FaultReason::DeadLetterRefused { refusal, failure };
                 self.send_fault(message, &reason, text(delivery)).await
             }
-            sent => sent,
+            sent => sent.map(|()| Finished::Acknowledged),
         }
     }
 
@@ -145,7 +145,7 @@ impl Queues {
         message: &Message,
         reason: &FaultReason<'_>,
         record: String,
-    ) -> Result<(), SendError> {
+    ) -> Result<Finished<'static>, SendError> {
         let origin = Origin::Sender { message_id: message.id.clone() };
         let fault = PipelineFault::new(origin, &reason.to_string(), record);
         let delivery = message.delivery.as_ref().ok();
@@ -157,13 +157,14 @@ impl Queues {
             reason = fault.reason(),
             "message parked in PipelineFaults"
         );
-        match self.faults.send(fault.message()).await {
+        let sent = match self.faults.send(fault.message()).await {
             Err(error @ SendError::Refused(_)) => {
                 warn!(message.id = message.id, %error, "PipelineFaults refused the message; a placeholder is parked instead");
                 self.faults.send(fault.placeholder()).await
             }
             sent => sent,
-        }
+        };
+        sent.map(|()| Finished::Parked)
     }
 }
 

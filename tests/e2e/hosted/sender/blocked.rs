@@ -108,13 +108,25 @@ async fn a_message_whose_copy_cannot_be_sent_is_hidden_for_a_minute_and_reported
 
 #[tokio::test]
 async fn a_copy_that_cannot_be_sent_at_the_last_receive_becomes_a_pipeline_fault() {
-    let (receiver, hook, aws, sender) = one_webhook(status(200)).await;
-    aws.always("BatchGetItem", Reply::Broken);
-    aws.break_queue("SendMessage", DELIVERIES);
-    assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
-    let fault = &aws.queued(FAULTS)[0];
-    assert!(fault.attributes["reason"].starts_with("a copy cannot be queued"), "{fault:?}");
-    assert_eq!((aws.queued(DEAD_LETTERS).len(), receiver.connections()), (0, 0));
+    // With an internal error before the attempt, and after an attempt that another one should follow.
+    for (blocked, attempts) in [(true, 0), (false, 1)] {
+        let (receiver, hook, aws, sender) =
+            one_webhook_with(status(500), json!({"max_retries": 10})).await;
+        if blocked {
+            aws.always("BatchGetItem", Reply::Broken);
+        }
+        aws.break_queue("SendMessage", DELIVERIES);
+        assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
+        let fault = &aws.queued(FAULTS)[0];
+        assert!(fault.attributes["reason"].starts_with("a copy cannot be queued"), "{fault:?}");
+        assert_eq!((aws.queued(DEAD_LETTERS).len(), receiver.arrivals().len()), (0, attempts));
+        let logged: Vec<_> = aws
+            .logged()
+            .iter()
+            .map(|row| (row["status"].clone(), row["attempts"].as_array().map_or(0, Vec::len)))
+            .collect();
+        assert_eq!(logged, [(json!("failed"), attempts)], "blocked: {blocked}");
+    }
 }
 
 #[tokio::test]
