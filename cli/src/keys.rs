@@ -166,15 +166,10 @@ fn count(keys: usize) -> String {
 
 fn line(record: &ApiKeyRecord) -> String {
     let state = match (record.status, record.expires_at) {
-        (KeyStatus::Revoked, _) => "revoked".to_owned(),
         (KeyStatus::Active, Some(end)) if end <= Timestamp::now() => format!("expired {end}"),
         (KeyStatus::Active, Some(end)) => format!("active until {end}"),
-        (KeyStatus::Active, None) => "active".to_owned(),
+        (status, _) => status.to_string(),
     };
-    let ApiKeyRecord { key_id, created_at, key_suffix, name, .. } = record;
-    let environment = match record.environment {
-        KeyEnvironment::Live => "live",
-        KeyEnvironment::Test => "test",
-    };
+    let ApiKeyRecord { key_id, environment, created_at, key_suffix, name, .. } = record;
     format!("{key_id}  dk_{environment}_…{key_suffix}  {state}  created {created_at}  {name}")
 }

@@ -48,7 +48,7 @@ struct Body<'a> {
 }
 
 impl PipelineFault {
-    /// `record` is the unchanged input; `reason` is for people.
+    /// `record` is the input, or the part of it that the fault is about; `reason` is for people.
     #[must_use]
     pub fn new(origin: Origin, reason: &str, record: String) -> Self {
         Self { origin, reason: printable(reason), record }

@@ -5,9 +5,10 @@ use std::fmt;
 use base16ct::lower::encode_string as hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
+
+use crate::named::named;
 
 /// A webhook's signing secret: `whsec_` and 30 random bytes in standard base64, 46 characters in all.
 ///
@@ -64,14 +65,14 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// The prefix of an API key: a label for people, which the API does not interpret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyEnvironment {
-    /// `dk_live_`
-    Live,
-    /// `dk_test_`
-    Test,
+named! {
+    /// The prefix of an API key: a label for people, which the API does not interpret.
+    pub enum KeyEnvironment {
+        /// `dk_live_`
+        Live = "live",
+        /// `dk_test_`
+        Test = "test",
+    }
 }
 
 impl KeyEnvironment {
@@ -103,7 +104,7 @@ impl ApiKey {
 
     /// Checks prefix, length and characters.
     pub fn parse(text: &str) -> Result<Self, InvalidApiKey> {
-        let random = [KeyEnvironment::Live, KeyEnvironment::Test]
+        let random = KeyEnvironment::ALL
             .into_iter()
             .find_map(|environment| text.strip_prefix(environment.prefix()))
             .ok_or(InvalidApiKey)?;
@@ -159,9 +160,9 @@ mod tests {
     }
 
     assert_lacks!(SigningSecret: fmt::Display);
-    assert_lacks!(SigningSecret: Serialize);
+    assert_lacks!(SigningSecret: serde::Serialize);
     assert_lacks!(ApiKey: fmt::Display);
-    assert_lacks!(ApiKey: Serialize);
+    assert_lacks!(ApiKey: serde::Serialize);
 
     #[test]
     fn a_new_secret_is_whsec_and_40_characters_without_padding() {

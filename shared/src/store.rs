@@ -1,4 +1,4 @@
-//! The DynamoDB tables. Every key of tenant data contains the tenant's id or that of one of its webhooks.
+//! Access to the DynamoDB tables. Every key of tenant data contains the tenant's id or that of one of its webhooks.
 
 pub mod api_keys;
 mod batch;

@@ -135,8 +135,7 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhook
     Outcome::Attempted { attempt, failure: Some(failure), retry }
 }
 
-/// Logs a decision in one line. A success is logged at debug level, because its row and its metrics say the
-/// same.
+/// Logs a decision in one line. A success is logged at debug level, because its row says the same.
 fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
     macro_rules! line {
         ($level:ident, $($fields_and_sentence:tt)+) => {

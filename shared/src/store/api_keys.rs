@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{DynamoDb, StoreError};
 use crate::aws::AwsError;
 use crate::id::{KeyId, TenantId};
+use crate::named::named;
 use crate::secret::{ApiKey, KeyEnvironment};
 use crate::timestamp::Timestamp;
 
@@ -45,14 +46,14 @@ pub struct ApiKeyRecord {
     pub created_at: Timestamp,
 }
 
-/// Set by a person; [`ApiKeyRecord::is_valid_at`] also checks the expiry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyStatus {
-    /// The key works until it expires.
-    Active,
-    /// The key never works again.
-    Revoked,
+named! {
+    /// Set by a person; [`ApiKeyRecord::is_valid_at`] also checks the expiry.
+    pub enum KeyStatus {
+        /// The key works until it expires.
+        Active = "active",
+        /// The key never works again.
+        Revoked = "revoked",
+    }
 }
 
 impl ApiKeyRecord {
@@ -135,7 +136,10 @@ impl ApiKeyStore {
             .update_expression("SET #status = :revoked")
             .condition_expression("attribute_exists(key_hash)")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":revoked", AttributeValue::S("revoked".to_owned()))
+            .expression_attribute_values(
+                ":revoked",
+                AttributeValue::S(KeyStatus::Revoked.to_string()),
+            )
             .send()
             .await
             .map(|_| true)

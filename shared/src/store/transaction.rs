@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::interceptors::context;
 use crate::aws::{AwsError, FIRST_BACKOFF};
 
 /// Tries of a transaction. More than for a single write, because each conflicting transaction can cost a try.
-const MAX_TRIES: u32 = 6;
+const TRANSACTION_TRIES: u32 = 6;
 /// Cancellation reasons after which a transaction may succeed a moment later.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 const TRANSIENT_REASONS: [&str; 3] =
@@ -36,8 +36,9 @@ pub(super) async fn transact(
     client: &Client,
     writes: Vec<TransactWriteItem>,
 ) -> Result<(), TransactionError> {
-    let retries =
-        RetryConfig::standard().with_max_attempts(MAX_TRIES).with_initial_backoff(FIRST_BACKOFF);
+    let retries = RetryConfig::standard()
+        .with_max_attempts(TRANSACTION_TRIES)
+        .with_initial_backoff(FIRST_BACKOFF);
     let request = client
         .transact_write_items()
         .set_transact_items(Some(writes))

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Serialize;
 
 use super::{DynamoDb, StoreError, condition_failed};
-use crate::aws::AwsError;
+use crate::aws::{AwsError, CALL_TIMEOUT};
 use crate::id::{TenantId, WebhookId};
 use crate::timestamp::Timestamp;
 use crate::webhook::{Webhook, WebhookChanges};
@@ -20,9 +20,9 @@ pub use count::CreateError;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// How long a rotation's claim lasts: time for one call to Secrets Manager and one to the table, with all
-/// retries.
-const ROTATION_CLAIM_MILLIS: u64 = 6000;
+/// How long a rotation's claim lasts: time for the claim itself, the limit, the secret and the row, each one call
+/// with all retries.
+const ROTATION_CLAIM_MILLIS: u64 = 4 * CALL_TIMEOUT.as_secs() * 1000;
 
 /// Reads and writes the webhooks of all tenants.
 #[derive(Debug, Clone)]
