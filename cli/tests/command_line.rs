@@ -148,6 +148,17 @@ async fn without_sam_the_error_says_how_to_install_it() {
 }
 
 #[tokio::test]
+async fn an_invalid_endpoint_url_is_refused_with_a_sentence() {
+    let folder = Folder::new();
+    for endpoint in ["", "localhost:4566"] {
+        let arguments = ["keys", "create", "--api-keys-table", "keys"];
+        let output = docintell(&folder.0, endpoint, &arguments).await;
+        let error = said(&output).1;
+        assert!(error.starts_with("error: environment variable AWS_ENDPOINT_URL is"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn the_error_for_a_missing_stack_quotes_sam() {
     let folder =
         Folder::new().with_sam("echo 'Error: The input stack prod does not exist' >&2; exit 1");

@@ -1,12 +1,14 @@
 //! Loads the caller's AWS region and credentials, from the same places as the AWS CLI.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use aws_types::SdkConfig;
+use reqwest::Url;
 use webhooks::aws;
 
 /// Timeout of each try of a call; the caller's network may be slow.
@@ -14,6 +16,7 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Configuration for clients with the caller's rights.
 pub(super) async fn load_config() -> Result<SdkConfig> {
+    expect_urls(std::env::vars_os())?;
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TRY_TIMEOUT).build();
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(aws::http_client(TRY_TIMEOUT))
@@ -31,4 +34,36 @@ pub(super) async fn load_config() -> Result<SdkConfig> {
          AWS_ACCESS_KEY_ID",
     )?;
     Ok(config)
+}
+
+/// Checks the endpoints among `variables`: the SDK ignores some that are wrong, and panics or quotes the whole request
+/// for others.
+fn expect_urls(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<()> {
+    let is_web = |url: Url| url.has_host() && matches!(url.scheme(), "http" | "https");
+    for (name, value) in variables {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        ensure!(
+            !name.starts_with("AWS_ENDPOINT_URL") || Url::parse(&value).is_ok_and(is_web),
+            "environment variable {name} is `{value}`, which is no URL: unset it, or set it to one such as \
+             http://127.0.0.1:4566"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_no_url_is_refused() {
+        let check =
+            |name: &str, value: &str| expect_urls([(name.into(), value.into())].into_iter());
+        assert!(check("AWS_ENDPOINT_URL", "http://127.0.0.1:4566").is_ok());
+        assert!(check("HOME", "").is_ok());
+        for wrong in ["", "localhost:4566", "127.0.0.1", "ftp://a"] {
+            let error = check("AWS_ENDPOINT_URL_DYNAMODB", wrong).unwrap_err().to_string();
+            assert!(error.contains("AWS_ENDPOINT_URL_DYNAMODB"), "{error}");
+        }
+    }
 }
