@@ -33,7 +33,7 @@ pub(crate) struct LocalArgs {
     #[arg(long, value_name = "PORT", default_value_t = 0, conflicts_with = "no_demo")]
     receiver_port: u16,
     /// Docker network in which the emulated AWS listens, for functions in containers
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = docker_name)]
     docker_network: Option<String>,
 }
 
@@ -52,6 +52,15 @@ impl Default for LocalArgs {
             docker_network: None,
         }
     }
+}
+
+/// Accepts names that Docker accepts and that a shell does not split.
+fn docker_name(text: &str) -> Result<String, String> {
+    let is_usual = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_usual) {
+        return Ok(text.to_owned());
+    }
+    Err("not a name for a Docker network; expected letters, digits, `_`, `.` and `-`".to_owned())
 }
 
 /// Runs until Ctrl-C, or until a part of the stack fails.
@@ -81,6 +90,7 @@ async fn serve(args: LocalArgs) -> Result<()> {
     let loopback = Ipv4Addr::LOCALHOST;
     expect_free(loopback, args.api_port, "the API", "--api-port")?;
     expect_free(loopback, args.receiver_port, "the receiver", "--receiver-port")?;
+    eprintln!("DocIntell Webhooks on this machine");
     let network = match &args.docker_network {
         Some(name) => Some(Network::open(name, Progress::Shown).await?),
         None => None,
@@ -88,7 +98,6 @@ async fn serve(args: LocalArgs) -> Result<()> {
     let emulator_host = network.as_ref().map_or(loopback, Network::gateway);
     expect_free(emulator_host, args.emulator_port, "the emulated AWS", "--emulator-port")?;
 
-    eprintln!("DocIntell Webhooks on this machine");
     let mut stack = LocalStack::start(Options {
         api_port: args.api_port,
         emulator_host,
@@ -251,4 +260,17 @@ Commands to try in another terminal. Nothing listens at the example's endpoint, 
   {docintell} keys create --name laptop
 "#
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_docker_network_has_a_name_that_a_shell_takes_too() {
+        for name in ["", "a b", "-a", "a;b"] {
+            assert!(docker_name(name).is_err(), "{name}");
+        }
+        assert_eq!(docker_name("docintell.local-1_a").as_deref(), Ok("docintell.local-1_a"));
+    }
 }

@@ -40,9 +40,8 @@ impl Network {
                 "--docker-network needs Docker, and there is no `docker` in the PATH: install it"
             );
         }
-        let filter = format!("name=^{name}$");
-        let found = docker(&task, &["network", "ls", "--quiet", "--filter", &filter]).await?;
-        if found.is_empty() {
+        let networks = docker(&task, &["network", "ls", "--format", "{{.Name}}"]).await?;
+        if !networks.lines().any(|network| network == name) {
             // On an internal network, containers reach this machine only.
             docker(&task, &["network", "create", "--internal", "--label", LABEL, name]).await?;
         }
@@ -120,7 +119,7 @@ impl Network {
             display_path(env_vars),
         );
         println!(
-            r"Functions in containers:
+            r"Functions in containers (first put your API key, tenant and webhook into the sample events):
 
   export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   sam build {architecture}
