@@ -35,10 +35,17 @@ pub async fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", sentence(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes. The SDK gives some texts twice, once for an error and once for its cause.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut texts: Vec<String> = error.chain().map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
 }
 
 #[cfg(test)]
@@ -50,6 +57,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_that_only_repeats_its_error_is_left_out() {
+        let error = anyhow::anyhow!("no such table").context("no such table").context("no key");
+        assert_eq!(sentence(&error), "no key: no such table");
     }
 
     #[test]

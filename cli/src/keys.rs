@@ -100,14 +100,18 @@ pub async fn create(
 
 pub(crate) async fn run(args: KeysArgs) -> Result<()> {
     let target = args.stack.target(Table::ApiKeys, args.api_keys_table).await?;
-    let keys = store(&target.config(), target.table(Table::ApiKeys)?);
+    let table = target.table(Table::ApiKeys)?;
+    let keys = store(&target.config(), table);
+    let could_not = |what: &str| format!("could not {what} in table {table}");
     let tenant_id = args.tenant_id.or(target.tenant_id());
     match args.command {
         KeysCommand::Create { name, environment, expires_in } => {
             let tenant_id = tenant_id.unwrap_or_else(TenantId::random);
             let expires_at = expires_in.map(in_days);
             let environment = environment.map_or(default_environment(&target), Into::into);
-            let (key, record) = create(&keys, tenant_id, &name, environment, expires_at).await?;
+            let (key, record) = create(&keys, tenant_id, &name, environment, expires_at)
+                .await
+                .with_context(|| could_not("make a key"))?;
             eprintln!(
                 "Key {} ({name}) of tenant {tenant_id} is for {}. It is not shown again:",
                 record.key_id,
@@ -120,7 +124,8 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
         }
         KeysCommand::List => {
             let tenant_id = expect_tenant(tenant_id)?;
-            let mut records = keys.list(tenant_id).await.context("the keys could not be listed")?;
+            let mut records =
+                keys.list(tenant_id).await.with_context(|| could_not("list the keys"))?;
             records.sort_by_key(|record| record.created_at);
             eprintln!("{} of tenant {tenant_id}", count(records.len()));
             for record in &records {
@@ -129,7 +134,8 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
         }
         KeysCommand::Revoke { key_id } => {
             let tenant_id = expect_tenant(tenant_id)?;
-            if !keys.revoke(tenant_id, key_id).await.context("the key could not be revoked")? {
+            let revoked = keys.revoke(tenant_id, key_id).await;
+            if !revoked.with_context(|| could_not("revoke the key"))? {
                 bail!("tenant {tenant_id} has no key {key_id}: see `keys list`");
             }
             eprintln!("Key {key_id} is revoked.");

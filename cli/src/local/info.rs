@@ -76,7 +76,7 @@ impl StackInfo {
     /// The running stack of the checkout around the current directory.
     pub(crate) fn load() -> Result<Self> {
         let checkout = Checkout::find().context(
-            "cannot look up the local stack, and --stack-name does not name a deployed one",
+            "no stack to work on (name a deployed one with --stack-name; the local one belongs to a checkout)",
         )?;
         Self::load_from(&Self::path(&checkout))
     }

@@ -82,7 +82,10 @@ fn explain(output: &Output) -> anyhow::Error {
     }
     let error = stderr.lines().rev().find_map(|line| line.strip_prefix("Error: "));
     match error.or_else(|| stderr.lines().rev().find(|line| !line.trim().is_empty())) {
-        Some(reason) => anyhow!("the SAM CLI failed: {}", reason.trim()),
+        Some(reason) => anyhow!(
+            "the SAM CLI failed: {}: check the stack's name, the region and the credentials",
+            reason.trim().trim_end_matches('.')
+        ),
         None => anyhow!("the SAM CLI failed without a message ({})", output.status),
     }
 }
@@ -125,7 +128,11 @@ mod tests {
     #[test]
     fn a_failure_quotes_sams_own_message() {
         let stderr = "Usage: sam\nError: The input stack x does not exist\n";
-        assert_eq!(explained(stderr), "the SAM CLI failed: The input stack x does not exist");
+        let error = explained(stderr);
+        assert!(
+            error.starts_with("the SAM CLI failed: The input stack x does not exist: "),
+            "{error}"
+        );
     }
 
     #[test]

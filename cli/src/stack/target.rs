@@ -65,7 +65,10 @@ impl StackArgs {
         };
         let config = deployed::load_config().await?;
         let outputs = sam::outputs(&name, &config).await.with_context(|| {
-            format!("cannot look up stack {name}, and {} does not name a table", table.flag())
+            format!(
+                "cannot look up stack {name} (without SAM, name its table with {})",
+                table.flag()
+            )
         })?;
         Ok(Target::Deployed { name, config, outputs })
     }
