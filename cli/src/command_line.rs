@@ -66,6 +66,13 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_stack_or_table_name_is_refused() {
+        for option in ["--stack-name", "--api-keys-table"] {
+            assert!(Cli::try_parse_from(["docintell", "keys", "list", option, ""]).is_err());
+        }
+    }
+
+    #[test]
     fn the_command_is_optional() {
         assert!(Cli::try_parse_from(["docintell"]).is_ok_and(|cli| cli.command.is_none()));
     }

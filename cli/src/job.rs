@@ -5,6 +5,7 @@ pub(crate) mod table;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
@@ -24,7 +25,8 @@ pub(crate) struct JobArgs {
     #[command(flatten)]
     stack: StackArgs,
     /// Name of a jobs table on AWS
-    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name")]
+    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name",
+        value_parser = NonEmptyStringValueParser::new())]
     jobs_table: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aws_types::SdkConfig;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use webhooks::id::{KeyId, TenantId};
 use webhooks::secret::{ApiKey, KeyEnvironment};
@@ -23,7 +24,8 @@ pub(crate) struct KeysArgs {
     #[command(flatten)]
     stack: StackArgs,
     /// Name of a table of API keys on AWS; needs no SAM CLI
-    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name")]
+    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name",
+        value_parser = NonEmptyStringValueParser::new())]
     api_keys_table: Option<String>,
     /// Tenant that owns the keys [default: the local stack's tenant; for a new key on AWS, a new tenant]
     #[arg(long, global = true)]

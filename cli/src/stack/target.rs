@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use aws_types::SdkConfig;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use webhooks::id::TenantId;
 
 use super::{Outputs, deployed, sam};
@@ -11,7 +12,7 @@ use crate::local::StackInfo;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StackArgs {
     /// CloudFormation name of a stack on AWS; needs the SAM CLI [default: the local stack]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     stack_name: Option<String>,
 }
 
