@@ -1,7 +1,9 @@
 //! Parses the command line, runs the command and prints its error.
 
+use std::error::Error;
 use std::process::ExitCode;
 
+use aws_sdk_dynamodb::error::ErrorMetadata;
 use clap::{Parser, Subcommand};
 
 use crate::local::command::LocalArgs;
@@ -43,9 +45,15 @@ pub async fn run() -> ExitCode {
 
 /// An error with its causes. The SDK gives some texts twice, once for an error and once for its cause.
 fn sentence(error: &anyhow::Error) -> String {
-    let mut texts: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let mut texts: Vec<String> = error.chain().map(text).collect();
     texts.dedup();
     texts.join(": ")
+}
+
+/// An error's own text; of what AWS said, its message alone, since the SDK would write a struct of Rust.
+fn text(error: &(dyn Error + 'static)) -> String {
+    let said = error.downcast_ref().and_then(ErrorMetadata::message);
+    said.map_or_else(|| error.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -63,6 +71,12 @@ mod tests {
     fn a_cause_that_only_repeats_its_error_is_left_out() {
         let error = anyhow::anyhow!("no such table").context("no such table").context("no key");
         assert_eq!(sentence(&error), "no key: no such table");
+    }
+
+    #[test]
+    fn an_error_of_aws_is_shown_as_its_message() {
+        let error = ErrorMetadata::builder().code("AccessDenied").message("you may not").build();
+        assert_eq!(sentence(&anyhow::Error::new(error).context("no key")), "no key: you may not");
     }
 
     #[test]
