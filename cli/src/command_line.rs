@@ -43,17 +43,17 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// An error with its causes. The SDK gives some texts twice, once for an error and once for its cause.
+/// An error with its causes. Some errors of the SDK repeat the text of their cause.
 fn sentence(error: &anyhow::Error) -> String {
     let mut texts: Vec<String> = error.chain().map(text).collect();
     texts.dedup();
     texts.join(": ")
 }
 
-/// An error's own text; of what AWS said, its message alone, since the SDK would write a struct of Rust.
+/// An error's text without its causes. For an error from AWS, its message: the SDK would print a Rust struct.
 fn text(error: &(dyn Error + 'static)) -> String {
-    let said = error.downcast_ref().and_then(ErrorMetadata::message);
-    said.map_or_else(|| error.to_string(), str::to_owned)
+    let message = error.downcast_ref().and_then(ErrorMetadata::message);
+    message.map_or_else(|| error.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ async fn an_invalid_endpoint_url_is_refused_with_a_sentence() {
     for endpoint in ["", "localhost:4566"] {
         let arguments = ["keys", "create", "--api-keys-table", "keys"];
         let output = docintell(&folder.0, endpoint, &arguments).await;
-        let error = said(&output).1;
+        let error = printed(&output).1;
         assert!(error.starts_with("error: environment variable AWS_ENDPOINT_URL is"), "{error}");
     }
 }
