@@ -9,10 +9,12 @@ pub mod rate_limit;
 mod transaction;
 pub mod webhooks;
 
+use std::collections::HashMap;
 use std::error::Error;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::aws::AwsError;
 
@@ -21,6 +23,9 @@ pub use deliveries::DeliveryLog;
 pub use dynamodb::DynamoDb;
 pub use rate_limit::RateLimiter;
 pub use webhooks::WebhookStore;
+
+/// An item as the SDK has it. `serde_dynamo` has a type of its own, `Item`, which converts to and from rows.
+type SdkItem = HashMap<String, AttributeValue>;
 
 /// A table could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -63,7 +63,8 @@ pub(crate) enum Warning {
 
 /// Parses `record` and decides what it announces.
 pub(crate) fn announcement(record: &RawValue) -> Result<Announcement, ChangeError> {
-    let record: Record<'_> = serde_json::from_str(record.get()).map_err(ChangeError::NotARecord)?;
+    let record: ParsedRecord<'_> =
+        serde_json::from_str(record.get()).map_err(ChangeError::NotARecord)?;
     let name = match transition(&record)? {
         Transition::None => return Ok(Announcement::default()),
         Transition::Unknown(status) => {
@@ -93,7 +94,7 @@ enum Transition<'a> {
     Unknown(&'a str),
 }
 
-fn transition<'a>(record: &'a Record<'_>) -> Result<Transition<'a>, ChangeError> {
+fn transition<'a>(record: &'a ParsedRecord<'_>) -> Result<Transition<'a>, ChangeError> {
     let change = &record.dynamodb;
     let old = match record.event_name {
         Kind::Insert => None,
@@ -123,13 +124,13 @@ fn millis(seconds: f64) -> u64 {
 }
 
 #[derive(Deserialize)]
-struct Record<'a> {
+struct ParsedRecord<'a> {
     #[serde(rename = "eventID", borrow)]
     event_id: Cow<'a, str>,
     #[serde(rename = "eventName")]
     event_name: Kind,
     #[serde(borrow)]
-    dynamodb: Change<'a>,
+    dynamodb: Images<'a>,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +143,7 @@ enum Kind {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Change<'a> {
+struct Images<'a> {
     approximate_creation_date_time: Option<f64>,
     #[serde(borrow)]
     new_image: Option<Image<'a>>,

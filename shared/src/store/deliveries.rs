@@ -7,22 +7,19 @@
 mod row;
 mod update;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use tracing::warn;
 
-use super::{DynamoDb, StoreError};
+use super::{DynamoDb, SdkItem, StoreError};
 use crate::aws::{AwsError, chain};
 use crate::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
 use crate::timestamp::Timestamp;
 
 pub use row::{DeliveryRow, read};
 use update::{Place, Update};
-
-type Item = HashMap<String, AttributeValue>;
 
 /// Maximum items of one `BatchWriteItem`.
 const MAX_BATCH_ITEMS: usize = 25;

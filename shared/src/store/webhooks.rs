@@ -2,7 +2,7 @@
 //!
 //! The rule: every write has a condition, and an update names only the attributes that it changes.
 
-mod count;
+mod create_delete;
 mod row;
 
 use std::collections::HashMap;
@@ -10,15 +10,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::Serialize;
 
-use super::{DynamoDb, StoreError, condition_failed};
+use super::{DynamoDb, SdkItem, StoreError, condition_failed};
 use crate::aws::{AwsError, CALL_TIMEOUT};
 use crate::id::{TenantId, WebhookId};
 use crate::timestamp::Timestamp;
 use crate::webhook::{Webhook, WebhookChanges};
 
-pub use count::CreateError;
-
-type Item = HashMap<String, AttributeValue>;
+pub use create_delete::CreateError;
 
 /// How long a rotation's claim lasts: time for the claim itself, the limit, the secret and the row, each one call
 /// with all retries.
@@ -204,11 +202,11 @@ impl WebhookStore {
     }
 }
 
-fn key(tenant: TenantId, id: WebhookId) -> Item {
+fn key(tenant: TenantId, id: WebhookId) -> SdkItem {
     key_of(tenant.to_string(), id.to_string())
 }
 
-fn key_of(partition: String, sort: String) -> Item {
+fn key_of(partition: String, sort: String) -> SdkItem {
     HashMap::from([
         ("tenant_id".to_owned(), AttributeValue::S(partition)),
         ("webhook_config_id".to_owned(), AttributeValue::S(sort)),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Item, LogEntry};
+use serde_dynamo::Item;
+
+use super::{LogEntry, SdkItem};
 use crate::delivery::{Attempt, DeliveryStatus};
 use crate::event_type::EventType;
 use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
@@ -65,13 +67,13 @@ impl DeliveryRow {
         }
     }
 
-    pub(super) fn to_item(&self) -> Result<serde_dynamo::Item, StoreError> {
+    pub(super) fn to_item(&self) -> Result<Item, StoreError> {
         serde_dynamo::to_item(self).map_err(StoreError::Encode)
     }
 }
 
 /// Parses an item of the table. The error contains the delivery's id.
-pub fn read(item: Item) -> Result<DeliveryRow, StoreError> {
+pub fn read(item: SdkItem) -> Result<DeliveryRow, StoreError> {
     let key = item.get("delivery_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
     let row = serde_dynamo::from_item(item);
     row.map_err(|source| StoreError::CorruptRow { key, source: source.into() })
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn a_row_of_version_0_1_0_is_read() {
         let json = include_str!("../../../../tests/formats/0.1.0/delivery-row.json");
-        let item: serde_dynamo::Item = serde_json::from_str(json).unwrap();
+        let item: Item = serde_json::from_str(json).unwrap();
         let row = read(item.into()).unwrap();
         assert_eq!((row.status, row.last_attempt), (DeliveryStatus::Failed, 2));
         assert_eq!(row.attempts[0].response_body.as_deref(), Some("out of order"));

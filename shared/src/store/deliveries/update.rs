@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::row::DeliveryRow;
-use super::{Item, LogEntry, MAX_ATTEMPTS};
+use super::{LogEntry, MAX_ATTEMPTS, SdkItem};
 use crate::delivery::DeliveryStatus;
 use crate::store::StoreError;
 
@@ -48,7 +48,7 @@ impl Update {
     ) -> Result<Self, StoreError> {
         let mut update = Self::default();
         let mut attempts = Vec::new();
-        for (name, value) in Item::from(DeliveryRow::new(entry, keep).to_item()?) {
+        for (name, value) in SdkItem::from(DeliveryRow::new(entry, keep).to_item()?) {
             match (name.as_str(), value) {
                 ("webhook_config_id" | "delivery_id", id) => {
                     update.key.insert(name, id);

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::timestamp::Timestamp;
 use crate::webhook::{EventSet, Webhook};
 
-pub(super) fn write(webhook: &Webhook) -> Result<super::Item, StoreError> {
+pub(super) fn write(webhook: &Webhook) -> Result<super::SdkItem, StoreError> {
     serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
 }
 
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_row_of_version_0_1_0_is_read() {
         let json = include_str!("../../../../tests/formats/0.1.0/webhook-row.json");
-        let item: serde_dynamo::Item = serde_json::from_str(json).unwrap();
+        let item: Item = serde_json::from_str(json).unwrap();
         let webhook = read(item).unwrap();
         assert_eq!(webhook.url.as_str(), "https://example.com/webhooks/docintell");
         assert_eq!((webhook.events.as_slice().len(), webhook.is_active), (3, true));

@@ -5,7 +5,7 @@
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 
-use super::{Item, WebhookStore, key, key_of, row};
+use super::{SdkItem, WebhookStore, key, key_of, row};
 use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
 use crate::store::StoreError;
@@ -70,7 +70,7 @@ impl WebhookStore {
         }
     }
 
-    fn put(&self, row: Item) -> TransactWriteItem {
+    fn put(&self, row: SdkItem) -> TransactWriteItem {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(row))
@@ -117,6 +117,6 @@ fn counted(update: UpdateBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().update(update).build()
 }
 
-fn counter_key(tenant: TenantId) -> Item {
+fn counter_key(tenant: TenantId) -> SdkItem {
     key_of(format!("count#{tenant}"), COUNTER.to_owned())
 }
