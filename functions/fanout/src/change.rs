@@ -28,7 +28,7 @@ pub(crate) enum ChangeError {
     #[error("the record has no {0}; the stream's view type must be NEW_AND_OLD_IMAGES")]
     MissingImage(&'static str),
     /// The job lacks an attribute that every event needs.
-    #[error("the job's `{0}` is missing or has the wrong type")]
+    #[error("the job's `{0}` is missing, empty or has the wrong type")]
     MissingAttribute(&'static str),
     /// The tenant id is malformed.
     #[error("the job's `tenant_id` is {0}")]
