@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -142,7 +143,7 @@ def serve(arguments: argparse.Namespace) -> int:
     copy_function_output((arguments.folder / "functions.log").open("wb", buffering=0))
 
     print(json.dumps({"endpoint": endpoint, "api_url": f"http://{LOOPBACK}:{api_port}", "region": REGION}), flush=True)
-    log = os.open(arguments.folder / LOG_NAME, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    log = os.open(arguments.folder / LOG_NAME, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
 
@@ -193,7 +194,7 @@ def log_entry(function: str, line: bytes) -> dict:
     """A line of a function's output with time and function. Plain text, such as a panic, becomes a `message`."""
     text = line.decode(errors="replace").rstrip()
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    entry = {"time": now, "function": function}
+    entry = {"time": now, "function": short_name(function)}
     try:
         fields = json.loads(text)
     except json.JSONDecodeError:
@@ -204,6 +205,12 @@ def log_entry(function: str, line: bytes) -> dict:
     if "spans" in fields:
         fields.pop("span", None)
     return entry | fields
+
+
+def short_name(function: str) -> str:
+    """`fanout` for `docintell-webhooks-FanoutFunction-07D04C032AE5E`."""
+    match = re.search(r"-(\w+)Function-\w+$", function)
+    return match.group(1).lower() if match else function
 
 
 def with_api_at_root(emulator, api_port: int):

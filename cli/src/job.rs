@@ -9,6 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
+use webhooks::text::printable;
 
 use crate::checkout;
 use crate::stack::{StackArgs, Table, Target};
@@ -35,7 +36,7 @@ enum JobCommand {
     /// Upload a document: its job is queued
     Upload {
         /// Id of the job [default: a new id]
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         job_id: Option<String>,
         #[command(flatten)]
         document: DocumentArgs,
@@ -82,7 +83,7 @@ struct DocumentArgs {
 #[derive(Debug, Clone, Args)]
 struct JobSelection {
     /// Id of the job [default: upload and process a new document first]
-    #[arg(long, conflicts_with_all = ["document_id", "tenant_id"])]
+    #[arg(long, conflicts_with_all = ["document_id", "tenant_id"], value_parser = NonEmptyStringValueParser::new())]
     job_id: Option<String>,
     #[command(flatten)]
     document: DocumentArgs,
@@ -130,9 +131,18 @@ pub(crate) async fn run(args: JobArgs) -> Result<()> {
     }
     if let Some((command, job_id)) = next {
         let (docintell, options) = (checkout::invocation(), target.options());
-        println!("Next: {docintell} job {command} --job-id {job_id}{options}");
+        println!("Next: {docintell} job {command} --job-id={}{options}", shell_word(&job_id));
     }
     Ok(())
+}
+
+/// `text` as one word for a POSIX shell.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Where the user sees the deliveries of a job's events.
@@ -152,9 +162,9 @@ async fn upload(jobs: &JobsTable, job: NewJob) -> Result<String> {
     let at = jobs.upload(&job).await?;
     println!(
         "{at}  job {} is {} (document {}, tenant {})",
-        job.job_id,
+        printable(&job.job_id),
         JobStatus::Queued,
-        job.document_id,
+        printable(&job.document_id),
         job.tenant_id
     );
     Ok(job.job_id)
@@ -183,7 +193,7 @@ async fn advance(
 
 async fn write(jobs: &JobsTable, job_id: &str, transition: &Transition) -> Result<()> {
     let at = jobs.advance(job_id, transition).await?;
-    println!("{at}  job {job_id} is {}", transition.status());
+    println!("{at}  job {} is {}", printable(job_id), transition.status());
     Ok(())
 }
 
@@ -191,5 +201,17 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if f64::is_finite(seconds) && seconds >= 0.0 => Ok(seconds),
         _ => Err("not a number of seconds; expected a number such as 45.2".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_id_is_one_word_of_the_suggested_command() {
+        assert_eq!(shell_word("550e8400-e29b"), "550e8400-e29b");
+        assert_eq!(shell_word("x'y; rm -rf /"), r"'x'\''y; rm -rf /'");
+        assert_eq!(shell_word(" "), "' '");
     }
 }

@@ -13,6 +13,7 @@ use webhooks::id::{KeyId, TenantId};
 use webhooks::secret::{ApiKey, KeyEnvironment};
 use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
 use webhooks::store::{ApiKeyStore, DynamoDb};
+use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
 use crate::stack::{StackArgs, Table, Target};
@@ -115,8 +116,9 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                 .await
                 .with_context(|| could_not("make a key"))?;
             eprintln!(
-                "Key {} ({name}) of tenant {tenant_id} is for {}. It is not shown again:",
+                "Key {} ({}) of tenant {tenant_id} is for {}. It is not shown again:",
                 record.key_id,
+                printable(&name),
                 match environment {
                     KeyEnvironment::Live => "production (live)",
                     KeyEnvironment::Test => "development (test)",
@@ -179,5 +181,8 @@ fn line(record: &ApiKeyRecord) -> String {
         (status, _) => status.to_string(),
     };
     let ApiKeyRecord { key_id, environment, created_at, key_suffix, name, .. } = record;
-    format!("{key_id}  dk_{environment}_…{key_suffix}  {state}  created {created_at}  {name}")
+    format!(
+        "{key_id}  dk_{environment}_…{key_suffix}  {state}  created {created_at}  {}",
+        printable(name)
+    )
 }

@@ -171,7 +171,7 @@ fn lock_checkout(path: &Path, stack: &Path) -> Result<File> {
                 other.outputs.api_url
             ),
             Err(_) => bail!(
-                "a local stack of this checkout is starting: use it, or stop it with Ctrl-C in its \
+                "a local stack of this checkout is starting: wait for it, or stop it with Ctrl-C in its \
                  terminal"
             ),
         },
@@ -189,7 +189,8 @@ fn expect_free(address: Ipv4Addr, port: u16, purpose: &str, option: &str) -> Res
     };
     bail!(
         "port {port} on {address} for {purpose} {problem}: stop the program that uses it, or choose \
-         another port with {option}"
+         another port with `{docintell} local {option}`",
+        docintell = invocation()
     )
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
+use webhooks::text::printable;
 
 /// Each read continues where the last one ended.
 #[derive(Debug)]
@@ -59,15 +60,17 @@ fn parse(line: &str) -> Option<FunctionError> {
             message = format!("{message}: {cause}");
         }
     }
-    if let Some(id) = fields["delivery.id"].as_str() {
-        message = format!("{message} (delivery {id})");
+    for (field, name) in [("delivery.id", "delivery"), ("job.id", "job")] {
+        if let Some(id) = fields[field].as_str() {
+            message = format!("{message} ({name} {id})");
+        }
     }
     let time = text(&line["time"]);
     let time = time.get("2025-12-03T".len()..).and_then(|time| time.get(.."10:30:00".len()));
     Some(FunctionError {
         time: time.unwrap_or_default().to_owned(),
         function: text(&line["function"]),
-        message,
+        message: printable(&message),
     })
 }
 
@@ -89,6 +92,12 @@ mod tests {
         let error = parse(line).unwrap();
         assert_eq!(error.message, "a delivery is blocked: no secret (delivery 7)");
         assert_eq!((error.time.as_str(), error.function.as_str()), ("10:30:00", "sender"));
+    }
+
+    #[test]
+    fn a_parked_record_is_shown_with_its_job_in_printable_form() {
+        let line = r#"{"function":"fanout","level":"ERROR","fields":{"message":"record parked","job.id":"a\nb\u001b[31m","reason":"no tenant"}}"#;
+        assert_eq!(parse(line).unwrap().message, "record parked: no tenant (job a␊b␛[31m)");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use webhooks::event_type::EventType;
 use webhooks::id::DeliveryId;
 use webhooks::retry::delay_after;
 use webhooks::store::deliveries::DeliveryRow;
+use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
@@ -176,7 +177,8 @@ impl fmt::Display for Line {
             (Outcome::Delivered, None) => "delivered".to_owned(),
             (Outcome::Pending | Outcome::Ended, _) => self.text.clone(),
         };
-        let Self { event, job_id, .. } = self;
+        // The pipeline may put any text into a job id.
+        let (event, job_id) = (self.event, printable(&self.job_id));
         write!(
             f,
             "  {time:<10}  {style}{mark} {http_status:<4}{style:#}  {number:<4}  {event:<29}  {job_id:<36}  {endpoint:<21}  {style}{text}{style:#}",
