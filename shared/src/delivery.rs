@@ -112,7 +112,7 @@ named! {
         Pending = "pending",
         /// The endpoint answered 2xx.
         Delivered = "delivered",
-        /// No attempt will follow; the message is in the dead-letter queue, or in `PipelineFaults`.
+        /// No attempt will follow; the message is in the dead-letter queue, or in `PipelineFaultsQueue`.
         Failed = "failed",
         /// The webhook was deactivated or deleted before the delivery succeeded.
         Cancelled = "cancelled",

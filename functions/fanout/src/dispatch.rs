@@ -33,7 +33,7 @@ const WAVE_DELIVERIES: usize = 100;
 pub(crate) struct Report<'a> {
     /// Messages that were queued for the sender.
     pub(crate) deliveries: usize,
-    /// Messages that were parked in `PipelineFaults`.
+    /// Messages that were parked in `PipelineFaultsQueue`.
     pub(crate) faults: usize,
     /// The record from which the stream must deliver the batch again.
     pub(crate) first_failure: Option<Record<'a>>,
@@ -181,7 +181,7 @@ impl Dispatcher {
         {
             match sent {
                 Err(error @ SendError::Refused(_)) => {
-                    warn!(%error, reason = fault.reason(), "PipelineFaults refused the record; a placeholder is parked instead");
+                    warn!(%error, reason = fault.reason(), "PipelineFaultsQueue refused the record; a placeholder is parked instead");
                     placeholders.push((record, fault.placeholder()));
                 }
                 sent => report.parked(record, sent),
@@ -202,7 +202,7 @@ fn pipeline_fault(Fault { record, reason, text }: Fault<'_>) -> (Record<'_>, Pip
         job.id = job_id,
         tenant.id = tenant_id,
         reason = fault.reason(),
-        "record parked in PipelineFaults"
+        "record parked in PipelineFaultsQueue"
     );
     (record, fault)
 }

@@ -1,7 +1,7 @@
 //! Fanout: turns a batch of job changes into deliveries on the queue, one per subscribed webhook.
 //!
 //! The rule: a record is acknowledged only after all its messages are queued, or after it is parked in
-//! `PipelineFaults` with the reason. Otherwise the stream delivers it again.
+//! `PipelineFaultsQueue` with the reason. Otherwise the stream delivers it again.
 //!
 //! This file takes a batch of records (`record`) and returns the response. `change` reads what a record
 //! announces, `plan` decides which messages follow, and `dispatch` sends them.

@@ -34,7 +34,7 @@ pub(crate) type Subscribers = HashMap<TenantId, Vec<Result<Webhook, StoreError>>
 pub(crate) struct Wave<'a> {
     /// For the delivery queue.
     pub(crate) deliveries: Vec<(Record<'a>, OutgoingMessage)>,
-    /// For `PipelineFaults`.
+    /// For `PipelineFaultsQueue`.
     pub(crate) faults: Vec<Fault<'a>>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Fault<'a> {
     pub(crate) text: String,
 }
 
-/// Why something is parked in `PipelineFaults`. The text includes the causes, because nothing else shows them.
+/// Why something is parked in `PipelineFaultsQueue`. The text includes the causes, because nothing else shows them.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FaultReason {
     /// The record cannot be processed.

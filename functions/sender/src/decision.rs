@@ -72,7 +72,7 @@ pub enum Action<'a> {
         /// The error that blocked it this time.
         reason: BlockReason<'a>,
     },
-    /// The sender moves it to `PipelineFaults`.
+    /// The sender moves it to `PipelineFaultsQueue`.
     Park(FaultReason<'a>),
 }
 

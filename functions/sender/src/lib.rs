@@ -90,7 +90,7 @@ enum Finished<'a> {
     Delivered(LogEntry<'a>),
     /// The message is done, or a replacement is queued.
     Acknowledged,
-    /// `PipelineFaults` has the message.
+    /// `PipelineFaultsQueue` has the message.
     Parked,
     /// The queue will deliver the message again, or redrive it.
     Returned,

@@ -28,7 +28,7 @@ pub(crate) struct Queues {
     pub(crate) deliveries: Queue,
     /// Deliveries that failed for good.
     pub(crate) dead_letters: Queue,
-    /// `PipelineFaults`, which the operator reads.
+    /// `PipelineFaultsQueue`, which the operator reads.
     pub(crate) faults: Queue,
 }
 
@@ -139,7 +139,7 @@ impl Queues {
         }
     }
 
-    /// Sends `record` to `PipelineFaults`, or a placeholder if the queue refuses it.
+    /// Sends `record` to `PipelineFaultsQueue`, or a placeholder if the queue refuses it.
     async fn send_fault(
         &self,
         message: &Message,
@@ -155,11 +155,11 @@ impl Queues {
             webhook.id = delivery.map(|it| field::display(it.webhook_config_id)),
             tenant.id = delivery.map(|it| field::display(it.tenant_id)),
             reason = fault.reason(),
-            "message parked in PipelineFaults"
+            "message parked in PipelineFaultsQueue"
         );
         let sent = match self.faults.send(fault.message()).await {
             Err(error @ SendError::Refused(_)) => {
-                warn!(message.id = message.id, %error, "PipelineFaults refused the message; a placeholder is parked instead");
+                warn!(message.id = message.id, %error, "PipelineFaultsQueue refused the message; a placeholder is parked instead");
                 self.faults.send(fault.placeholder()).await
             }
             sent => sent,

@@ -45,7 +45,7 @@ pub enum BlockReason<'a> {
     NoClient(reqwest::Error),
 }
 
-/// Why a message is parked in `PipelineFaults`.
+/// Why a message is parked in `PipelineFaultsQueue`.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultReason<'a> {
     /// The body is not a delivery message.

@@ -27,7 +27,7 @@ pub(crate) struct World {
     secrets: Mutex<Vec<String>>,
 }
 
-/// A message of the dead-letter queue or of `PipelineFaults`.
+/// A message of the dead-letter queue or of `PipelineFaultsQueue`.
 #[derive(Debug, Clone)]
 pub(crate) struct Parked {
     pub body: String,

@@ -129,7 +129,7 @@ pub(super) fn lines(
         }
         // An internal error ended the delivery; no attempt failed.
         (DeliveryStatus::Failed, None) => {
-            lines.push(ended(format!("{reason}; the message is in the PipelineFaults queue")));
+            lines.push(ended(format!("{reason}; the message is in the PipelineFaultsQueue queue")));
         }
         (DeliveryStatus::Cancelled, _) => lines.push(ended(format!("cancelled: {reason}"))),
     }
@@ -264,7 +264,7 @@ mod tests {
         let before = Shown::of(&row("pending", None, &attempts));
         let row = row("failed", Some("an internal error"), &attempts);
         let line = lines(&row, Some(&before), None).remove(0);
-        assert_eq!(line.text, "an internal error; the message is in the PipelineFaults queue");
+        assert_eq!(line.text, "an internal error; the message is in the PipelineFaultsQueue queue");
     }
 
     #[test]

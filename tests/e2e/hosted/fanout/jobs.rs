@@ -99,7 +99,7 @@ async fn a_parked_record_is_logged_with_its_job_and_tenant_if_readable() {
     assert_eq!(dispatch(&fanout, &records).await, [""; 0]);
     let logged: Vec<_> = warnings(&fanout.finish().await)
         .iter()
-        .filter(|line| line["message"] == "record parked in PipelineFaults")
+        .filter(|line| line["message"] == "record parked in PipelineFaultsQueue")
         .map(|line| ["job.id", "tenant.id"].map(|name| line[name].clone()))
         .collect();
     let null = Value::Null;
