@@ -101,9 +101,8 @@ fn find_active<'a>(
     webhooks: &'a BatchWebhooks,
 ) -> Result<&'a Webhook, Outcome<'a>> {
     let webhooks = match webhooks {
-        Ok(Ok(webhooks)) => webhooks,
-        Ok(Err(error)) => return Err(Outcome::Blocked(BlockReason::WebhooksUnreadable(error))),
-        Err(_elapsed) => return Err(Outcome::Blocked(BlockReason::WebhooksTimedOut)),
+        Ok(webhooks) => webhooks,
+        Err(error) => return Err(Outcome::Blocked(BlockReason::WebhooksUnreadable(error))),
     };
     match webhooks.get(&delivery.webhook_config_id) {
         Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnreadable(error))),
@@ -200,7 +199,7 @@ mod tests {
     fn a_panic_counts_as_a_failed_attempt_and_is_retried() {
         let sample = include_str!("../../../events/queue-batch.json");
         let delivery = parse_batch(sample.as_bytes()).unwrap().remove(0).delivery.unwrap();
-        let outcome = panicked(&delivery, 1, &Ok(Ok(HashMap::new())));
+        let outcome = panicked(&delivery, 1, &Ok(HashMap::new()));
         let Decision { action, log } = decide(outcome, &delivery, 1, Timestamp::now());
         let Action::RetryAfter(delay) = action else { panic!("{action:?}") };
         assert_eq!(delay, Duration::from_secs(1));

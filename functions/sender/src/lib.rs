@@ -32,9 +32,9 @@ use aws_types::SdkConfig;
 use futures_util::future::join_all;
 use lambda_runtime::Error;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::error;
-use webhooks::aws::{self, chain};
+use webhooks::aws::chain;
 use webhooks::batch::{BatchResponse, done_by};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::id::WebhookId;
@@ -77,11 +77,9 @@ pub struct Sender {
     log: DeliveryLog,
 }
 
-/// The current webhooks of a batch, by id. The outer error means that DynamoDB did not answer in time, the next
-/// that it failed, and the innermost that the webhook's row is malformed. A webhook without an entry does not
-/// exist.
-type BatchWebhooks =
-    Result<Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError>, Elapsed>;
+/// The current webhooks of a batch, by id. The outer error means that DynamoDB failed, the inner one that the
+/// webhook's row is malformed. A webhook without an entry does not exist.
+type BatchWebhooks = Result<HashMap<WebhookId, Result<Webhook, StoreError>>, StoreError>;
 
 /// How the handling of one message ended.
 #[derive(Debug)]
@@ -161,7 +159,7 @@ impl Sender {
             .map(|delivery| (delivery.tenant_id, delivery.webhook_config_id))
             .collect();
         let ids: Vec<_> = ids.into_iter().collect();
-        timeout(aws::CALL_TIMEOUT, self.webhook_store.get_many(&ids)).await
+        self.webhook_store.get_many(&ids).await
     }
 
     /// Logs the deliveries that succeeded at the first attempt, all together.

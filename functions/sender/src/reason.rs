@@ -25,9 +25,6 @@ pub enum BlockReason<'a> {
     /// DynamoDB failed to read the batch's webhooks.
     #[error("the webhooks cannot be read: {}", chain(*.0))]
     WebhooksUnreadable(&'a StoreError),
-    /// DynamoDB did not answer in time.
-    #[error("the webhooks cannot be read in time")]
-    WebhooksTimedOut,
     /// This webhook's row is malformed.
     #[error("the webhook cannot be read: {}", chain(*.0))]
     WebhookUnreadable(&'a StoreError),
