@@ -7,11 +7,11 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
-use tracing::{error, field};
+use tracing::field;
 
 use crate::Finished;
 use crate::decision::attempt_number;
-use crate::message::Message;
+use crate::message::{Message, message_error};
 
 /// What interrupted the handling of a message.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -38,11 +38,8 @@ pub(crate) fn finish_by<'a>(
             Err(_elapsed) => Interruption::Deadline,
         };
         let delivery = message.delivery.as_ref().ok();
-        error!(
-            message.id = message.id,
-            delivery.id = delivery.map(|it| field::display(it.delivery_id)),
-            webhook.id = delivery.map(|it| field::display(it.webhook_config_id)),
-            tenant.id = delivery.map(|it| field::display(it.tenant_id)),
+        message_error!(
+            message,
             event.name = delivery.map(|it| field::display(it.event)),
             attempt.number = delivery.map(|it| attempt_number(it, message.receive_count)),
             reason = %interruption,

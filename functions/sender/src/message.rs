@@ -23,6 +23,21 @@ pub(crate) struct Message {
     pub(crate) delivery: Result<DeliveryMessage, Unreadable>,
 }
 
+/// Logs an error about a message, with its id and those of its delivery.
+macro_rules! message_error {
+    ($message:expr, $($fields_and_sentence:tt)+) => {{
+        let delivery = $message.delivery.as_ref().ok();
+        tracing::error!(
+            message.id = $message.id,
+            delivery.id = delivery.map(|it| tracing::field::display(it.delivery_id)),
+            webhook.id = delivery.map(|it| tracing::field::display(it.webhook_config_id)),
+            tenant.id = delivery.map(|it| tracing::field::display(it.tenant_id)),
+            $($fields_and_sentence)+
+        );
+    }};
+}
+pub(crate) use message_error;
+
 /// A message body that is not a [`DeliveryMessage`].
 #[derive(Debug)]
 pub(crate) struct Unreadable {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tracing::{error, field, warn};
+use tracing::{error, warn};
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
 use webhooks::fault::{Origin, PipelineFault};
@@ -15,7 +15,7 @@ use webhooks::queue::{OutgoingMessage, Queue, SendError};
 use crate::Finished;
 use crate::decision::{Action, BLOCKED_DELAY, MAX_RECEIVES};
 use crate::failure::Failure;
-use crate::message::{Message, Unreadable};
+use crate::message::{Message, Unreadable, message_error};
 use crate::reason::FaultReason;
 
 /// How long a message stays hidden if its replacement cannot be queued.
@@ -148,15 +148,7 @@ impl Queues {
     ) -> Result<Finished<'static>, SendError> {
         let origin = Origin::Sender { message_id: message.id.clone() };
         let fault = PipelineFault::new(origin, &reason.to_string(), record);
-        let delivery = message.delivery.as_ref().ok();
-        error!(
-            message.id = message.id,
-            delivery.id = delivery.map(|it| field::display(it.delivery_id)),
-            webhook.id = delivery.map(|it| field::display(it.webhook_config_id)),
-            tenant.id = delivery.map(|it| field::display(it.tenant_id)),
-            reason = fault.reason(),
-            "message parked in PipelineFaultsQueue"
-        );
+        message_error!(message, reason = fault.reason(), "message parked in PipelineFaultsQueue");
         let sent = match self.faults.send(fault.message()).await {
             Err(error @ SendError::Refused(_)) => {
                 warn!(message.id = message.id, %error, "PipelineFaultsQueue refused the message; a placeholder is parked instead");
