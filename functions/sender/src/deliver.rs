@@ -100,10 +100,8 @@ fn find_active<'a>(
     delivery: &DeliveryMessage,
     webhooks: &'a BatchWebhooks,
 ) -> Result<&'a Webhook, Outcome<'a>> {
-    let webhooks = match webhooks {
-        Ok(webhooks) => webhooks,
-        Err(error) => return Err(Outcome::Blocked(BlockReason::WebhooksUnreadable(error))),
-    };
+    let unreadable = |error| Outcome::Blocked(BlockReason::WebhooksUnreadable(error));
+    let webhooks = webhooks.as_ref().map_err(unreadable)?;
     match webhooks.get(&delivery.webhook_config_id) {
         Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnreadable(error))),
         // Ignores a webhook of another tenant, which was read for another message of the batch.
