@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::EndpointUrl;
 use crate::event_type::EventType;
 use crate::id::{TenantId, WebhookId};
+use crate::named::named;
 use crate::retry::RetryPolicy;
 use crate::timestamp::Timestamp;
 
@@ -19,8 +20,10 @@ pub struct Webhook {
     pub url: EndpointUrl,
     /// The event types that it subscribes to.
     pub events: EventSet,
-    /// If false, nothing is posted, not even deliveries that are queued.
-    pub is_active: bool,
+    /// `None` while the webhook is active. Otherwise nothing is posted, not even deliveries that are queued.
+    pub disabled: Option<Disabled>,
+    /// The first dead letter since the last success.
+    pub failing_since: Option<Timestamp>,
     /// How many attempts a delivery gets.
     pub retry: RetryPolicy,
     /// Set by create.
@@ -29,13 +32,51 @@ pub struct Webhook {
     pub updated_at: Timestamp,
     /// Secrets Manager version id of the secret in force. A version never changes, so it can be cached by id.
     pub secret_version: String,
+    /// The secret that the last rotation replaced, while it still signs.
+    pub previous_secret: Option<PreviousSecret>,
+}
+
+/// Since when a webhook is switched off, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disabled {
+    /// When it was switched off.
+    pub at: Timestamp,
+    /// Who or what switched it off.
+    pub reason: DisabledReason,
+}
+
+named! {
+    /// Who or what switched a webhook off.
+    pub enum DisabledReason {
+        /// The endpoint answered 410 Gone.
+        Gone = "gone",
+        /// The endpoint failed for days without one success.
+        FailingTooLong = "failing_too_long",
+        /// The tenant.
+        Owner = "owner",
+    }
+}
+
+/// A secret that signs beside the current one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// Secrets Manager version id.
+    pub version: String,
+    /// It does not sign after this time.
+    pub until: Timestamp,
 }
 
 impl Webhook {
+    /// True unless the webhook is switched off.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.disabled.is_none()
+    }
+
     /// True if the webhook is active and subscribes to `event`.
     #[must_use]
     pub fn wants(&self, event: EventType) -> bool {
-        self.is_active && self.events.contains(event)
+        self.is_active() && self.events.contains(event)
     }
 }
 
@@ -46,7 +87,7 @@ pub struct WebhookChanges {
     pub url: Option<EndpointUrl>,
     /// New [`Webhook::events`].
     pub events: Option<EventSet>,
-    /// New [`Webhook::is_active`].
+    /// False switches the webhook off.
     pub is_active: Option<bool>,
     /// New [`RetryPolicy::enabled`].
     pub retry_enabled: Option<bool>,

@@ -92,11 +92,13 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         id,
         url: EndpointUrl::parse("https://yourapp.invalid/").expect("it is a URL"),
         events: EventSet::default(),
-        is_active: true,
+        disabled: None,
+        failing_since: None,
         retry: RetryPolicy::default(),
         created_at: now,
         updated_at: now,
         secret_version,
+        previous_secret: None,
     };
     let store = WebhookStore::new(DynamoDb::new(&aws), info.outputs.webhooks_table.clone());
     store.create(&webhook, 50).await.expect("the table can be written");

@@ -21,7 +21,7 @@ use webhooks::store::StoreError;
 use webhooks::store::rate_limit::Limit;
 use webhooks::store::webhooks::CreateError;
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::{Webhook, WebhookChanges};
+use webhooks::webhook::{Disabled, DisabledReason, Webhook, WebhookChanges};
 
 use crate::AppState;
 use crate::auth::{Changing, Tenant};
@@ -54,11 +54,13 @@ pub(crate) async fn create(
         id,
         url: new.url,
         events: new.events,
-        is_active: new.is_active,
+        disabled: (!new.is_active).then_some(Disabled { at: now, reason: DisabledReason::Owner }),
+        failing_since: None,
         retry: new.retry,
         created_at: now,
         updated_at: now,
         secret_version,
+        previous_secret: None,
     };
     store_row(&state, &webhook).await?;
     info!("webhook created");

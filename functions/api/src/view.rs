@@ -47,7 +47,7 @@ impl<'a> WebhookView<'a> {
             url: webhook.url.as_str(),
             signing_secret: None,
             events: &webhook.events,
-            is_active: webhook.is_active,
+            is_active: webhook.is_active(),
             retry_enabled: webhook.retry.enabled,
             max_retries: webhook.retry.max_retries,
             created_at: webhook.created_at,

@@ -8,7 +8,7 @@ use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
-use crate::webhook::{EventSet, Webhook};
+use crate::webhook::{Disabled, DisabledReason, EventSet, PreviousSecret, Webhook};
 
 pub(super) fn write(webhook: &Webhook) -> Result<super::SdkItem, StoreError> {
     serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
@@ -43,11 +43,19 @@ struct Row {
     url: EndpointUrl,
     events: EventSet,
     is_active: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disabled_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<DisabledReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failing_since: Option<Timestamp>,
     retry_enabled: bool,
     max_retries: u8,
     created_at: Timestamp,
     updated_at: Timestamp,
     secret_version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_secret: Option<PreviousSecret>,
 }
 
 fn write_url<S: Serializer>(url: &EndpointUrl, serializer: S) -> Result<S::Ok, S::Error> {
@@ -65,12 +73,16 @@ impl From<&Webhook> for Row {
             webhook_config_id: webhook.id,
             url: webhook.url.clone(),
             events: webhook.events.clone(),
-            is_active: webhook.is_active,
+            is_active: webhook.is_active(),
+            disabled_at: webhook.disabled.map(|disabled| disabled.at),
+            disabled_reason: webhook.disabled.map(|disabled| disabled.reason),
+            failing_since: webhook.failing_since,
             retry_enabled: webhook.retry.enabled,
             max_retries: webhook.retry.max_retries,
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
             secret_version: webhook.secret_version.clone(),
+            previous_secret: webhook.previous_secret.clone(),
         }
     }
 }
@@ -82,11 +94,17 @@ impl From<Row> for Webhook {
             id: row.webhook_config_id,
             url: row.url,
             events: row.events,
-            is_active: row.is_active,
+            // Rows of version 0.1.0 do not say when and why a webhook was switched off.
+            disabled: (!row.is_active).then(|| Disabled {
+                at: row.disabled_at.unwrap_or(row.updated_at),
+                reason: row.disabled_reason.unwrap_or(DisabledReason::Owner),
+            }),
+            failing_since: row.failing_since,
             retry: RetryPolicy { enabled: row.retry_enabled, max_retries: row.max_retries },
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret_version: row.secret_version,
+            previous_secret: row.previous_secret,
         }
     }
 }
@@ -101,7 +119,7 @@ mod tests {
         let item: Item = serde_json::from_str(json).unwrap();
         let webhook = read(item).unwrap();
         assert_eq!(webhook.url.as_str(), "https://example.com/webhooks/docintell");
-        assert_eq!((webhook.events.as_slice().len(), webhook.is_active), (3, true));
+        assert_eq!((webhook.events.as_slice().len(), webhook.is_active()), (3, true));
         assert_eq!(webhook.retry, RetryPolicy::default());
         assert_eq!(webhook.updated_at.to_string(), "2025-12-02T08:15:30.25Z");
         assert_eq!(webhook.secret_version, "3f1f6f6e-0000-4000-8000-000000000001");
