@@ -32,7 +32,10 @@ pub struct DeliveryMessage {
     pub event: EventType,
     /// `X-DocIntell-Timestamp` header; in whole seconds.
     pub occurred_at: Timestamp,
-    /// Attempts made with earlier copies of this message.
+    /// From 1. A retry or replay keeps the delivery's ids and body, and starts the next chain of attempts.
+    #[serde(default = "first_chain", skip_serializing_if = "is_first_chain")]
+    pub chain: u32,
+    /// Attempts of this chain that were made with earlier copies of this message.
     pub attempts_before: u32,
     /// When an internal error first blocked the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,6 +68,7 @@ impl DeliveryMessage {
             webhook_config_id: webhook,
             event: event.name,
             occurred_at: event.occurred_at,
+            chain: first_chain(),
             attempts_before: 0,
             blocked_since: None,
             body: event.body.clone(),
@@ -81,6 +85,15 @@ impl DeliveryMessage {
     pub fn to_json(&self) -> Result<MessageJson, serde_json::Error> {
         MessageJson::of(self)
     }
+}
+
+fn first_chain() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first_chain(chain: &u32) -> bool {
+    *chain == first_chain()
 }
 
 /// `1`, the only format; a message with another one fails to parse.
@@ -116,18 +129,26 @@ named! {
         Failed = "failed",
         /// The webhook was deactivated or deleted before the delivery succeeded.
         Cancelled = "cancelled",
+        /// The event happened while the webhook was switched off; nothing was sent.
+        Skipped = "skipped",
     }
 }
 
 /// One attempt, as stored in the delivery log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// From 1, counted over all copies of the message.
+    /// The message's [`DeliveryMessage::chain`].
+    #[serde(default = "first_chain", skip_serializing_if = "is_first_chain")]
+    pub chain: u32,
+    /// From 1, counted over all copies of the chain's message.
     pub number: u32,
     /// When the request started.
     pub at: Timestamp,
     /// Until the response was read or the attempt failed.
     pub duration_ms: u64,
+    /// Where the time went.
+    #[serde(default, skip_serializing_if = "Phases::is_unknown")]
+    pub phases: Phases,
     /// HTTP status; `None` if there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
@@ -137,6 +158,30 @@ pub struct Attempt {
     /// First 500 characters of the response to a failed attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body: Option<String>,
+}
+
+/// Durations of an attempt's phases in milliseconds; `None` if a phase did not take place, as with a kept connection,
+/// or if the client cannot tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phases {
+    /// Resolving the host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_ms: Option<u64>,
+    /// Opening the TCP connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
+    /// The TLS handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ms: Option<u64>,
+    /// From the attempt's start to the response's status line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<u64>,
+}
+
+impl Phases {
+    fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
+use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus, Phases};
 use webhooks::id::WebhookId;
 use webhooks::store::deliveries::{DeliveryRow, LogEntry};
 use webhooks::store::{DeliveryLog, DynamoDb};
@@ -40,9 +40,11 @@ impl Logged {
 
     async fn append(&self, number: u32, status: DeliveryStatus) {
         let attempt = Attempt {
+            chain: 1,
             number,
             at: Timestamp::now(),
             duration_ms: 1,
+            phases: Phases::default(),
             status_code: None,
             error: None,
             response_body: None,

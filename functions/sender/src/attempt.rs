@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
-use webhooks::delivery::{Attempt, DeliveryMessage};
+use webhooks::delivery::{Attempt, DeliveryMessage, Phases};
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
@@ -66,9 +66,11 @@ pub(crate) async fn post(
         Err(failure) => (None, Some(failure), Vec::new()),
     };
     let attempt = Attempt {
+        chain: delivery.chain,
         number,
         at,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        phases: Phases::default(),
         status_code: status.map(|status| status.as_u16()),
         error: failure.as_ref().map(ToString::to_string),
         response_body: (failure.is_some() && !body.is_empty())

@@ -176,6 +176,7 @@ fn after_block<'a>(
 
 #[cfg(test)]
 mod tests {
+    use webhooks::delivery::Phases;
     use webhooks::endpoint::EndpointRefusal;
 
     use super::*;
@@ -194,9 +195,11 @@ mod tests {
 
     fn attempt(number: u32, failure: Option<&Failure>) -> Attempt {
         Attempt {
+            chain: 1,
             number,
             at: now(),
             duration_ms: 0,
+            phases: Phases::default(),
             status_code: None,
             error: failure.map(ToString::to_string),
             response_body: None,

@@ -6,7 +6,7 @@
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info, warn};
 use webhooks::aws;
-use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
+use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus, Phases};
 use webhooks::store::deliveries::LogEntry;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
@@ -106,7 +106,7 @@ fn find_active<'a>(
         Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnreadable(error))),
         // Ignores a webhook of another tenant, which was read for another message of the batch.
         Some(Ok(webhook)) if webhook.tenant_id == delivery.tenant_id => {
-            if webhook.is_active {
+            if webhook.is_active() {
                 Ok(webhook)
             } else {
                 Err(Outcome::Cancelled(CancelReason::SwitchedOff))
@@ -120,9 +120,11 @@ fn find_active<'a>(
 fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhooks) -> Outcome<'a> {
     let failure = Failure::Panic;
     let attempt = Attempt {
+        chain: delivery.chain,
         number,
         at: Timestamp::now(),
         duration_ms: 0,
+        phases: Phases::default(),
         status_code: None,
         error: Some(failure.to_string()),
         response_body: None,
@@ -176,7 +178,7 @@ fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
                     "last attempt failed; the delivery becomes a dead letter"
                 );
             }
-            DeliveryStatus::Pending | DeliveryStatus::Cancelled => {
+            DeliveryStatus::Pending | DeliveryStatus::Cancelled | DeliveryStatus::Skipped => {
                 attempt_line!(info, attempt, "attempt failed; another will follow");
             }
         },

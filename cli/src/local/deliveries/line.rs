@@ -132,6 +132,9 @@ pub(super) fn lines(
             lines.push(ended(format!("{reason}; the message is in the PipelineFaultsQueue queue")));
         }
         (DeliveryStatus::Cancelled, _) => lines.push(ended(format!("cancelled: {reason}"))),
+        (DeliveryStatus::Skipped, _) => {
+            lines.push(ended("skipped: the webhook is switched off".into()))
+        }
     }
     lines
 }
