@@ -166,16 +166,16 @@ pub struct Attempt {
 pub struct Phases {
     /// Resolving the host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dns_ms: Option<u64>,
+    pub dns_ms: Option<u32>,
     /// Opening the TCP connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connect_ms: Option<u64>,
+    pub connect_ms: Option<u32>,
     /// The TLS handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_ms: Option<u64>,
+    pub tls_ms: Option<u32>,
     /// From the attempt's start to the response's status line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_byte_ms: Option<u64>,
+    pub first_byte_ms: Option<u32>,
 }
 
 impl Phases {

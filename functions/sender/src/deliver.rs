@@ -73,7 +73,7 @@ impl Sender {
     ) -> Outcome<'a> {
         let webhook = match find_active(delivery, webhooks) {
             Ok(webhook) => webhook,
-            Err(outcome) => return outcome,
+            Err(prevented) => return *prevented,
         };
         // If a secret cannot be read, the deliveries that need it try one after the other. Each of them has its
         // own time limit.
@@ -99,20 +99,20 @@ impl Sender {
 fn find_active<'a>(
     delivery: &DeliveryMessage,
     webhooks: &'a BatchWebhooks,
-) -> Result<&'a Webhook, Outcome<'a>> {
-    let unreadable = |error| Outcome::Blocked(BlockReason::WebhooksUnreadable(error));
+) -> Result<&'a Webhook, Box<Outcome<'a>>> {
+    let unreadable = |error| Box::new(Outcome::Blocked(BlockReason::WebhooksUnreadable(error)));
     let webhooks = webhooks.as_ref().map_err(unreadable)?;
     match webhooks.get(&delivery.webhook_config_id) {
-        Some(Err(error)) => Err(Outcome::Blocked(BlockReason::WebhookUnreadable(error))),
+        Some(Err(error)) => Err(Box::new(Outcome::Blocked(BlockReason::WebhookUnreadable(error)))),
         // Ignores a webhook of another tenant, which was read for another message of the batch.
         Some(Ok(webhook)) if webhook.tenant_id == delivery.tenant_id => {
             if webhook.is_active() {
                 Ok(webhook)
             } else {
-                Err(Outcome::Cancelled(CancelReason::SwitchedOff))
+                Err(Box::new(Outcome::Cancelled(CancelReason::SwitchedOff)))
             }
         }
-        Some(Ok(_)) | None => Err(Outcome::Cancelled(CancelReason::Deleted)),
+        Some(Ok(_)) | None => Err(Box::new(Outcome::Cancelled(CancelReason::Deleted))),
     }
 }
 

@@ -133,7 +133,7 @@ pub(super) fn lines(
         }
         (DeliveryStatus::Cancelled, _) => lines.push(ended(format!("cancelled: {reason}"))),
         (DeliveryStatus::Skipped, _) => {
-            lines.push(ended("skipped: the webhook is switched off".into()))
+            lines.push(ended("skipped: the webhook is switched off".into()));
         }
     }
     lines
