@@ -1,7 +1,9 @@
 //! Timestamps: RFC 3339 in UTC with a `Z`, or Unix time.
 
 use std::fmt;
+use std::ops::Add;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -67,6 +69,16 @@ impl Timestamp {
     fn from_utc(utc: OffsetDateTime) -> Self {
         let whole_millis = u32::from(utc.millisecond()) * 1_000_000;
         Self(utc.replace_nanosecond(whole_millis).unwrap_or(utc))
+    }
+}
+
+/// Drops the duration's fraction of a millisecond.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self::from_unix_millis(self.unix_millis().saturating_add(millis))
     }
 }
 
