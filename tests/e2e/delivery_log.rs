@@ -45,6 +45,7 @@ impl Logged {
             at: Timestamp::now(),
             duration_ms: 1,
             phases: Phases::default(),
+            first_status_code: None,
             status_code: None,
             error: None,
             response_body: None,

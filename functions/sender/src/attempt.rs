@@ -1,13 +1,14 @@
 //! One attempt: sign, post and read the head of the response, all within ten seconds.
 //!
 //! The rule: the status line decides. The response body is only for the log, and an error while reading it
-//! changes nothing.
+//! changes nothing. While a rotation overlaps, an endpoint that refuses the current secret gets a second POST, and
+//! that one decides.
 
 use std::time::Duration;
 
 use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Response};
+use reqwest::{Client, Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use webhooks::delivery::{Attempt, DeliveryMessage, Phases};
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
@@ -17,11 +18,14 @@ use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
 use crate::failure::Failure;
+use crate::secret_cache::SigningSecrets;
 
 /// Time limit of an attempt: DNS, connect, TLS, sending, and the head of the response.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit for reading a response body, within [`ATTEMPT_TIMEOUT`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
+/// With less time than this left in an attempt, there is no second POST.
+const SECOND_POST_TIME: Duration = Duration::from_secs(1);
 /// Maximum bytes of a response body to read.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 
@@ -44,22 +48,33 @@ pub(crate) async fn post(
     policy: &EndpointPolicy,
     url: &EndpointUrl,
     delivery: &DeliveryMessage,
-    secret: &SigningSecret,
+    secrets: &SigningSecrets,
     number: u32,
 ) -> (Attempt, Option<Failure>) {
     let at = Timestamp::now();
     let begun = Instant::now();
     let ends_at = begun + ATTEMPT_TIMEOUT;
-    let exchange = async {
-        policy.check_url(url)?;
-        Ok(client.execute(request(url, delivery, secret, at)).await?)
+    let signed_with = |secret| request(url, delivery, secrets, secret, at);
+    let mut answer = match policy.check_url(url) {
+        Ok(()) => exchange(client, signed_with(&secrets.current), ends_at).await,
+        Err(refusal) => Err(refusal.into()),
     };
-    let result = timeout_at(ends_at, exchange).await.unwrap_or(Err(Failure::Timeout));
-    let (status, failure, body) = match result {
-        Ok(response) => {
-            let status = response.status();
-            // Reads the body of a success too, because the connection can be reused only after that.
-            let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
+    let mut first_status_code = None;
+    if let Some(previous) = &secrets.previous
+        && let Ok(Answer { status, .. }) = &answer
+        && matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    {
+        first_status_code = Some(status.as_u16());
+        answer = if ends_at.duration_since(Instant::now()) < SECOND_POST_TIME {
+            // Not the first answer, which would be final: the endpoint has not seen the other signature.
+            Err(Failure::Timeout)
+        } else {
+            // Boxed, because few deliveries need it.
+            Box::pin(exchange(client, signed_with(previous), ends_at)).await
+        };
+    }
+    let (status, failure, body) = match answer {
+        Ok(Answer { status, body }) => {
             let failure = (!status.is_success()).then_some(Failure::Status(status));
             (Some(status), failure, body)
         }
@@ -71,6 +86,7 @@ pub(crate) async fn post(
         at,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         phases: Phases::default(),
+        first_status_code,
         status_code: status.map(|status| status.as_u16()),
         error: failure.as_ref().map(ToString::to_string),
         response_body: (failure.is_some() && !body.is_empty())
@@ -79,17 +95,43 @@ pub(crate) async fn post(
     (attempt, failure)
 }
 
+/// The status of a response, and the part of its body that is read.
+struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+/// Sends one request and reads its response by `ends_at`.
+async fn exchange(client: &Client, request: Request, ends_at: Instant) -> Result<Answer, Failure> {
+    let response = timeout_at(ends_at, client.execute(request))
+        .await
+        .map_err(|_elapsed| Failure::Timeout)??;
+    let status = response.status();
+    // Reads the body of a success too, because the connection can be reused only after that.
+    let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
+    Ok(Answer { status, body })
+}
+
 /// The request with all its headers, except Host, Content-Length, Accept and User-Agent, which the client adds.
+///
+/// `guide` makes the guide's signature, which has room for only one. Each of `secrets` makes a Standard Webhooks
+/// signature.
 fn request(
     url: &EndpointUrl,
     delivery: &DeliveryMessage,
-    secret: &SigningSecret,
+    secrets: &SigningSecrets,
+    guide: &SigningSecret,
     at: Timestamp,
 ) -> Request {
     let body = delivery.body.get();
     let event_id = String::from(delivery.event_id);
     let sent_at = at.unix_seconds();
-    let signature = signature::standard(secret, &event_id, sent_at, body.as_bytes());
+    let standard = |secret| signature::standard(secret, &event_id, sent_at, body.as_bytes());
+    let mut signatures = standard(&secrets.current);
+    if let Some(previous) = &secrets.previous {
+        signatures.push(' ');
+        signatures.push_str(&standard(previous));
+    }
     let mut request = Request::new(Method::POST, url.as_url().clone());
     // The client clones all headers twice. Values in one shared allocation are cheap to clone.
     let mut buffer = BytesMut::with_capacity(VALUES + body.len());
@@ -101,11 +143,11 @@ fn request(
     let headers = request.headers_mut();
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(SIGNATURE, value(&signature::guide(secret, body.as_bytes())));
+    headers.insert(SIGNATURE, value(&signature::guide(guide, body.as_bytes())));
     headers.insert(EVENT, HeaderValue::from_static(delivery.event.as_str()));
     headers.insert(TIMESTAMP, delivery.occurred_at.unix_seconds().into());
     headers.insert(DELIVERY, value(&String::from(delivery.delivery_id)));
-    headers.insert(WEBHOOK_SIGNATURE, value(&signature));
+    headers.insert(WEBHOOK_SIGNATURE, value(&signatures));
     headers.insert(WEBHOOK_ID, value(&event_id));
     headers.insert(WEBHOOK_TIMESTAMP, sent_at.into());
     buffer.extend_from_slice(body.as_bytes());

@@ -77,9 +77,10 @@ impl Sender {
         };
         // If a secret cannot be read, the deliveries that need it try one after the other. Each of them has its
         // own time limit.
-        let secret = match timeout(aws::CALL_TIMEOUT, self.secret_cache.get(webhook)).await {
-            Ok(Ok(secret)) => secret,
-            Ok(Err(error)) => return Outcome::Blocked(BlockReason::SecretUnreadable(error)),
+        let reading = self.secret_cache.in_force(webhook, Timestamp::now());
+        let secrets = match timeout(aws::CALL_TIMEOUT, reading).await {
+            Ok(Ok(secrets)) => secrets,
+            Ok(Err(reason)) => return Outcome::Blocked(reason),
             Err(_elapsed) => return Outcome::Blocked(BlockReason::SecretTimedOut),
         };
         if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
@@ -90,7 +91,7 @@ impl Sender {
             Err(error) => return Outcome::Blocked(BlockReason::NoClient(error)),
         };
         let (attempt, failure) =
-            attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secret, number).await;
+            attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secrets, number).await;
         Outcome::Attempted { attempt, failure, retry: webhook.retry }
     }
 }
@@ -125,6 +126,7 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhook
         at: Timestamp::now(),
         duration_ms: 0,
         phases: Phases::default(),
+        first_status_code: None,
         status_code: None,
         error: Some(failure.to_string()),
         response_body: None,
@@ -153,6 +155,7 @@ fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
                 $level,
                 attempt.number = $attempt.number,
                 http.status = $attempt.status_code,
+                http.first_status = $attempt.first_status_code,
                 error = $attempt.error,
                 duration_ms = $attempt.duration_ms,
                 $sentence

@@ -5,6 +5,7 @@ mod endpoints;
 mod hostile;
 mod interrupted;
 mod log;
+mod overlap;
 mod posts;
 mod retries;
 mod tls;
