@@ -31,7 +31,14 @@ TEMPLATE = BUILD / "template.yaml"
 # The release profile's link-time optimization takes minutes.
 QUICK_BUILD = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
 # Requests for an existing webhook, and the expected statuses. Their order matters: the last one deletes the webhook.
-REQUESTS = {"api-list": 200, "api-get": 200, "api-rotate": 200, "api-update": 200, "api-delete": 204}
+REQUESTS = {
+    "api-list": 200,
+    "api-get": 200,
+    "api-rotate": 200,
+    "api-delete-previous-secret": 204,
+    "api-update": 200,
+    "api-delete": 204,
+}
 DEPLOYED = "docintell-trial"
 
 

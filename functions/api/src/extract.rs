@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::body::{Bytes, HttpBody as _};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -37,14 +37,41 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !request.headers().get(CONTENT_TYPE).is_some_and(is_json) {
+        RawBody::from_request(request, state).await?.parse()
+    }
+}
+
+/// For a body that may be left out: an empty one counts as none, whatever its `Content-Type`.
+impl<S: Send + Sync> OptionalFromRequest<S> for JsonObject {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        let body = RawBody::from_request(request, state).await?;
+        if body.bytes.is_empty() { Ok(None) } else { body.parse().map(Some) }
+    }
+}
+
+struct RawBody {
+    /// Whether the `Content-Type` is JSON.
+    is_json: bool,
+    bytes: Bytes,
+}
+
+impl RawBody {
+    async fn from_request<S: Send + Sync>(request: Request, state: &S) -> Result<Self, ApiError> {
+        let is_json = request.headers().get(CONTENT_TYPE).is_some_and(is_json);
+        let bytes = Bytes::from_request(request, state).await.map_err(ApiError::internal)?;
+        Ok(Self { is_json, bytes })
+    }
+
+    fn parse(&self) -> Result<JsonObject, ApiError> {
+        if !self.is_json {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let body = Bytes::from_request(request, state).await.map_err(ApiError::internal)?;
-        if body.trim_ascii_start().starts_with(b"{") {
-            return serde_json::from_slice(&body).map_err(malformed);
+        if self.bytes.trim_ascii_start().starts_with(b"{") {
+            return serde_json::from_slice(&self.bytes).map_err(malformed);
         }
-        let IgnoredAny = serde_json::from_slice(&body).map_err(malformed)?;
+        let IgnoredAny = serde_json::from_slice(&self.bytes).map_err(malformed)?;
         Err(ApiError::NotAnObject)
     }
 }
@@ -134,7 +161,8 @@ mod tests {
 
     async fn read(content_type: &str, body: &[u8]) -> Result<JsonObject, ApiError> {
         let request = Request::builder().header("content-type", content_type);
-        JsonObject::from_request(request.body(Body::from(body.to_vec())).unwrap(), &()).await
+        let request = request.body(Body::from(body.to_vec())).unwrap();
+        <JsonObject as FromRequest<()>>::from_request(request, &()).await
     }
 
     async fn fields(body: &[u8]) -> Result<Vec<(String, String)>, String> {
@@ -183,6 +211,27 @@ mod tests {
         }
         let deep = "[".repeat(5000);
         assert_eq!(fields(deep.as_bytes()).await, Err("1:5000".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_optional_body_is_absent_only_if_it_is_empty() {
+        for (content_type, body, expected) in [
+            ("", "", "None"),
+            ("application/x-www-form-urlencoded", "", "None"),
+            ("application/json", "", "None"),
+            ("application/json", "{}", "Some([])"),
+            ("application/json", " ", "MalformedBody { line: 1, column: 1 }"),
+            ("text/plain", "{}", "UnsupportedMediaType"),
+        ] {
+            let request = Request::builder().header("content-type", content_type);
+            let request = request.body(Body::from(body)).unwrap();
+            let read = <JsonObject as OptionalFromRequest<()>>::from_request(request, &()).await;
+            let read = match read {
+                Ok(read) => format!("{:?}", read.map(|JsonObject(fields)| fields)),
+                Err(error) => format!("{error:?}"),
+            };
+            assert_eq!(read, expected, "{content_type}: {body}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Validation of the body of a create or an update.
+//! Validation of request bodies.
 //!
 //! The rule: every field is checked, so one response names all that are wrong.
 
@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::event_type::EventType;
 use webhooks::retry::{MAX_RETRIES_LIMIT, RetryPolicy};
+use webhooks::rotation::Overlap;
 use webhooks::webhook::{EventSet, WebhookChanges};
 
 use crate::endpoint;
@@ -43,6 +44,19 @@ pub(crate) async fn changes(
     if wrong.is_empty() { Ok(changes) } else { Err(ApiError::InvalidFields(wrong)) }
 }
 
+/// Reads the optional body of a rotation.
+pub(crate) fn overlap(body: Option<JsonObject>) -> Result<Overlap, ApiError> {
+    let JsonObject(mut fields) = body.unwrap_or(JsonObject(Vec::new()));
+    let mut wrong = Details::new();
+    let overlap = take(&mut fields, &mut wrong, "overlap_seconds", overlap_seconds);
+    refuse_unknown(fields, &mut wrong);
+    if wrong.is_empty() {
+        Ok(overlap.unwrap_or_default())
+    } else {
+        Err(ApiError::InvalidFields(wrong))
+    }
+}
+
 /// Returns the valid fields, and reasons for the others. A null field counts as left out.
 fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (WebhookChanges, Details) {
     let mut wrong = Details::new();
@@ -53,9 +67,14 @@ fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (Webhook
         retry_enabled: take(&mut fields, &mut wrong, "retry_enabled", boolean),
         max_retries: take(&mut fields, &mut wrong, "max_retries", max_retries),
     };
+    refuse_unknown(fields, &mut wrong);
+    (changes, wrong)
+}
+
+/// Adds the fields that no [`take`] has taken to `wrong`.
+fn refuse_unknown(fields: Vec<(String, Box<RawValue>)>, wrong: &mut Details) {
     let unknown = |(name, _): (String, _)| (quoted(&name), "is not a known field".to_owned());
     wrong.extend(fields.into_iter().map(unknown));
-    (changes, wrong)
 }
 
 fn take<T>(
@@ -102,6 +121,12 @@ fn max_retries(json: &RawValue) -> Result<u8, String> {
     value(json)
         .filter(|number| *number <= MAX_RETRIES_LIMIT)
         .ok_or_else(|| format!("must be a whole number from 0 to {MAX_RETRIES_LIMIT}"))
+}
+
+fn overlap_seconds(json: &RawValue) -> Result<Overlap, String> {
+    value(json)
+        .and_then(Overlap::from_seconds)
+        .ok_or_else(|| format!("must be a whole number from 0 to {}", Overlap::MAX_SECONDS))
 }
 
 /// Drops the error, because its text can quote the value.

@@ -20,7 +20,7 @@ mod view;
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::secrets::SecretStore;
@@ -80,6 +80,10 @@ pub fn router(state: Arc<AppState>) -> Router {
             get(handlers::get).patch(handlers::update).delete(handlers::delete),
         )
         .route("/v1/webhooks/{webhook_id}/rotate", post(handlers::rotate))
+        .route(
+            "/v1/webhooks/{webhook_id}/previous-secret",
+            delete(handlers::delete_previous_secret),
+        )
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn(extract::refuse_large_bodies))
@@ -131,6 +135,7 @@ mod tests {
             include_str!("../../../events/api-list.json"),
             include_str!("../../../events/api-update.json"),
             include_str!("../../../events/api-rotate.json"),
+            include_str!("../../../events/api-delete-previous-secret.json"),
             include_str!("../../../events/api-delete.json"),
         ] {
             let response = response_to(sample, |_| ()).await;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod limits;
+mod rotation;
 mod unreadable;
 
 use harness::fixtures::{TENANT, api_key_row, webhook};
@@ -35,6 +36,8 @@ const CREATE: &str = include_str!("../../../events/api-create.json");
 const GET: &str = include_str!("../../../events/api-get.json");
 const UPDATE: &str = include_str!("../../../events/api-update.json");
 const ROTATE: &str = include_str!("../../../events/api-rotate.json");
+const DELETE_PREVIOUS_SECRET: &str =
+    include_str!("../../../events/api-delete-previous-secret.json");
 const DELETE: &str = include_str!("../../../events/api-delete.json");
 
 fn sample(text: &str) -> Value {
