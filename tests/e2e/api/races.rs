@@ -108,6 +108,10 @@ async fn concurrent_rotations_sign_with_a_returned_secret_and_a_conflict_returns
     job::upload(tenant.id).await;
     let arrival = receiver.wait_for(1).await.remove(0);
     assert!(returned.iter().any(|secret| arrival.is_signed_with(secret)));
+    // Two secrets are in force, each in turn. A caller knows both.
+    let known = returned.iter().copied().chain([hook.secret.as_str()]);
+    let in_force = known.filter(|secret| arrival.passes_standard_webhooks(secret)).count();
+    assert_eq!(in_force, 2, "{} rotations", returned.len());
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
 }
 
