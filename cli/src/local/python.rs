@@ -31,11 +31,10 @@ pub struct Purpose {
     pub installed: &'static str,
 }
 
-/// The environment of the emulator and of `deploy.py`.
 const EMULATOR: Purpose =
     Purpose { installing: "installing the AWS emulator", installed: "AWS emulator installed" };
 
-/// [`ensure_for`] the emulator.
+/// Installs the emulator's packages if needed; returns the path of the environment's Python.
 pub async fn ensure(checkout: &Checkout, progress: Progress) -> Result<PathBuf> {
     ensure_for(EMULATOR, checkout, &checkout.script("requirements.txt"), progress).await
 }
