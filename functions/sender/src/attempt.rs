@@ -54,9 +54,9 @@ pub(crate) async fn post(
     let at = Timestamp::now();
     let begun = Instant::now();
     let ends_at = begun + ATTEMPT_TIMEOUT;
-    let signed_with = |secret| request(url, delivery, secrets, secret, at);
+    let signed_with = |guide| request(url, delivery, secrets, guide, at);
     let mut answer = match policy.check_url(url) {
-        Ok(()) => exchange(client, signed_with(&secrets.current), ends_at).await,
+        Ok(()) => exchange(client, || signed_with(&secrets.current), ends_at).await,
         Err(refusal) => Err(refusal.into()),
     };
     let mut first_status_code = None;
@@ -70,7 +70,7 @@ pub(crate) async fn post(
             Err(Failure::Timeout)
         } else {
             // Boxed, because few deliveries need it.
-            Box::pin(exchange(client, signed_with(previous), ends_at)).await
+            Box::pin(exchange(client, || signed_with(previous), ends_at)).await
         };
     }
     let (status, failure, body) = match answer {
@@ -102,8 +102,14 @@ struct Answer {
 }
 
 /// Sends one request and reads its response by `ends_at`.
-async fn exchange(client: &Client, request: Request, ends_at: Instant) -> Result<Answer, Failure> {
-    let response = timeout_at(ends_at, client.execute(request))
+///
+/// `request` is a closure, because the future would store a request twice: as its argument and in `execute`.
+async fn exchange(
+    client: &Client,
+    request: impl FnOnce() -> Request,
+    ends_at: Instant,
+) -> Result<Answer, Failure> {
+    let response = timeout_at(ends_at, client.execute(request()))
         .await
         .map_err(|_elapsed| Failure::Timeout)??;
     let status = response.status();

@@ -55,23 +55,27 @@ impl SecretCache {
         webhook: &Webhook,
         now: Timestamp,
     ) -> Result<SigningSecrets, BlockReason<'static>> {
-        let current = async {
-            let current = self.get(webhook, &webhook.secret_version).await;
-            current.map_err(BlockReason::SecretUnreadable)
-        };
         let Some(previous) = webhook.previous_secret_at(now) else {
-            return Ok(SigningSecrets { current: current.await?, previous: None });
+            let current = self.get(webhook, &webhook.secret_version).await;
+            let current = current.map_err(BlockReason::SecretUnreadable)?;
+            return Ok(SigningSecrets { current, previous: None });
         };
         // Boxed, because outside of an overlap no delivery needs it.
-        Box::pin(async {
-            let previous = async {
-                let previous = self.get(webhook, &previous.version).await;
-                previous.map_err(BlockReason::PreviousSecretUnreadable)
-            };
-            let (current, previous) = tokio::try_join!(current, previous)?;
-            Ok(SigningSecrets { current, previous: Some(previous) })
+        Box::pin(self.both(webhook, &previous.version)).await
+    }
+
+    /// Reads both at the same time.
+    async fn both(
+        &self,
+        webhook: &Webhook,
+        previous: &str,
+    ) -> Result<SigningSecrets, BlockReason<'static>> {
+        let (current, previous) =
+            tokio::join!(self.get(webhook, &webhook.secret_version), self.get(webhook, previous));
+        Ok(SigningSecrets {
+            current: current.map_err(BlockReason::SecretUnreadable)?,
+            previous: Some(previous.map_err(BlockReason::PreviousSecretUnreadable)?),
         })
-        .await
     }
 
     async fn get(
