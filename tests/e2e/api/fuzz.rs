@@ -68,7 +68,8 @@ fn body(dice: &mut Dice) -> String {
         0 => text.chars().take(dice.roll() % 40).collect(),
         1 => value(dice).to_string(),
         2 => "[".repeat(5000),
-        3 | 4 => {
+        // Often enough that a valid create comes before the limit of changes.
+        3..=6 => {
             json!({"url": "https://hooks.invalid/c", "max_retries": dice.roll() % 12}).to_string()
         }
         _ => text,
@@ -89,10 +90,10 @@ fn path(dice: &mut Dice, id: &str) -> String {
         "?page=1&page=2",
         "/%2e%2e",
     ]);
-    match dice.roll() % 6 {
-        0 | 1 => format!("/v1/webhooks{tail}"),
-        2 | 3 => format!("/v1/webhooks/{id}{tail}"),
-        4 => format!(
+    match dice.roll() % 8 {
+        0..=2 => format!("/v1/webhooks{tail}"),
+        3..=5 => format!("/v1/webhooks/{id}{tail}"),
+        6 => format!(
             "/v1/webhooks/{}{tail}",
             dice.pick(&["x", "%00", "%ff%fe", "é", "..", "%2F", "0"])
         ),
