@@ -257,7 +257,7 @@ pub(crate) async fn delete_previous_secret(
         find(&state, tenant, id).await?;
         return Err(ApiError::RotationConflict);
     }
-    info!("previous signing secret withdrawn");
+    info!("overlap of signing secrets ended");
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,7 +5,7 @@ use harness::{FakeAws, Hosted, Reply, item};
 use serde_json::{Value, json};
 use webhooks::timestamp::Timestamp;
 
-use super::{DELETE_PREVIOUS_SECRET, ROTATE, api, sample, send};
+use super::{DELETE_PREVIOUS_SECRET, ROTATE, api, lines, sample, send};
 
 /// The version that the fake Secrets Manager gives to every new secret.
 const NEW_VERSION: &str = "3f1f6f6e-0000-4000-8000-000000000002";
@@ -199,6 +199,7 @@ async fn ending_an_overlap_removes_the_previous_secret_unless_the_secret_was_rot
         (&response["statusCode"], &response["body"]["error"]),
         (&json!(404), &json!("webhook_not_found"))
     );
+    assert_eq!(lines(&api.finish().await, "overlap of signing secrets ended").len(), 1);
 }
 
 #[tokio::test]
