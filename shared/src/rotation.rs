@@ -82,7 +82,7 @@ impl RotatedSecrets {
     ) -> Self {
         let previous = (!overlap.is_zero()).then(|| PreviousSecret {
             version: webhook.secret_version.clone(),
-            until: now + overlap,
+            until: now.plus(overlap),
         });
         Self { version, label: StagingLabel::after(webhook.secret_label), previous }
     }

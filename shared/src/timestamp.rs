@@ -1,7 +1,6 @@
 //! Timestamps: RFC 3339 in UTC with a `Z`, or Unix time.
 
 use std::fmt;
-use std::ops::Add;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -66,19 +65,18 @@ impl Timestamp {
         u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
     }
 
+    /// The time `duration` later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)),
+        )
+    }
+
     fn from_utc(utc: OffsetDateTime) -> Self {
         let whole_millis = u32::from(utc.millisecond()) * 1_000_000;
         Self(utc.replace_nanosecond(whole_millis).unwrap_or(utc))
-    }
-}
-
-/// Drops the duration's fraction of a millisecond.
-impl Add<Duration> for Timestamp {
-    type Output = Self;
-
-    fn add(self, duration: Duration) -> Self {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self::from_unix_millis(self.unix_millis().saturating_add(millis))
     }
 }
 

@@ -151,11 +151,11 @@ async fn the_webhook_shows_when_the_overlap_ends_and_null_after_its_end() {
     let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
     let path = format!("/v1/webhooks/{}", hook.id);
     assert_eq!(expires_at(&tenant, &hook).await, Value::Null);
-    let before = Timestamp::now() + Duration::from_hours(24);
+    let before = Timestamp::now().plus(Duration::from_hours(24));
     let rotated = tenant.request(Method::POST, &format!("{path}/rotate"), None).await.body;
     let shown = rotated["previous_secret_expires_at"].clone();
     let until = Timestamp::parse(shown.as_str().expect("it is a time")).expect("it is a time");
-    assert!(before <= until && until <= Timestamp::now() + Duration::from_hours(24), "{until}");
+    assert!(before <= until && until <= Timestamp::now().plus(Duration::from_hours(24)), "{until}");
     assert_eq!(expires_at(&tenant, &hook).await, shown);
     let list = tenant.request(Method::GET, "/v1/webhooks", None).await.body;
     assert_eq!(list["webhooks"][0]["previous_secret_expires_at"], shown);
