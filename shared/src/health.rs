@@ -121,7 +121,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_change_names_the_new_health_and_its_reason() {
+    fn each_change_names_the_new_health_and_its_reason_as_documented() {
+        let operations = include_str!("../../docs/OPERATIONS.md");
         let failing = || HealthChange::Failing { error: "the endpoint answered 500".to_owned() };
         for (change, detail_type, health, reason) in [
             (failing(), "Webhook Failing", "failing", json!("the endpoint answered 500")),
@@ -141,6 +142,10 @@ mod tests {
                 at: Timestamp::from_unix_millis(1_764_757_800_000),
             };
             assert_eq!(event.change.detail_type(), detail_type);
+            let row =
+                operations.lines().find(|row| row.starts_with(&format!("| `{detail_type}` |")));
+            let documented = row.is_some_and(|row| row.contains(&format!("| `{health}` |")));
+            assert!(documented, "docs/OPERATIONS.md has no row for {detail_type}");
             let detail: Value = serde_json::from_str(&event.detail().unwrap()).unwrap();
             let expected = json!({
                 "tenant_id": "770e8400-e29b-41d4-a716-446655440002",

@@ -326,6 +326,22 @@ async fn a_change_that_another_sender_has_written_is_not_published_again() {
 }
 
 #[tokio::test]
+async fn a_write_whose_response_was_lost_recognises_its_own_change() {
+    let (_receiver, hook, aws, sender) = one_webhook(status(400)).await;
+    aws.on("UpdateItem", |input, before| {
+        // The first update is the log's.
+        (input["TableName"] == "WebhookConfigs" && before == 1).then_some(Reply::Broken)
+    });
+    deliver(&sender, &[message(&hook, 1)]).await;
+    let updates: Vec<_> = aws.calls_of("UpdateItem").into_iter().map(|it| it.input).collect();
+    let [_log, first, repeated] = updates.as_slice() else { panic!("{updates:?}") };
+    assert_eq!(first, repeated, "the mark is the same");
+    let condition = first["ConditionExpression"].as_str().expect("there is a condition");
+    assert!(condition.ends_with(") OR #health_change = :new_health_change"), "{condition}");
+    assert_eq!(events(&aws, &hook), [failing("the endpoint answered 400")]);
+}
+
+#[tokio::test]
 async fn health_is_given_up_before_the_deadline() {
     let slow = after(Duration::from_millis(9_500), status(400));
     let (_receiver, hook, aws, sender) = one_webhook(slow).await;
