@@ -38,7 +38,7 @@ pub(crate) enum Outcome<'a> {
 #[derive(Debug)]
 pub(crate) struct Decision<'a> {
     pub(crate) action: Action<'a>,
-    /// The entry for the delivery log; `None` while the delivery is blocked.
+    /// The entry for the delivery log; `None` while a delivery without a row is blocked.
     pub(crate) log: Option<LogEntry<'a>>,
     /// What the delivery says about its endpoint, once the action has been carried out.
     pub(crate) evidence: Option<Evidence>,
@@ -96,40 +96,45 @@ pub(crate) fn decide<'a>(
     retried: &RetriedClientErrors,
     now: Timestamp,
 ) -> Decision<'a> {
-    let entry = |status, attempt, reason| {
-        Some(LogEntry { message: delivery, status, attempt, reason, at: now })
+    let entry = |status, attempt, reason, next_attempt_at| {
+        Some(LogEntry { message: delivery, status, attempt, reason, next_attempt_at, at: now })
     };
     match outcome {
         Outcome::Attempted { attempt, failure: None, .. } => Decision {
             action: Action::Acknowledge,
-            log: entry(DeliveryStatus::Delivered, Some(attempt), None),
+            log: entry(DeliveryStatus::Delivered, Some(attempt), None, None),
             evidence: Some(Evidence::Success),
         },
         Outcome::Attempted { attempt, failure: Some(failure), retry } => {
             let evidence = Evidence::of_dead_letter(&failure);
             let action = after_failure(failure, attempt.number, receive_count, retry, retried);
-            match action {
+            let (log, evidence) = match action {
                 Action::Redrive | Action::DeadLetter { .. } => {
-                    let reason = attempt.error.clone();
-                    let log = entry(DeliveryStatus::Failed, Some(attempt), reason);
-                    Decision { action, log, evidence }
+                    (entry(DeliveryStatus::Failed, Some(attempt), None, None), evidence)
                 }
-                _ => {
-                    let log = entry(DeliveryStatus::Pending, Some(attempt), None);
-                    Decision { action, log, evidence: None }
+                Action::RetryAfter(delay) | Action::Requeue { delay, .. } => {
+                    let next = Some(now.plus(delay));
+                    (entry(DeliveryStatus::Pending, Some(attempt), None, next), None)
                 }
-            }
+                _ => (entry(DeliveryStatus::Pending, Some(attempt), None, Some(now)), None),
+            };
+            Decision { action, log, evidence }
         }
         Outcome::Cancelled(reason) => Decision {
             action: Action::Acknowledge,
-            log: entry(DeliveryStatus::Cancelled, None, Some(reason.to_string())),
+            log: entry(DeliveryStatus::Cancelled, None, Some(reason.to_string()), None),
             evidence: None,
         },
         Outcome::Blocked(reason) => {
             let action = after_block(reason, delivery, receive_count, now);
             let log = match action {
                 Action::Park(_) => {
-                    entry(DeliveryStatus::Failed, None, Some(BLOCKED_FOR_GOOD.to_owned()))
+                    entry(DeliveryStatus::Failed, None, Some(BLOCKED_FOR_GOOD.to_owned()), None)
+                }
+                // Only a delivery that has a row: otherwise its first attempt creates it.
+                Action::Postpone { attempts, .. } if attempts > 0 || delivery.chain > 1 => {
+                    let next = now.plus(BLOCKED_DELAY);
+                    entry(DeliveryStatus::Pending, None, None, Some(next))
                 }
                 _ => None,
             };
@@ -172,8 +177,15 @@ pub(crate) fn log_parked<'a>(
     let (status, reason) = (DeliveryStatus::Failed, Some(BLOCKED_FOR_GOOD.to_owned()));
     match log {
         Some(entry) if entry.status == DeliveryStatus::Failed => entry,
-        Some(entry) => LogEntry { status, reason, ..entry },
-        None => LogEntry { message: delivery, status, attempt: None, reason, at: now },
+        Some(entry) => LogEntry { status, reason, next_attempt_at: None, ..entry },
+        None => LogEntry {
+            message: delivery,
+            status,
+            attempt: None,
+            reason,
+            next_attempt_at: None,
+            at: now,
+        },
     }
 }
 
@@ -340,6 +352,13 @@ mod tests {
         assert_eq!(action(Some(5), 3), "Requeue { attempts: 3, delay: 5s }");
         assert_eq!(action(Some(900), 1), "Requeue { attempts: 1, delay: 900s }");
         assert_eq!(action(Some(900), 5), "Redrive", "no attempt follows");
+
+        let failure = status(503, Some(60));
+        let attempt = attempt(1, Some(&failure));
+        let outcome = Outcome::Attempted { attempt, failure: Some(failure), retry: GUIDE };
+        let delivery = delivery();
+        let entry = decide(outcome, &delivery, 1, &none(), now()).log.unwrap();
+        assert_eq!(entry.next_attempt_at, Some(now().plus(Duration::from_mins(1))));
     }
 
     #[test]

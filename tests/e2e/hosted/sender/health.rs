@@ -204,7 +204,7 @@ async fn a_410_switches_the_webhook_off_and_parks_the_delivery() {
     assert_eq!(deliver(&sender, &[message(&hook, 3)]).await, [""; 0]);
     let last = aws.logged().pop().expect("it is logged");
     assert_eq!(
-        (&last["status"], &last["reason"]),
+        (&last["status"], &last["last_error"]),
         (&json!("cancelled"), &json!("the webhook is switched off"))
     );
     assert_eq!((receiver.arrivals().len(), aws.events().len()), (2, 1));
