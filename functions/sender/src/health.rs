@@ -119,6 +119,7 @@ impl Sender {
                 HealthChange::Disabled(reason) => {
                     self.webhook_store.disable(webhook, reason, at).await
                 }
+                // Only an owner switches a webhook on, through the API.
                 HealthChange::Enabled => Ok(false),
             }
         };
