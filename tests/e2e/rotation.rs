@@ -93,7 +93,11 @@ async fn the_guides_receiver_loses_no_event_while_it_changes_to_the_new_secret()
     .await;
     let mut second_posts = 0;
     for row in rows {
-        assert_eq!((row.status, row.attempts.len()), (DeliveryStatus::Delivered, 1), "{row:?}");
+        assert_eq!(
+            (row.summary.status, row.attempts.len()),
+            (DeliveryStatus::Delivered, 1),
+            "{row:?}"
+        );
         assert_eq!(row.attempts[0].status_code, Some(200));
         let refused = row.attempts[0].first_status_code;
         assert!(matches!(refused, None | Some(401)), "{row:?}");

@@ -74,10 +74,7 @@ pub(crate) async fn post(
         };
     }
     let (status, failure, body) = match answer {
-        Ok(Answer { status, body }) => {
-            let failure = (!status.is_success()).then_some(Failure::Status(status));
-            (Some(status), failure, body)
-        }
+        Ok(Answer { status, failure, body }) => (Some(status), failure, body),
         Err(failure) => (None, Some(failure), Vec::new()),
     };
     let attempt = Attempt {
@@ -95,9 +92,10 @@ pub(crate) async fn post(
     (attempt, failure)
 }
 
-/// The status of a response, and the part of its body that is read.
+/// The status of a response, the failure unless it is a success, and the part of its body that is read.
 struct Answer {
     status: StatusCode,
+    failure: Option<Failure>,
     body: Vec<u8>,
 }
 
@@ -113,9 +111,10 @@ async fn exchange(
         .await
         .map_err(|_elapsed| Failure::Timeout)??;
     let status = response.status();
+    let failure = Failure::of_response(&response, Timestamp::now());
     // Reads the body of a success too, because the connection can be reused only after that.
     let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
-    Ok(Answer { status, body })
+    Ok(Answer { status, failure, body })
 }
 
 /// The request with all its headers, except Host, Content-Length, Accept and User-Agent, which the client adds.

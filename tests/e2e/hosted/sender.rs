@@ -2,12 +2,14 @@
 
 mod blocked;
 mod endpoints;
+mod health;
 mod hostile;
 mod interrupted;
 mod log;
 mod overlap;
 mod posts;
 mod retries;
+mod retry_after;
 mod tls;
 
 use std::time::Duration;
