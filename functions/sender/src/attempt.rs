@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
-use webhooks::delivery::{Attempt, DeliveryMessage, Phases};
+use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
@@ -17,6 +17,7 @@ use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
 use crate::failure::Failure;
+use crate::phases;
 
 /// Time limit of an attempt: DNS, connect, TLS, sending, and the head of the response.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +55,8 @@ pub(crate) async fn post(
         policy.check_url(url)?;
         Ok(client.execute(request(url, delivery, secret, at)).await?)
     };
-    let result = timeout_at(ends_at, exchange).await.unwrap_or(Err(Failure::Timeout));
+    let exchange = async { timeout_at(ends_at, exchange).await.unwrap_or(Err(Failure::Timeout)) };
+    let (result, phases) = phases::measured(exchange).await;
     let (status, failure, body) = match result {
         Ok(response) => {
             let status = response.status();
@@ -70,7 +72,7 @@ pub(crate) async fn post(
         number,
         at,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        phases: Phases::default(),
+        phases,
         status_code: status.map(|status| status.as_u16()),
         error: failure.as_ref().map(ToString::to_string),
         response_body: (failure.is_some() && !body.is_empty())

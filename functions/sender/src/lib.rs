@@ -5,7 +5,7 @@
 //!
 //! This file takes a batch of messages (`message`) and returns the response. `isolation` keeps the messages
 //! apart, and `deliver` handles each of them. `attempt` posts a delivery, with the secret from `secret_cache`
-//! and a client from `clients`, which [`guard`] keeps on the public internet. `failure` says why an attempt
+//! and a client from `clients`, which [`guard`] keeps on the public internet. `phases` measures it. `failure` says why an attempt
 //! failed, and `decision` says what follows. `reason` says why a delivery is cancelled, blocked or parked, and
 //! `queues` carries the decision out.
 
@@ -18,6 +18,7 @@ mod failure;
 pub mod guard;
 mod isolation;
 mod message;
+mod phases;
 mod queues;
 mod reason;
 mod secret_cache;

@@ -5,6 +5,7 @@ mod endpoints;
 mod hostile;
 mod interrupted;
 mod log;
+mod phases;
 mod posts;
 mod retries;
 mod tls;

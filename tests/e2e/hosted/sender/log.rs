@@ -91,7 +91,7 @@ async fn a_success_at_the_first_attempt_is_one_complete_row_below_1_kb() {
     for varying in ["ttl", "completed_at"] {
         assert!(!row[varying].take().is_null(), "{varying} is set");
     }
-    for varying in ["at", "duration_ms"] {
+    for varying in ["at", "duration_ms", "phases"] {
         assert!(!row["attempts"][0][varying].take().is_null(), "{varying} is set");
     }
     let expected = json!({
@@ -102,7 +102,7 @@ async fn a_success_at_the_first_attempt_is_one_complete_row_below_1_kb() {
         "event_id": "019ae3c0-0000-7000-9000-000000000001",
         "body": BODY,
         "status": "delivered",
-        "attempts": [{"number": 1, "at": null, "duration_ms": null, "status_code": 202}],
+        "attempts": [{"number": 1, "at": null, "duration_ms": null, "phases": null, "status_code": 202}],
         "last_attempt": 1,
         "created_at": "2025-12-03T10:26:42.304Z",
         "completed_at": null,
