@@ -31,7 +31,7 @@ const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(4);
 /// Maximum header lines of a response. hyper's default is 100.
 const MAX_HEADERS: usize = 512;
 
-const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
 
 /// Why the certificates in `EXTRA_CA_FILE` cannot be used.
 #[derive(Debug, thiserror::Error)]

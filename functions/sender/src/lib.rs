@@ -3,7 +3,8 @@
 //! The rules: a problem with one delivery, such as a slow endpoint or a panic, does not affect the others. Each
 //! message's next step begins as soon as its own attempt ends.
 //!
-//! This file takes a batch of messages (`message`) and returns the response. `isolation` keeps the messages
+//! This file takes a batch of messages (`message`) and returns the response. Or it takes a request of api to test
+//! a webhook, and `webhook_test` answers it. `isolation` keeps the messages
 //! apart, and `deliver` handles each of them. `attempt` posts a delivery, with the secret from `secret_cache`
 //! and a client from `clients`, which [`guard`] keeps on the public internet. `phases` measures it. `failure` says why an attempt
 //! failed, and `decision` says what follows. `reason` says why a delivery is cancelled, blocked or parked, and
@@ -24,6 +25,7 @@ mod reason;
 mod secret_cache;
 #[cfg(test)]
 mod test_network;
+mod webhook_test;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use std::time::{Duration, SystemTime};
 use aws_types::SdkConfig;
 use futures_util::future::join_all;
 use lambda_runtime::Error;
+use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
@@ -45,6 +48,7 @@ use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
 use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
+use webhooks::webhook_test::{TestAnswer, TestInvocation};
 
 use crate::clients::EndpointClients;
 use crate::isolation::finish_by;
@@ -76,6 +80,16 @@ pub struct Sender {
     secret_cache: SecretCache,
     queues: Queues,
     log: DeliveryLog,
+}
+
+/// The response to an invocation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// The messages that the queue is to deliver again.
+    Batch(BatchResponse),
+    /// What happened in the test of a webhook.
+    Test(TestAnswer),
 }
 
 /// The current webhooks of a batch, by id. The outer error means that DynamoDB failed, the inner one that the
@@ -122,17 +136,28 @@ impl Sender {
         })
     }
 
-    /// Handles one invocation, which ends at `deadline`.
-    pub async fn handle(
-        &self,
-        event: &[u8],
-        deadline: SystemTime,
-    ) -> Result<BatchResponse, NotABatch> {
+    /// Handles one invocation, which ends at `deadline`: a batch of messages, or the test of a webhook.
+    pub async fn handle(&self, event: &[u8], deadline: SystemTime) -> Result<Response, Error> {
+        let not_a_batch = match parse_batch(event) {
+            Ok(messages) => {
+                return Ok(Response::Batch(self.deliver_all(&messages, deadline).await));
+            }
+            Err(error) => error,
+        };
+        match serde_json::from_slice(event) {
+            Ok(TestInvocation { test }) => {
+                Ok(Response::Test(Box::pin(self.test(&test, deadline)).await?))
+            }
+            Err(_not_a_test_either) => Err(not_a_batch.into()),
+        }
+    }
+
+    /// Delivers a batch of messages.
+    async fn deliver_all(&self, messages: &[Message], deadline: SystemTime) -> BatchResponse {
         let respond_by = done_by(deadline, RESPONSE_MARGIN);
         let deliver_by = respond_by - SUCCESS_LOG_MARGIN;
         let log_by = deliver_by - LOG_MARGIN;
-        let messages = parse_batch(event)?;
-        let webhooks = self.read_webhooks(&messages).await;
+        let webhooks = self.read_webhooks(messages).await;
         let deliveries = messages.iter().map(|message| {
             finish_by(deliver_by, message, self.deliver(message, &webhooks, log_by))
         });
@@ -149,7 +174,7 @@ impl Sender {
             }
         }
         self.log_successes(successes, respond_by).await;
-        Ok(response)
+        response
     }
 
     /// Reads the current state of all webhooks of the batch in one consistent read.

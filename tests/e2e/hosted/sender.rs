@@ -9,6 +9,7 @@ mod phases;
 mod posts;
 mod retries;
 mod tls;
+mod webhook_test;
 
 use std::time::Duration;
 
