@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -67,17 +68,19 @@ impl FakeAws {
         let account = Arc::new(Mutex::new(Account::default()));
         let shared = Arc::clone(&account);
         let server = Server::http(move |request| {
-            let invocation = lambda::is_invocation(&request)
-                .then(|| lambda::invoke(&mut lock(&shared), &request));
-            // The delay comes after the lock is released.
-            let (answer, latency) = match invocation {
-                Some(_) => Default::default(),
-                None => serve(&mut lock(&shared), &request),
+            let mut account = lock(&shared);
+            let reply = if lambda::is_invocation(&request) {
+                Either::Left(lambda::invoke(&mut account, &request))
+            } else {
+                Either::Right(serve(&mut account, &request))
             };
+            drop(account);
+            // Waits only after the lock is released.
             async move {
-                if let Some(invocation) = invocation {
-                    return invocation.await;
-                }
+                let (answer, latency) = match reply {
+                    Either::Left(invocation) => return invocation.await,
+                    Either::Right(served) => served,
+                };
                 if !latency.is_zero() {
                     tokio::time::sleep(latency).await;
                 }
