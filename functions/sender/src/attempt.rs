@@ -3,13 +3,10 @@
 //! The rule: the status line decides. The response body is only for the log, and an error while reading it
 //! changes nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use reqwest::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
-};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
 use webhooks::delivery::{Attempt, DeliveryMessage};
@@ -18,10 +15,9 @@ use webhooks::secret::SigningSecret;
 use webhooks::signature;
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook_test::SentRequest;
 
 use crate::failure::Failure;
-use crate::{guard, phases};
+use crate::phases;
 
 /// Time limit of an attempt: DNS, connect, TLS, sending, and the head of the response.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,35 +85,8 @@ pub(crate) fn shown(body: &[u8]) -> Option<String> {
     (!body.is_empty()).then(|| printable(&String::from_utf8_lossy(body)))
 }
 
-/// The request that [`post`] sends in an attempt that starts at `at`, for people to read.
-pub(crate) fn sent(
-    url: &EndpointUrl,
-    delivery: &DeliveryMessage,
-    secret: &SigningSecret,
-    at: Timestamp,
-) -> SentRequest {
-    let request = request(url, delivery, secret, at);
-    let url = request.url();
-    let host = url.host_str().unwrap_or_default();
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    // The four headers that the client adds.
-    let added = [
-        (HOST, host),
-        (ACCEPT, "*/*".to_owned()),
-        (USER_AGENT, guard::USER_AGENT.to_owned()),
-        (CONTENT_LENGTH, delivery.body.get().len().to_string()),
-    ];
-    let own = request.headers().iter();
-    let own = own.map(|(name, value)| {
-        (name.clone(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    });
-    let headers: BTreeMap<String, String> =
-        added.into_iter().chain(own).map(|(name, value)| (name.to_string(), value)).collect();
-    SentRequest { headers, body: delivery.body.get().to_owned() }
-}
-
 /// The request with all its headers, except Host, Content-Length, Accept and User-Agent, which the client adds.
-fn request(
+pub(crate) fn request(
     url: &EndpointUrl,
     delivery: &DeliveryMessage,
     secret: &SigningSecret,

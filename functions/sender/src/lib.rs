@@ -3,12 +3,13 @@
 //! The rules: a problem with one delivery, such as a slow endpoint or a panic, does not affect the others. Each
 //! message's next step begins as soon as its own attempt ends.
 //!
-//! This file takes a batch of messages (`message`) and returns the response. Or it takes a request of api to test
-//! a webhook, and `webhook_test` answers it. `isolation` keeps the messages
+//! This file takes a batch of messages (`message`) and returns the response. `isolation` keeps the messages
 //! apart, and `deliver` handles each of them. `attempt` posts a delivery, with the secret from `secret_cache`
-//! and a client from `clients`, which [`guard`] keeps on the public internet. `phases` measures it. `failure` says why an attempt
-//! failed, and `decision` says what follows. `reason` says why a delivery is cancelled, blocked or parked, and
-//! `queues` carries the decision out.
+//! and a client from `clients`, which [`guard`] keeps on the public internet, and `phases` measures it.
+//! `failure` says why an attempt failed, and `decision` says what follows. `reason` says why a delivery is
+//! cancelled, blocked or parked, and `queues` carries the decision out.
+//!
+//! Instead of a batch, api can pass the request to test a webhook. `webhook_test` answers it.
 
 mod attempt;
 mod clients;

@@ -3,10 +3,13 @@
 //! The rule: the POST is that of a delivery, and nothing else is: no message, no row in the delivery log, no
 //! retry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use lambda_runtime::Error;
+use reqwest::Request;
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, HOST, USER_AGENT};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info};
 use webhooks::aws::{self, chain};
@@ -17,10 +20,10 @@ use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
-use webhooks::webhook_test::{TestAnswer, TestRequest, TestResult, example};
+use webhooks::webhook_test::{SentRequest, TestAnswer, TestRequest, TestResult, example};
 
 use crate::attempt::{self, ATTEMPT_TIMEOUT};
-use crate::{RESPONSE_MARGIN, Sender};
+use crate::{RESPONSE_MARGIN, Sender, guard};
 
 /// Why a test cannot be made. The text includes the cause, because Lambda shows nothing else of an error.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +111,8 @@ impl Sender {
             duration_ms = attempt.duration_ms,
             "webhook tested"
         );
+        // The same request again: nothing in it differs but the time, which is that of the attempt.
+        let request = attempt::request(&webhook.url, &delivery, secret, attempt.at);
         Ok(TestResult {
             success: failure.is_none(),
             webhook_config_id: webhook.id,
@@ -117,7 +122,26 @@ impl Sender {
             response_time_ms: attempt.duration_ms,
             response_body: attempt::shown(&body),
             error: attempt.error,
-            request: attempt::sent(&webhook.url, &delivery, secret, attempt.at),
+            request: sent(&request, delivery.body.get()),
         })
     }
+}
+
+/// The request as the endpoint receives it, with the four headers that the client adds.
+fn sent(request: &Request, body: &str) -> SentRequest {
+    let url = request.url();
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let added = [
+        (&HOST, host),
+        (&ACCEPT, "*/*".to_owned()),
+        (&USER_AGENT, guard::USER_AGENT.to_owned()),
+        (&CONTENT_LENGTH, body.len().to_string()),
+    ];
+    let own = request.headers().iter();
+    let own =
+        own.map(|(name, value)| (name, String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers: BTreeMap<String, String> =
+        added.into_iter().chain(own).map(|(name, value)| (name.to_string(), value)).collect();
+    SentRequest { headers, body: body.to_owned() }
 }
