@@ -1,4 +1,4 @@
-//! A fake AWS: the operations of DynamoDB, SQS, Secrets Manager and EventBridge that the functions call.
+//! A fake AWS: the operations of DynamoDB, SQS, Secrets Manager, Lambda and EventBridge that the functions call.
 //!
 //! The rule: it answers like AWS, from its rows and secrets ([`account`]), unless a test sets another reply for an
 //! operation. It counts every request. After [`FakeAws::record`] it also keeps each request and refuses what AWS
@@ -6,6 +6,7 @@
 
 mod account;
 mod expression;
+mod lambda;
 pub(crate) mod log;
 pub(crate) mod queue;
 mod refusals;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -25,6 +27,7 @@ use crate::function::Environment;
 use crate::lock;
 use crate::server::{Answer, Server, answer};
 use account::Account;
+pub use lambda::Lambda;
 use log::Stored;
 use queue::Queued;
 use usage::{Operation, Usage};
@@ -65,9 +68,19 @@ impl FakeAws {
         let account = Arc::new(Mutex::new(Account::default()));
         let shared = Arc::clone(&account);
         let server = Server::http(move |request| {
-            // The delay comes after the lock is released.
-            let (answer, latency) = serve(&mut lock(&shared), &request);
+            let mut account = lock(&shared);
+            let reply = if lambda::is_invocation(&request) {
+                Either::Left(lambda::invoke(&mut account, &request))
+            } else {
+                Either::Right(serve(&mut account, &request))
+            };
+            drop(account);
+            // Waits only after the lock is released.
             async move {
+                let (answer, latency) = match reply {
+                    Either::Left(invocation) => return invocation.await,
+                    Either::Right(served) => served,
+                };
                 if !latency.is_zero() {
                     tokio::time::sleep(latency).await;
                 }
@@ -121,6 +134,11 @@ impl FakeAws {
     /// From now on, answers `operation` on this queue with HTTP 500.
     pub fn break_queue(&self, operation: &'static str, url: &'static str) {
         self.on(operation, move |input, _| (input["QueueUrl"] == url).then_some(Reply::Broken));
+    }
+
+    /// From now on, does this with every invocation of a function.
+    pub fn on_invoke(&self, lambda: Lambda) {
+        self.account().lambda = lambda;
     }
 
     /// Adds a webhook's row in DynamoDB's format.
@@ -228,6 +246,7 @@ impl FakeAws {
             ("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS),
             ("PIPELINE_FAULTS_QUEUE_URL", FAULTS),
             ("SECRETS_PREFIX", "docintell-webhooks"),
+            ("SENDER_FUNCTION_NAME", "sender"),
             ("DELIVERY_LOG_DAYS", "30"),
             ("RETRIED_CLIENT_ERRORS", ""),
             ("DISABLE_AFTER_DAYS", "5"),

@@ -118,6 +118,12 @@ impl EventSet {
         self.0.contains(&event)
     }
 
+    /// The first event in the tenant's order.
+    #[must_use]
+    pub fn first(&self) -> EventType {
+        self.0[0]
+    }
+
     /// The events in the tenant's order.
     #[must_use]
     pub fn as_slice(&self) -> &[EventType] {

@@ -4,6 +4,7 @@ mod errors;
 mod fuzz;
 mod limits;
 mod races;
+mod webhook_test;
 
 use std::collections::BTreeSet;
 
@@ -135,6 +136,7 @@ async fn delete_returns_204_and_the_webhook_is_then_not_found() {
         (Method::DELETE, path.clone(), None),
         (Method::PATCH, path.clone(), Some(json!({"is_active": true}))),
         (Method::POST, format!("{path}/rotate"), None),
+        (Method::POST, format!("{path}/test"), None),
     ] {
         let response = tenant.request(method.clone(), &path, body).await;
         assert_eq!(

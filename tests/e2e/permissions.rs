@@ -76,6 +76,13 @@ fn the_api_can_write_secrets_but_not_read_them() {
 }
 
 #[test]
+fn only_the_api_may_invoke_a_function_and_only_the_sender() {
+    let invoke = granted().into_iter().filter(|it| it.action.starts_with("lambda:"));
+    let expected = Permission::new("api", "lambda:InvokeFunction", "SenderFunction".to_owned());
+    assert_eq!(invoke.collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
 fn the_sender_can_read_and_update_webhooks_and_only_read_secrets() {
     let webhooks = ["BatchGetItem", "UpdateItem"].map(|name| format!("dynamodb:{name}"));
     assert_eq!(actions("sender", "WebhooksTable"), webhooks.into());

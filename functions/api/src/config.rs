@@ -12,9 +12,11 @@ pub struct Config {
     pub(crate) api_keys_table: String,
     /// `SECRETS_PREFIX`: the first part of every signing secret's name, without a trailing slash.
     pub(crate) secrets_prefix: String,
+    /// `SENDER_FUNCTION_NAME`
+    pub(crate) sender_function: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
     pub(crate) max_webhooks_per_tenant: u32,
-    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations and deletes together.
+    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations, deletes and tests together.
     pub(crate) changes_per_minute: u32,
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub(crate) endpoint_policy: EndpointPolicy,
@@ -27,6 +29,7 @@ impl Config {
             webhooks_table: env::required("WEBHOOKS_TABLE")?,
             api_keys_table: env::required("API_KEYS_TABLE")?,
             secrets_prefix: env::required("SECRETS_PREFIX")?,
+            sender_function: env::required("SENDER_FUNCTION_NAME")?,
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,
             changes_per_minute: env::parsed("CHANGES_PER_MINUTE")?,
             endpoint_policy: env::endpoint_policy()?,
