@@ -7,6 +7,7 @@
 mod chain;
 mod query;
 mod row;
+mod skip;
 mod update;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::timestamp::Timestamp;
 
 pub use query::{DeliveryFilter, MAX_EXAMINED, Order, Page, Range};
 pub use row::{DeliveryRow, DeliverySummary, read};
+pub use skip::{SWITCHED_OFF, SkipError};
 use update::{Place, Update};
 
 /// Maximum items of one `BatchWriteItem`.
