@@ -20,5 +20,6 @@ mod permissions;
 mod retries;
 mod samples;
 mod shown;
+mod skipped;
 
 mod hosted;

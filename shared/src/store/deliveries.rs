@@ -73,8 +73,8 @@ pub struct LogEntry<'a> {
 }
 
 impl LogEntry<'_> {
-    /// True if the first attempt of the first chain succeeded. The delivery has no other entries, so its row can be put
-    /// without a condition.
+    /// True if the first attempt of the first chain succeeded. The delivery has no row yet, or is skipped, so its row can
+    /// be put without a condition.
     #[must_use]
     pub fn is_immediate_success(&self) -> bool {
         self.status == DeliveryStatus::Delivered
