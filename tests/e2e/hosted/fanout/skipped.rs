@@ -20,14 +20,18 @@ fn days_ago(days: u64) -> String {
     Timestamp::from_unix_millis(millis).to_string()
 }
 
-/// A webhook that subscribes to uploads and was switched off some days ago.
+/// A webhook that was switched off some days ago.
 fn off_for(days: u64) -> Value {
-    let off = json!({
-        "is_active": false,
-        "disabled_at": days_ago(days),
-        "disabled_reason": "owner",
-    });
-    webhook_with(URL, off)
+    off_with(json!({"disabled_at": days_ago(days)}))
+}
+
+/// A webhook that its owner switched off a day ago, with these fields replaced or added.
+fn off_with(fields: Value) -> Value {
+    let off = json!({"is_active": false, "disabled_at": days_ago(1), "disabled_reason": "owner"});
+    let mut off = webhook_with(URL, off);
+    let Value::Object(fields) = fields else { panic!("fields are an object") };
+    off.as_object_mut().expect("a row is an object").extend(fields);
+    off
 }
 
 /// A fake AWS with a webhook that is switched off, and the function.
@@ -56,31 +60,21 @@ fn answer_put_of(aws: &FakeAws, number: usize, reply: Reply) {
 
 #[tokio::test]
 async fn an_event_of_a_webhook_that_is_off_has_a_skipped_row_and_no_message() {
-    let (on, off) = (webhook(URL), off_for(29));
-    let old_row = webhook_with(URL, json!({"is_active": false, "updated_at": days_ago(0)}));
-    let webhooks = [
-        on.clone(),
-        off.clone(),
-        old_row.clone(),
-        // Neither sent nor skipped: another event, and another tenant.
-        webhook_with(
-            URL,
-            json!({
-                "is_active": false,
-                "disabled_at": days_ago(1),
-                "events": ["document.processing.failed"],
-            }),
-        ),
-        webhook_with(
-            URL,
-            json!({
-                "is_active": false,
-                "disabled_at": days_ago(1),
-                "tenant_id": "770e8400-e29b-41d4-a716-000000000009",
-            }),
-        ),
-        webhook_with(URL, json!({"is_active": false, "url": "not a URL"})),
+    let on = webhook(URL);
+    let off = [
+        off_for(29),
+        off_with(json!({"disabled_reason": "gone"})),
+        off_with(json!({"disabled_reason": "failing_too_long"})),
+        // Rows of version 0.1.0 do not say when and why.
+        webhook_with(URL, json!({"is_active": false, "updated_at": days_ago(1)})),
     ];
+    let others = [
+        on.clone(),
+        off_with(json!({"events": ["document.processing.failed"]})),
+        off_with(json!({"tenant_id": "770e8400-e29b-41d4-a716-000000000009"})),
+        off_with(json!({"url": "not a URL"})),
+    ];
+    let webhooks = [&off[..], &others].concat();
     let (aws, fanout) = fanout(&webhooks).await;
     assert_eq!(dispatch(&fanout, &[job_change(0, "queued")]).await, [""; 0]);
     assert_eq!(webhooks_of(&aws.queued(DELIVERIES)), [id_of(&on)]);
@@ -88,8 +82,8 @@ async fn an_event_of_a_webhook_that_is_off_has_a_skipped_row_and_no_message() {
 
     let rows = rows(&aws);
     let skipped: BTreeSet<_> = rows.iter().map(|row| row.summary.webhook.to_string()).collect();
-    let expected = [&off, &old_row].map(|webhook| format!("{TENANT}/{}", id_of(webhook)));
-    assert_eq!((rows.len(), skipped), (2, BTreeSet::from(expected)));
+    let expected = off.each_ref().map(|webhook| format!("{TENANT}/{}", id_of(webhook)));
+    assert_eq!((rows.len(), skipped), (4, BTreeSet::from(expected)));
     for DeliveryRow { summary, attempts, ttl, .. } in rows {
         assert_eq!(
             (summary.status, summary.undelivered),
