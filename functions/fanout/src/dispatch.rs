@@ -194,6 +194,7 @@ impl Dispatcher {
                     error!(record.index = record.index, error, "cannot log a skipped delivery");
                     report.fail(record);
                 }
+                Skipped::NotBegun => report.fail(record),
             }
         }
         self.park(faults, last_call_at, report).await;

@@ -4,6 +4,7 @@
 //! will never take is parked.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -29,18 +30,29 @@ pub(crate) enum Skipped {
     Refused(FaultReason),
     /// It has none yet, for this reason.
     Unavailable(String),
+    /// It has none yet, because an earlier one has none.
+    NotBegun,
 }
 
-/// Writes a row for each delivery. Begins no write after `last_call_at`.
+/// Writes a row for each delivery. Begins no write after `last_call_at`, and none after a failure: the stream delivers the
+/// failed record and all later ones again.
 pub(crate) async fn write_all<'a>(
     log: &DeliveryLog,
     skips: Vec<(Record<'a>, DeliveryMessage)>,
     now: Timestamp,
     last_call_at: Instant,
 ) -> Vec<(Record<'a>, DeliveryMessage, Skipped)> {
+    let has_failed = AtomicBool::new(false);
     stream::iter(skips)
         .map(async |(record, message)| {
-            let skipped = isolated(write(log, &message, now, last_call_at)).await;
+            let skipped = if has_failed.load(Ordering::Relaxed) {
+                Skipped::NotBegun
+            } else if Instant::now() >= last_call_at {
+                Skipped::Unavailable("the time limit was reached".to_owned())
+            } else {
+                isolated(write(log, &message, now)).await
+            };
+            has_failed.fetch_or(matches!(skipped, Skipped::Unavailable(_)), Ordering::Relaxed);
             (record, message, skipped)
         })
         .buffer_unordered(CONCURRENT_WRITES)
@@ -48,15 +60,7 @@ pub(crate) async fn write_all<'a>(
         .await
 }
 
-async fn write(
-    log: &DeliveryLog,
-    message: &DeliveryMessage,
-    now: Timestamp,
-    last_call_at: Instant,
-) -> Skipped {
-    if Instant::now() >= last_call_at {
-        return Skipped::Unavailable("the time limit was reached".to_owned());
-    }
+async fn write(log: &DeliveryLog, message: &DeliveryMessage, now: Timestamp) -> Skipped {
     match log.skip(message, now).await {
         Ok(()) => Skipped::Logged,
         Err(refused @ SkipError::Refused(_)) => Skipped::Refused(FaultReason::SkipRefused(refused)),

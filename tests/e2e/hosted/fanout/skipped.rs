@@ -173,19 +173,22 @@ async fn a_refused_row_that_cannot_be_parked_is_reported() {
 #[tokio::test]
 async fn skipped_deliveries_count_in_a_wave_and_the_first_failure_ends_the_batch() {
     let (aws, fanout) = fanout(&[off_for(1), off_for(1)]).await;
-    answer_put_of(&aws, 10, Reply::Broken);
+    answer_put_of(&aws, 49, Reply::Broken);
     let records: Vec<_> = (0..60).map(|number| job_change(number, "queued")).collect();
-    assert_eq!(dispatch(&fanout, &records).await, [sequence_number(10)]);
+    assert_eq!(dispatch(&fanout, &records).await, [sequence_number(49)]);
     // A wave has 100 deliveries: two of each of the first 50 records.
     assert_eq!(put(&aws), (0..50).collect());
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_answer_fails_the_record() {
+async fn a_table_that_does_not_answer_is_not_asked_for_the_rest_of_the_batch() {
     let (aws, fanout) = one_off().await;
     aws.always("PutItem", Reply::Late);
-    let reported = dispatch(&fanout, &[job_change(0, "queued")]).await;
-    assert_eq!(reported, [sequence_number(0)]);
+    let records: Vec<_> = (0..60).map(|number| job_change(number, "queued")).collect();
+    assert_eq!(dispatch(&fanout, &records).await, [sequence_number(0)]);
+    // Ten rows at a time, each tried three times.
+    let calls = aws.calls_of("PutItem").len();
+    assert!((1..=30).contains(&calls), "{calls} calls");
 }
 
 #[tokio::test]
