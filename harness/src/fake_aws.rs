@@ -190,7 +190,7 @@ impl FakeAws {
         account.queued.extract_if(.., |(at, _)| at == url).map(|(_, it)| it).collect()
     }
 
-    /// The recorded writes to the delivery log, one entry for each row of a batch and for each update:
+    /// The recorded writes to the delivery log, one entry for each row of a batch, for each put and for each update:
     /// `webhook`, `delivery_id`, `status`, `attempts`, `last_error`.
     #[must_use]
     pub fn logged(&self) -> Vec<Value> {
@@ -250,6 +250,7 @@ impl FakeAws {
             ("DELIVERY_LOG_DAYS", "30"),
             ("RETRIED_CLIENT_ERRORS", ""),
             ("DISABLE_AFTER_DAYS", "5"),
+            ("SKIPPED_EVENT_DAYS", "30"),
             ("MAX_WEBHOOKS_PER_TENANT", "50"),
             ("CHANGES_PER_MINUTE", "60"),
             ("ALLOW_HTTP_ENDPOINTS", "true"),
@@ -305,6 +306,9 @@ fn log_entries(call: &Call) -> Vec<Value> {
         "BatchWriteItem" => {
             let puts = call.input["RequestItems"]["Deliveries"].as_array().into_iter().flatten();
             puts.map(|put| plain(&json!({"M": put["PutRequest"]["Item"]}))).collect()
+        }
+        "PutItem" if call.input["TableName"] == "Deliveries" => {
+            vec![plain(&json!({"M": call.input["Item"]}))]
         }
         "UpdateItem" if call.input["TableName"] == "Deliveries" => {
             let set = plain(&json!({"M": call.input["ExpressionAttributeValues"]}));

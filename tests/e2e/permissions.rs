@@ -69,6 +69,11 @@ fn fanout_may_use_only_dynamodb_logs_and_sqs() {
 }
 
 #[test]
+fn fanout_can_only_put_rows_into_the_delivery_log() {
+    assert_eq!(actions("fanout", "DeliveriesTable"), ["dynamodb:PutItem".to_owned()].into());
+}
+
+#[test]
 fn the_api_can_write_secrets_but_not_read_them() {
     let secrets = actions("api", "secret:${Prefix}/*");
     let writes = ["CreateSecret", "DeleteSecret", "PutSecretValue"];

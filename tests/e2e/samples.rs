@@ -51,6 +51,7 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("CHANGES_PER_MINUTE", &changes),
         ("DELIVERY_LOG_DAYS", "30"),
         ("DISABLE_AFTER_DAYS", "5"),
+        ("SKIPPED_EVENT_DAYS", "30"),
         ("ALLOW_HTTP_ENDPOINTS", "true"),
         ("ALLOWED_NETWORKS", "127.0.0.0/8"),
     ];
