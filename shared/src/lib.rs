@@ -3,8 +3,8 @@
 //! When a document's job changes state, that is an [`event`]. Every [`webhook`] of the tenant that subscribes
 //! to it gets one [`delivery`]: a message on a [`queue`] with the event's exact bytes. The sender reads the
 //! webhook and its [`secret`], checks the [`endpoint`], makes the [`signature`]s, posts, and writes the result
-//! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again. A record that we cannot
-//! process becomes a [`fault`].
+//! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again, and [`redelivery`] sends a
+//! delivery of the log again. A record that we cannot process becomes a [`fault`].
 //!
 //! The modules from [`id`] to [`fault`] do no I/O, except [`resolve`], which queries DNS. [`store`],
 //! [`secrets`] and [`queue`] call AWS, each through a concrete client. Time and policy are always arguments.
@@ -40,6 +40,7 @@ pub mod batch;
 pub mod bootstrap;
 pub mod env;
 pub mod queue;
+pub mod redelivery;
 pub mod runtime;
 pub mod secrets;
 pub mod store;
