@@ -88,7 +88,7 @@ fn a_function_can_access_only_secrets_under_its_prefix() {
     let mut with_secrets = BTreeSet::new();
     for (name, function, role) in functions(&template) {
         let resources = statements(role).flat_map(|it| one_or_many(&it["Resource"]));
-        for resource in resources.filter(|it| it.get("Fn::Sub").is_some()) {
+        for resource in resources.filter(|it| it["Fn::Sub"].is_array()) {
             let used = &function["Environment"]["Variables"]["SECRETS_PREFIX"];
             assert_eq!(resource["Fn::Sub"][1], json!({"Prefix": used}), "{name}");
             with_secrets.insert(name);
@@ -194,6 +194,9 @@ fn names(resource: &Value) -> Vec<String> {
     }
     if let Some([_condition, one, other]) = resource["Fn::If"].as_array().map(Vec::as_slice) {
         return [names(one), names(other)].concat();
+    }
+    if let Some(part) = resource["Fn::Sub"].as_str() {
+        return vec![part.replace("${", "").replace(".Arn}", "")];
     }
     let account = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:";
     let arn = resource["Fn::Sub"][0].as_str().expect("the resource has a known form");

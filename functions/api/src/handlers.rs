@@ -158,7 +158,12 @@ pub(crate) async fn get(
     Ok(Json(WebhookView::of(&webhook)).into_response())
 }
 
-async fn find(state: &AppState, tenant: TenantId, id: WebhookId) -> Result<Webhook, ApiError> {
+/// A webhook of the tenant.
+pub(crate) async fn find(
+    state: &AppState,
+    tenant: TenantId,
+    id: WebhookId,
+) -> Result<Webhook, ApiError> {
     state.webhooks.get(tenant, id).await?.ok_or(ApiError::WebhookNotFound)
 }
 
