@@ -2,6 +2,7 @@
 
 mod changes;
 mod limits;
+mod retry;
 mod unreadable;
 
 use harness::fixtures::{TENANT, api_key_row, webhook};
