@@ -154,6 +154,18 @@ async fn a_log_that_fails_is_a_503_and_nothing_is_queued() {
 }
 
 #[tokio::test]
+async fn a_chain_is_started_even_if_the_answer_to_its_first_update_is_lost() {
+    let (aws, api) = failed(|input, before| {
+        let row = started(claim(input));
+        Some(if before == 0 { Reply::Broken } else { Reply::ConditionFailed(row) })
+    })
+    .await;
+    let response = send(&api, sample(RETRY)).await;
+    assert_eq!(response["statusCode"], 202, "{response}");
+    assert_eq!(aws.queued(DELIVERIES).len(), 1);
+}
+
+#[tokio::test]
 async fn a_chain_that_another_request_has_started_is_a_409() {
     let (aws, api) = failed(|_, _| Some(Reply::ConditionFailed(started("of another")))).await;
     let response = send(&api, sample(RETRY)).await;
