@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use harness::answer;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use super::{URL, keys};
 use crate::support::job;
 use crate::support::logged::{Logged, log};
 use crate::support::tenant::{Hook, Response, Tenant};
+use crate::support::world::World;
 
 async fn get(tenant: &Tenant, path: &str) -> Response {
     tenant.request(Method::GET, path, None).await
@@ -192,6 +194,34 @@ async fn a_page_can_be_empty_and_still_have_a_next_cursor() {
     let cursor = cursor.expect("there are more rows");
     let second = found(&tenant, &hook, &format!("{query}&cursor={cursor}")).await;
     assert_eq!(second, [ids.last().expect("there are rows").clone()]);
+}
+
+#[tokio::test]
+async fn a_corrupt_row_hides_no_other_delivery() {
+    let tenant = Tenant::new().await;
+    let hook = tenant.create(json!({"url": URL})).await;
+    let ids = log(&tenant, &hook, &[1, 2, 3].map(|second| Logged::at(second, Failed))).await;
+    let world = World::get();
+    let string = |text: &str| AttributeValue::S(text.to_owned());
+    aws_sdk_dynamodb::Client::new(&world.aws())
+        .update_item()
+        .table_name(&world.info().outputs.deliveries_table)
+        .key("webhook", string(&format!("{}/{}", tenant.id, hook.id)))
+        .key("delivery_id", string(&ids[1]))
+        .update_expression("SET event = :event")
+        .expression_attribute_values(":event", string("document.of.the.future"))
+        .send()
+        .await
+        .expect("the row can be written");
+    for query in ["", "status=failed", "limit=2"] {
+        assert_eq!(found(&tenant, &hook, query).await, [&*ids[2], &*ids[0]], "{query}");
+    }
+    let (first, cursor) = page(&tenant, &hook, "limit=1").await;
+    assert_eq!(first, ids[2..]);
+    let rest = format!("cursor={}", cursor.expect("there are more"));
+    assert_eq!(found(&tenant, &hook, &rest).await, ids[..1]);
+    let one = get(&tenant, &format!("{}/{}", path(&hook), ids[1])).await;
+    assert_error(&one, 500, "internal_error");
 }
 
 #[tokio::test]
