@@ -76,8 +76,9 @@ fn the_api_can_write_secrets_but_not_read_them() {
 }
 
 #[test]
-fn the_sender_can_only_read_webhooks_and_secrets() {
-    assert_eq!(actions("sender", "WebhooksTable"), ["dynamodb:BatchGetItem".to_owned()].into());
+fn the_sender_can_read_and_update_webhooks_and_only_read_secrets() {
+    let webhooks = ["BatchGetItem", "UpdateItem"].map(|name| format!("dynamodb:{name}"));
+    assert_eq!(actions("sender", "WebhooksTable"), webhooks.into());
     let secrets = ["secretsmanager:GetSecretValue".to_owned()];
     assert_eq!(actions("sender", "secret:${Prefix}/*"), secrets.into());
 }
@@ -195,12 +196,19 @@ fn names(resource: &Value) -> Vec<String> {
     if let Some([_condition, one, other]) = resource["Fn::If"].as_array().map(Vec::as_slice) {
         return [names(one), names(other)].concat();
     }
-    if let Some(part) = resource["Fn::Sub"].as_str() {
-        return vec![part.replace("${", "").replace(".Arn}", "")];
+    let arn = resource["Fn::Sub"].as_str().or(resource["Fn::Sub"][0].as_str());
+    let arn = arn.expect("the resource has a known form");
+    // A part of a resource, such as `${Table.Arn}/index/name`.
+    if let Some((name, part)) = arn.strip_prefix("${").and_then(|arn| arn.split_once(".Arn}")) {
+        return vec![format!("{name}{part}")];
     }
-    let account = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:";
-    let arn = resource["Fn::Sub"][0].as_str().expect("the resource has a known form");
-    vec![arn.strip_prefix(account).expect("the secret is in this account").to_owned()]
+    let in_account = |service: &str| {
+        let account =
+            format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:");
+        arn.strip_prefix(&account).map(str::to_owned)
+    };
+    let name = in_account("secretsmanager").or_else(|| in_account("events"));
+    vec![name.expect("the resource is in this account")]
 }
 
 fn keys(value: &Value) -> Vec<&str> {
