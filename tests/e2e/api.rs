@@ -1,9 +1,12 @@
-//! The API as a tenant uses it: the successes here, the documented errors in [`errors`].
+//! The API as a tenant uses it: the successes here, the documented errors in [`errors`], and
+//! what became of events in [`deliveries`] and [`retry`].
 
+mod deliveries;
 mod errors;
 mod fuzz;
 mod limits;
 mod races;
+mod retry;
 mod webhook_test;
 
 use std::collections::BTreeSet;

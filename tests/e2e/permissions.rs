@@ -210,6 +210,10 @@ fn names(resource: &Value) -> Vec<String> {
     }
     let arn = resource["Fn::Sub"].as_str().or(resource["Fn::Sub"][0].as_str());
     let arn = arn.expect("the resource has a known form");
+    // A part of a resource, such as `${Table.Arn}/index/name`.
+    if let Some((name, part)) = arn.strip_prefix("${").and_then(|arn| arn.split_once(".Arn}")) {
+        return vec![format!("{name}{part}")];
+    }
     let in_account = |service: &str| {
         let account =
             format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:");

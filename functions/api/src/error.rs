@@ -13,6 +13,7 @@ use serde::Serialize;
 use tracing::error;
 
 use webhooks::aws;
+use webhooks::redelivery::RedeliveryError;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError, TESTS_PER_MINUTE};
@@ -56,6 +57,8 @@ pub(crate) enum ApiError {
     InvalidApiKey,
     /// The tenant has no webhook with this id, even if another tenant does.
     WebhookNotFound,
+    /// The webhook has no delivery with this id, even if another webhook does.
+    DeliveryNotFound,
     /// Query parameters that are invalid or unknown to the route.
     InvalidParameters(Details),
     /// The `Content-Type` is not JSON.
@@ -79,6 +82,10 @@ pub(crate) enum ApiError {
     RateLimited { limit: Limit, retry_after_seconds: u64 },
     /// Another request has just rotated the same secret, or is doing so.
     RotationConflict,
+    /// Attempts of the delivery are under way.
+    DeliveryPending,
+    /// The webhook is switched off.
+    WebhookInactive,
     /// An AWS service failed.
     Unavailable(Cause),
     /// An AWS service is busy.
@@ -101,6 +108,7 @@ impl ApiError {
     }
 
     /// The status, the `error` code and the message.
+    #[expect(clippy::too_many_lines, reason = "it has one entry per error")]
     fn parts(&self) -> (StatusCode, &'static str, String) {
         match self {
             Self::MalformedRequest => (
@@ -142,6 +150,11 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 "webhook_not_found",
                 "You have no webhook with this id.".into(),
+            ),
+            Self::DeliveryNotFound => (
+                StatusCode::NOT_FOUND,
+                "delivery_not_found",
+                "This webhook has no delivery with this id, or its entry in the log has expired.".into(),
             ),
             Self::InvalidParameters(_) => (
                 StatusCode::BAD_REQUEST,
@@ -185,6 +198,16 @@ impl ApiError {
                 StatusCode::CONFLICT,
                 "rotation_conflict",
                 "Another request is rotating this secret; use its response, or try again in a few seconds.".into(),
+            ),
+            Self::DeliveryPending => (
+                StatusCode::CONFLICT,
+                "delivery_pending",
+                "Attempts of this delivery are under way; wait until it is no longer pending.".into(),
+            ),
+            Self::WebhookInactive => (
+                StatusCode::CONFLICT,
+                "webhook_inactive",
+                "The webhook is switched off; set `is_active` to true first.".into(),
             ),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -262,6 +285,15 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<RedeliveryError> for ApiError {
+    fn from(error: RedeliveryError) -> Self {
+        match error {
+            RedeliveryError::Log(error) => error.into(),
+            RedeliveryError::Queue(error) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
 impl From<SecretError> for ApiError {
     fn from(error: SecretError) -> Self {
         match error {
@@ -314,6 +346,7 @@ mod tests {
             ApiError::MissingApiKey,
             ApiError::InvalidApiKey,
             ApiError::WebhookNotFound,
+            ApiError::DeliveryNotFound,
             ApiError::InvalidParameters(Details::new()),
             ApiError::UnsupportedMediaType,
             ApiError::BodyTooLarge,
@@ -323,6 +356,8 @@ mod tests {
             ApiError::WebhookLimitReached(50),
             ApiError::RateLimited { limit, retry_after_seconds: 1 },
             ApiError::RotationConflict,
+            ApiError::DeliveryPending,
+            ApiError::WebhookInactive,
             ApiError::Unavailable("".into()),
             ApiError::Busy { cause: "".into(), retry_after_seconds: 1 },
             ApiError::Internal("".into()),

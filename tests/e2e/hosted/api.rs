@@ -3,6 +3,7 @@
 mod changes;
 mod health;
 mod limits;
+mod retry;
 mod unreadable;
 mod webhook_test;
 
