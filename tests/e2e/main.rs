@@ -22,5 +22,6 @@ mod retries;
 mod rotation;
 mod samples;
 mod shown;
+mod skipped;
 
 mod hosted;

@@ -18,6 +18,7 @@ use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
 use crate::failure::Failure;
+use crate::phases;
 use crate::secret_cache::SigningSecrets;
 
 /// Time limit of an attempt: DNS, connect, TLS, sending, and the head of the response.
@@ -41,62 +42,84 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Posts `delivery` to `url` as attempt `number`. Returns the attempt for the log, and the failure if there was
-/// one.
-pub(crate) async fn post(
+/// An attempt for the log, and what else is known about it.
+pub(crate) struct Posted<'a> {
+    pub(crate) attempt: Attempt,
+    /// `None` if the attempt succeeded.
+    pub(crate) failure: Option<Failure>,
+    /// The part of the response's body that was read.
+    pub(crate) body: Vec<u8>,
+    /// The secret that made the guide's signature of the last request.
+    pub(crate) guide: &'a SigningSecret,
+}
+
+/// Posts `delivery` to `url` as attempt `number`.
+pub(crate) async fn post<'a>(
     client: &Client,
     policy: &EndpointPolicy,
     url: &EndpointUrl,
     delivery: &DeliveryMessage,
-    secrets: &SigningSecrets,
+    secrets: &'a SigningSecrets,
     number: u32,
-) -> (Attempt, Option<Failure>) {
+) -> Posted<'a> {
     let at = Timestamp::now();
     let begun = Instant::now();
     let ends_at = begun + ATTEMPT_TIMEOUT;
+    let mut guide = &*secrets.current;
     let signed_with = |guide| request(url, delivery, secrets, guide, at);
-    let mut answer = match policy.check_url(url) {
-        Ok(()) => exchange(client, || signed_with(&secrets.current), ends_at).await,
-        Err(refusal) => Err(refusal.into()),
+    let mut outcome = match policy.check_url(url) {
+        Ok(()) => exchange(client, || signed_with(guide), ends_at).await,
+        Err(refusal) => Exchange::failed(refusal.into()),
     };
     let mut first_status_code = None;
     if let Some(previous) = &secrets.previous
-        && let Ok(Answer { status, .. }) = &answer
-        && matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        && let Some(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) = outcome.status
     {
         first_status_code = Some(status.as_u16());
-        answer = if ends_at.duration_since(Instant::now()) < SECOND_POST_TIME {
+        outcome = if ends_at.duration_since(Instant::now()) < SECOND_POST_TIME {
             // Not the first answer, which would be final: the endpoint has not seen the other signature.
-            Err(Failure::Timeout)
+            Exchange::failed(Failure::Timeout)
         } else {
+            guide = previous;
             // Boxed, because few deliveries need it.
-            Box::pin(exchange(client, || signed_with(previous), ends_at)).await
+            Box::pin(exchange(client, || signed_with(guide), ends_at)).await
         };
     }
-    let (status, failure, body) = match answer {
-        Ok(Answer { status, failure, body }) => (Some(status), failure, body),
-        Err(failure) => (None, Some(failure), Vec::new()),
-    };
+    let Exchange { status, failure, body, phases } = outcome;
     let attempt = Attempt {
         chain: delivery.chain,
         number,
         at,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        phases: Phases::default(),
+        phases,
         first_status_code,
         status_code: status.map(|status| status.as_u16()),
         error: failure.as_ref().map(ToString::to_string),
-        response_body: (failure.is_some() && !body.is_empty())
-            .then(|| printable(&String::from_utf8_lossy(&body))),
+        response_body: failure.as_ref().and_then(|_| shown(&body)),
     };
-    (attempt, failure)
+    Posted { attempt, failure, body, guide }
 }
 
-/// The status of a response, the failure unless it is a success, and the part of its body that is read.
-struct Answer {
-    status: StatusCode,
+/// The first 500 characters of a response's body; `None` if it is empty.
+pub(crate) fn shown(body: &[u8]) -> Option<String> {
+    (!body.is_empty()).then(|| printable(&String::from_utf8_lossy(body)))
+}
+
+/// The outcome of one POST.
+struct Exchange {
+    /// `None` if there was no response.
+    status: Option<StatusCode>,
     failure: Option<Failure>,
+    /// The part of the response's body that was read.
     body: Vec<u8>,
+    phases: Phases,
+}
+
+impl Exchange {
+    /// Without a response.
+    fn failed(failure: Failure) -> Self {
+        Self { status: None, failure: Some(failure), body: Vec::new(), phases: Phases::default() }
+    }
 }
 
 /// Sends one request and reads its response by `ends_at`.
@@ -106,22 +129,28 @@ async fn exchange(
     client: &Client,
     request: impl FnOnce() -> Request,
     ends_at: Instant,
-) -> Result<Answer, Failure> {
-    let response = timeout_at(ends_at, client.execute(request()))
-        .await
-        .map_err(|_elapsed| Failure::Timeout)??;
-    let status = response.status();
-    let failure = Failure::of_response(&response, Timestamp::now());
-    // Reads the body of a success too, because the connection can be reused only after that.
-    let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
-    Ok(Answer { status, failure, body })
+) -> Exchange {
+    let response = async {
+        let response = timeout_at(ends_at, client.execute(request())).await;
+        Ok(response.map_err(|_elapsed| Failure::Timeout)??)
+    };
+    match phases::measured(response).await {
+        (Ok(response), phases) => {
+            let status = response.status();
+            let failure = Failure::of_response(&response, Timestamp::now());
+            // Reads the body of a success too, because the connection can be reused only after that.
+            let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
+            Exchange { status: Some(status), failure, body, phases }
+        }
+        (Err(failure), phases) => Exchange { phases, ..Exchange::failed(failure) },
+    }
 }
 
 /// The request with all its headers, except Host, Content-Length, Accept and User-Agent, which the client adds.
 ///
 /// `guide` makes the guide's signature, which has room for only one. Each of `secrets` makes a Standard Webhooks
 /// signature.
-fn request(
+pub(crate) fn request(
     url: &EndpointUrl,
     delivery: &DeliveryMessage,
     secrets: &SigningSecrets,

@@ -11,7 +11,7 @@ use webhooks::store::deliveries::LogEntry;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
-use crate::attempt::{self, ATTEMPT_TIMEOUT};
+use crate::attempt::{self, ATTEMPT_TIMEOUT, Posted};
 use crate::decision::{Action, Decision, Outcome, attempt_number, decide, log_parked};
 use crate::failure::Failure;
 use crate::health::{BatchEvidence, Evidence};
@@ -107,8 +107,9 @@ impl Sender {
             Ok(client) => client,
             Err(error) => return Outcome::Blocked(BlockReason::NoClient(error)),
         };
-        let (attempt, failure) =
+        let posted =
             attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secrets, number).await;
+        let Posted { attempt, failure, .. } = posted;
         Outcome::Attempted { attempt, failure, retry: webhook.retry }
     }
 }

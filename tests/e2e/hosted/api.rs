@@ -3,8 +3,10 @@
 mod changes;
 mod health;
 mod limits;
+mod retry;
 mod rotation;
 mod unreadable;
+mod webhook_test;
 
 use harness::fixtures::{TENANT, api_key_row, webhook};
 use harness::{FakeAws, Hosted, Reply, assert_lacks, item};
@@ -39,6 +41,7 @@ const UPDATE: &str = include_str!("../../../events/api-update.json");
 const ROTATE: &str = include_str!("../../../events/api-rotate.json");
 const DELETE_PREVIOUS_SECRET: &str =
     include_str!("../../../events/api-delete-previous-secret.json");
+const TEST: &str = include_str!("../../../events/api-test.json");
 const DELETE: &str = include_str!("../../../events/api-delete.json");
 
 fn sample(text: &str) -> Value {

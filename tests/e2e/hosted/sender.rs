@@ -7,10 +7,12 @@ mod hostile;
 mod interrupted;
 mod log;
 mod overlap;
+mod phases;
 mod posts;
 mod retries;
 mod retry_after;
 mod tls;
+mod webhook_test;
 
 use std::time::Duration;
 
