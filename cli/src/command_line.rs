@@ -7,7 +7,10 @@ use aws_sdk_dynamodb::error::ErrorMetadata;
 use clap::{Parser, Subcommand};
 
 use crate::local::command::LocalArgs;
-use crate::{job, keys, local};
+use crate::{job, keys, local, output};
+
+/// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
+const CLOSED_PIPE: u8 = 141;
 
 /// Signed document events on AWS Lambda: a stack on this machine, job states, API keys.
 #[derive(Debug, Parser)]
@@ -36,8 +39,9 @@ pub async fn run() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
-            eprintln!("error: {}", sentence(&error));
+            output::note(format_args!("error: {}", sentence(&error)));
             ExitCode::FAILURE
         }
     }
