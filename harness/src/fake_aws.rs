@@ -173,7 +173,7 @@ impl FakeAws {
     }
 
     /// The recorded writes to the delivery log, one entry for each row of a batch and for each update:
-    /// `webhook_config_id`, `delivery_id`, `status`, `attempts`, `reason`.
+    /// `webhook`, `delivery_id`, `status`, `attempts`, `last_error`.
     #[must_use]
     pub fn logged(&self) -> Vec<Value> {
         self.calls().iter().flat_map(log_entries).collect()
@@ -273,11 +273,11 @@ fn log_entries(call: &Call) -> Vec<Value> {
         "UpdateItem" => {
             let set = plain(&json!({"M": call.input["ExpressionAttributeValues"]}));
             vec![json!({
-                "webhook_config_id": plain(&call.input["Key"]["webhook_config_id"]),
+                "webhook": plain(&call.input["Key"]["webhook"]),
                 "delivery_id": plain(&call.input["Key"]["delivery_id"]),
                 "status": set[":status"],
                 "attempts": set[":attempts"],
-                "reason": set[":reason"],
+                "last_error": set[":last_error"],
             })]
         }
         _ => Vec::new(),

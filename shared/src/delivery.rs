@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::event::Event;
 use crate::event_type::EventType;
-use crate::id::{DeliveryId, EventId, TenantId, WebhookId};
+use crate::id::{DeliveryId, EventId, TenantId, WebhookId, WebhookKey};
 use crate::message::MessageJson;
 use crate::named::named;
 use crate::timestamp::Timestamp;
@@ -81,13 +81,20 @@ impl DeliveryMessage {
         Self { attempts_before: attempts, blocked_since, ..self.clone() }
     }
 
+    /// The webhook and its owner.
+    #[must_use]
+    pub fn webhook(&self) -> WebhookKey {
+        WebhookKey { tenant_id: self.tenant_id, webhook_id: self.webhook_config_id }
+    }
+
     /// The body of the SQS message.
     pub fn to_json(&self) -> Result<MessageJson, serde_json::Error> {
         MessageJson::of(self)
     }
 }
 
-fn first_chain() -> u32 {
+/// The number of a delivery's first chain.
+pub(crate) fn first_chain() -> u32 {
     1
 }
 

@@ -3,7 +3,7 @@
 //! The rule: this module serialises a body once, with its keys in the published order. Later stages only copy
 //! the bytes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::event_type::{EventType, Field};
@@ -63,6 +63,27 @@ impl Event {
             size if size > MAX_BODY_BYTES => Err(EventError::BodyTooLarge { size }),
             _ => Ok(Self { id, name, tenant_id: job.tenant_id, occurred_at, body }),
         }
+    }
+}
+
+/// The document and the job that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Subject {
+    /// The pipeline's id: any text.
+    pub document_id: String,
+    /// The pipeline's id: any text.
+    pub job_id: String,
+}
+
+impl Subject {
+    /// Reads the ids from an event's body; `None` if it is not one.
+    #[must_use]
+    pub fn of_body(body: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            data: Subject,
+        }
+        serde_json::from_str(body).ok().map(|body: Body| body.data)
     }
 }
 

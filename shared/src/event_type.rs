@@ -97,7 +97,7 @@ impl EventType {
 
     /// `data.status` in the event's body.
     #[must_use]
-    pub(crate) const fn status(self) -> JobStatus {
+    pub const fn status(self) -> JobStatus {
         self.definition().status
     }
 

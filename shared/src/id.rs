@@ -88,6 +88,10 @@ uuid_id! {
     DeliveryId
 }
 uuid_id! {
+    /// A replay of a webhook's deliveries.
+    ReplayId
+}
+uuid_id! {
     /// Identifies an API key; not secret, safe to show and log.
     KeyId
 }
@@ -115,8 +119,74 @@ impl DeliveryId {
 
     /// The time in the id: when the stream recorded the change that caused the delivery.
     #[must_use]
-    pub(crate) fn created_at(self) -> Timestamp {
+    pub fn created_at(self) -> Timestamp {
         Timestamp::from_unix_millis(v7_millis(self.0))
+    }
+
+    /// The lowest of all ids.
+    pub(crate) const LOWEST: Self = Self(Uuid::nil());
+    /// The highest of all ids.
+    pub(crate) const HIGHEST: Self = Self(Uuid::max());
+
+    /// The id that follows this one in the order of ids.
+    #[must_use]
+    pub(crate) fn next(self) -> Option<Self> {
+        self.0.as_u128().checked_add(1).map(|next| Self(Uuid::from_u128(next)))
+    }
+
+    /// The id before this one in the order of ids.
+    #[must_use]
+    pub(crate) fn previous(self) -> Option<Self> {
+        self.0.as_u128().checked_sub(1).map(|previous| Self(Uuid::from_u128(previous)))
+    }
+
+    /// The lowest id that a delivery created at `at` can have.
+    #[must_use]
+    pub fn first_at(at: Timestamp) -> Self {
+        Self(Builder::from_unix_timestamp_millis(at.unix_millis(), &[0; 10]).into_uuid())
+    }
+
+    /// The highest id that a delivery created at `at` can have.
+    #[must_use]
+    pub fn last_at(at: Timestamp) -> Self {
+        Self(Builder::from_unix_timestamp_millis(at.unix_millis(), &[0xff; 10]).into_uuid())
+    }
+}
+
+/// A webhook together with its owner. As text, `<tenant_id>/<webhook_config_id>`: the partition key of everything that
+/// is stored for a webhook, so that no read can reach another tenant's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebhookKey {
+    /// The owner.
+    pub tenant_id: TenantId,
+    /// The webhook.
+    pub webhook_id: WebhookId,
+}
+
+impl fmt::Display for WebhookKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant_id, self.webhook_id)
+    }
+}
+
+impl FromStr for WebhookKey {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (tenant, webhook) = text.split_once('/').ok_or(InvalidId)?;
+        Ok(Self { tenant_id: tenant.parse()?, webhook_id: webhook.parse()? })
+    }
+}
+
+impl Serialize for WebhookKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WebhookKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer)
     }
 }
 
@@ -178,6 +248,26 @@ mod tests {
         assert_eq!(v7_millis(event().0), 1_764_757_800_000);
         let delivery = DeliveryId::of(event(), WebhookId::random());
         assert_eq!(delivery.created_at().to_string(), "2025-12-03T10:30:00Z");
+    }
+
+    #[test]
+    fn the_ids_of_one_millisecond_lie_between_its_first_and_its_last() {
+        let at = Timestamp::from_unix_millis(1_764_757_800_000);
+        let id = DeliveryId::of(event(), WebhookId::random()).to_string();
+        let next = Timestamp::from_unix_millis(1_764_757_800_001);
+        let (first, last) = (DeliveryId::first_at(at), DeliveryId::last_at(at));
+        assert!(first.to_string() <= id && id <= last.to_string(), "{first} {id} {last}");
+        assert!(last.to_string() < DeliveryId::first_at(next).to_string());
+        assert_eq!((first.created_at(), last.created_at()), (at, at));
+    }
+
+    #[test]
+    fn a_webhook_key_is_read_as_it_is_written() {
+        let key = WebhookKey { tenant_id: TenantId::random(), webhook_id: WebhookId::random() };
+        assert_eq!(key.to_string().parse(), Ok(key));
+        for text in ["", "/", &key.tenant_id.to_string(), &format!("{key}/"), &format!("/{key}")] {
+            assert_eq!(text.parse::<WebhookKey>(), Err(InvalidId), "{text}");
+        }
     }
 
     #[test]

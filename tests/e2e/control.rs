@@ -16,7 +16,7 @@ async fn switching_off_a_webhook_cancels_queued_deliveries_and_stops_new_ones() 
     tenant.change(&hook, json!({"is_active": false})).await;
 
     let row = tenant.delivery(&hook, DeliveryStatus::Cancelled).await;
-    assert_eq!(row.reason.as_deref(), Some("the webhook is switched off"));
+    assert_eq!(row.summary.last_error.as_deref(), Some("the webhook is switched off"));
     let seen = receiver.arrivals().len();
     assert_eq!(row.attempts.len(), seen);
     let witness = Receiver::start(status(200)).await;
@@ -36,7 +36,7 @@ async fn deleting_a_webhook_cancels_queued_deliveries() {
     assert_eq!(tenant.request(Method::DELETE, &path, None).await.status, 204);
 
     let row = tenant.delivery(&hook, DeliveryStatus::Cancelled).await;
-    assert_eq!(row.reason.as_deref(), Some("the webhook was deleted"));
+    assert_eq!(row.summary.last_error.as_deref(), Some("the webhook was deleted"));
 }
 
 #[tokio::test]

@@ -60,8 +60,8 @@ async fn a_delivery_has_the_guides_headers_and_both_signatures() {
     assert_eq!(arrival.header("Content-Type"), "application/json");
 
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
-    assert_eq!(arrival.header("X-DocIntell-Delivery"), row.delivery_id.to_string());
-    assert_eq!(arrival.header("webhook-id"), row.event_id.to_string());
+    assert_eq!(arrival.header("X-DocIntell-Delivery"), row.summary.delivery_id.to_string());
+    assert_eq!(arrival.header("webhook-id"), row.summary.event_id.to_string());
     assert_eq!(arrival.text(), row.body);
     assert_eq!(arrival.target(), "/webhooks/docintell");
 }

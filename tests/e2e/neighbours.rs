@@ -57,7 +57,7 @@ async fn delay() -> Option<Duration> {
 
     eventually("the flood to be delivered", async || {
         let rows = crowd.deliveries(&flooded_hook).await;
-        let all = rows.iter().all(|row| row.status == DeliveryStatus::Delivered);
+        let all = rows.iter().all(|row| row.summary.status == DeliveryStatus::Delivered);
         (rows.len() == FLOOD && all).then_some(())
     })
     .await;

@@ -98,7 +98,7 @@ async fn deliveries_to_an_invalid_host_fail_until_the_url_is_changed() {
     let hook = old_webhook(&tenant).await;
     job::upload(tenant.id).await;
     let row = tenant.delivery(&hook, DeliveryStatus::Failed).await;
-    assert_eq!((row.reason.as_deref(), row.attempts.len()), (Some(REASON), 1));
+    assert_eq!((row.summary.last_error.as_deref(), row.attempts.len()), (Some(REASON), 1));
     assert_eq!(row.attempts[0].error.as_deref(), Some(REASON));
     let parked = eventually("a dead letter", async || World::get().dead_letters_of(&hook.id).pop());
     assert_eq!(parked.await.attributes["reason"], REASON);

@@ -37,8 +37,8 @@ async fn a_failing_delivery_is_attempted_at_0_1_3_7_and_15_seconds_and_then_park
     assert_eq!(numbers, [1, 2, 3, 4, 5]);
     assert!(row.attempts.iter().all(|attempt| attempt.status_code == Some(500)));
     assert_eq!(row.attempts[0].response_body.as_deref(), Some("no database"));
-    assert_eq!(row.reason.as_deref(), Some("the endpoint answered 500"));
-    assert!(row.completed_at.is_some());
+    assert_eq!(row.summary.last_error.as_deref(), Some("the endpoint answered 500"));
+    assert!(row.summary.completed_at.is_some());
 }
 
 #[tokio::test]
@@ -146,12 +146,16 @@ async fn a_failing_webhook_does_not_affect_the_tenants_other_webhook() {
     good.wait_for(3).await;
     eventually("three delivered", async || {
         let rows = tenant.deliveries(&good_hook).await;
-        (rows.len() == 3 && rows.iter().all(|it| it.status == DeliveryStatus::Delivered))
+        (rows.len() == 3 && rows.iter().all(|it| it.summary.status == DeliveryStatus::Delivered))
             .then_some(())
     })
     .await;
     assert!(
-        tenant.deliveries(&bad_hook).await.iter().all(|it| it.status != DeliveryStatus::Delivered)
+        tenant
+            .deliveries(&bad_hook)
+            .await
+            .iter()
+            .all(|it| it.summary.status != DeliveryStatus::Delivered)
     );
     bad.wait_for(6).await;
     assert_eq!(good.arrivals().len(), 3);
@@ -179,7 +183,7 @@ async fn a_redriven_dead_letter_is_delivered_and_logged() {
         .await
         .expect("the message can be sent");
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
-    assert_eq!((row.reason, receiver.arrivals().len()), (None, 3));
+    assert_eq!((row.summary.last_error, receiver.arrivals().len()), (None, 3));
     let codes: Vec<_> = row.attempts.iter().map(|attempt| attempt.status_code).collect();
     assert_eq!((codes.first(), codes.last()), (Some(&Some(410)), Some(&Some(200))));
 }

@@ -24,7 +24,7 @@ use super::StackInfo;
 use crate::job::table::JobsTable;
 use crate::output;
 use function_errors::FunctionErrors;
-use line::{Data, Shown};
+use line::Shown;
 pub use line::{Line, Outcome};
 pub(super) use line::{headings, time_of_day};
 
@@ -111,17 +111,17 @@ impl Deliveries {
         for row in self.changed_rows().await? {
             self.newest_ttl = self.newest_ttl.max(row.ttl);
             let shown = Shown::of(&row);
-            if self.shown.get(&row.delivery_id) == Some(&shown) {
+            if self.shown.get(&row.summary.delivery_id) == Some(&shown) {
                 continue;
             }
             let webhook = self.webhook_of(&row).await;
-            let before = self.shown.get(&row.delivery_id);
+            let before = self.shown.get(&row.summary.delivery_id);
             let mut new = line::lines(&row, before, webhook.as_ref());
             for line in &mut new {
                 line.since_write = self.since_write(&row, line).await;
             }
             lines.extend(new);
-            self.shown.insert(row.delivery_id, shown);
+            self.shown.insert(row.summary.delivery_id, shown);
         }
         lines.sort_by_key(|line| line.at);
         Ok(lines)
@@ -153,7 +153,8 @@ impl Deliveries {
 
     /// The row's webhook; `None` if it is deleted or cannot be read.
     async fn webhook_of(&mut self, row: &DeliveryRow) -> Option<Webhook> {
-        let webhook = self.webhooks.get(row.tenant_id, row.webhook_config_id).await;
+        let webhook =
+            self.webhooks.get(row.summary.webhook.tenant_id, row.summary.webhook.webhook_id).await;
         webhook.inspect_err(|error| self.report_once(error)).ok().flatten()
     }
 
@@ -169,10 +170,10 @@ impl Deliveries {
     /// the state of the event.
     async fn since_write(&self, row: &DeliveryRow, line: &Line) -> Option<Duration> {
         let (Some(1), Outcome::Delivered) = (line.attempt, line.outcome) else { return None };
-        let Data { job_id, status } = Data::of(row)?;
+        let job_id = row.summary.job_id.as_deref()?;
         // If the job cannot be read, the line appears without the time.
-        let (now, at) = self.jobs.state(&job_id).await.ok()??;
+        let (now, at) = self.jobs.state(job_id).await.ok()??;
         let millis = line.at.unix_millis().checked_sub(at.unix_millis())?;
-        (now.as_str() == status).then_some(Duration::from_millis(millis))
+        (now == row.summary.event.status()).then_some(Duration::from_millis(millis))
     }
 }

@@ -36,7 +36,7 @@ pub(crate) enum Outcome<'a> {
 #[derive(Debug)]
 pub(crate) struct Decision<'a> {
     pub(crate) action: Action<'a>,
-    /// The entry for the delivery log; `None` while the delivery is blocked.
+    /// The entry for the delivery log; `None` while a delivery without a row is blocked.
     pub(crate) log: Option<LogEntry<'a>>,
 }
 
@@ -88,34 +88,41 @@ pub(crate) fn decide<'a>(
     receive_count: u32,
     now: Timestamp,
 ) -> Decision<'a> {
-    let entry = |status, attempt, reason| {
-        Some(LogEntry { message: delivery, status, attempt, reason, at: now })
+    let entry = |status, attempt, reason, next_attempt_at| {
+        Some(LogEntry { message: delivery, status, attempt, reason, next_attempt_at, at: now })
     };
     match outcome {
         Outcome::Attempted { attempt, failure: None, .. } => Decision {
             action: Action::Acknowledge,
-            log: entry(DeliveryStatus::Delivered, Some(attempt), None),
+            log: entry(DeliveryStatus::Delivered, Some(attempt), None, None),
         },
         Outcome::Attempted { attempt, failure: Some(failure), retry } => {
             let action = after_failure(failure, attempt.number, receive_count, retry);
             let log = match action {
                 Action::Redrive | Action::DeadLetter { .. } => {
-                    let reason = attempt.error.clone();
-                    entry(DeliveryStatus::Failed, Some(attempt), reason)
+                    entry(DeliveryStatus::Failed, Some(attempt), None, None)
                 }
-                _ => entry(DeliveryStatus::Pending, Some(attempt), None),
+                Action::RetryAfter(delay) | Action::Requeue { delay, .. } => {
+                    entry(DeliveryStatus::Pending, Some(attempt), None, Some(now.plus(delay)))
+                }
+                _ => entry(DeliveryStatus::Pending, Some(attempt), None, Some(now)),
             };
             Decision { action, log }
         }
         Outcome::Cancelled(reason) => Decision {
             action: Action::Acknowledge,
-            log: entry(DeliveryStatus::Cancelled, None, Some(reason.to_string())),
+            log: entry(DeliveryStatus::Cancelled, None, Some(reason.to_string()), None),
         },
         Outcome::Blocked(reason) => {
             let action = after_block(reason, delivery, receive_count, now);
             let log = match action {
                 Action::Park(_) => {
-                    entry(DeliveryStatus::Failed, None, Some(BLOCKED_FOR_GOOD.to_owned()))
+                    entry(DeliveryStatus::Failed, None, Some(BLOCKED_FOR_GOOD.to_owned()), None)
+                }
+                // Only a delivery that has a row: otherwise its first attempt creates it.
+                Action::Postpone { attempts, .. } if attempts > 0 || delivery.chain > 1 => {
+                    let next = now.plus(BLOCKED_DELAY);
+                    entry(DeliveryStatus::Pending, None, None, Some(next))
                 }
                 _ => None,
             };
@@ -154,8 +161,15 @@ pub(crate) fn log_parked<'a>(
     let (status, reason) = (DeliveryStatus::Failed, Some(BLOCKED_FOR_GOOD.to_owned()));
     match log {
         Some(entry) if entry.status == DeliveryStatus::Failed => entry,
-        Some(entry) => LogEntry { status, reason, ..entry },
-        None => LogEntry { message: delivery, status, attempt: None, reason, at: now },
+        Some(entry) => LogEntry { status, reason, next_attempt_at: None, ..entry },
+        None => LogEntry {
+            message: delivery,
+            status,
+            attempt: None,
+            reason,
+            next_attempt_at: None,
+            at: now,
+        },
     }
 }
 

@@ -38,22 +38,33 @@ impl DeliveryLog {
         size::write_units(bytes)
     }
 
-    /// Applies an `UpdateItem`; returns the write units of the row before or after it, whichever is larger.
+    /// Applies an `UpdateItem`; returns the write units of the row before or after it, whichever is larger, and those of
+    /// its entry in the index.
     pub(super) fn update(&mut self, input: &Value) -> u64 {
         let key = &input["Key"];
         let delivery = key["delivery_id"]["S"].as_str().unwrap_or_default();
         let before = self.open.remove(delivery);
         let bytes_before = before.as_ref().map_or(0, bytes);
+        let indexed_before = before.as_ref().map_or(0, index_bytes);
         self.stored.rows += u64::from(before.is_none());
         let row = updated(before.unwrap_or_else(|| attributes(key)), input);
         let bytes = bytes(&row);
         self.stored.bytes += bytes as u64;
         self.stored.bytes -= bytes_before as u64;
+        let in_index = index_bytes(&row).max(indexed_before);
         if input["ExpressionAttributeValues"][":status"]["S"] == "pending" {
             self.open.insert(delivery.to_owned(), row);
         }
-        size::write_units(bytes.max(bytes_before))
+        let index_units = if in_index == 0 { 0 } else { size::write_units(in_index) };
+        size::write_units(bytes.max(bytes_before)) + index_units
     }
+}
+
+/// Bytes of the row in the index of what is not delivered; 0 if it is not in the index.
+fn index_bytes(row: &Row) -> usize {
+    let projected = |name: &str| !matches!(name, "body" | "attempts" | "occurred_at" | "ttl");
+    let bytes = || row.iter().filter(|(name, _)| projected(name)).map(|(name, it)| name.len() + it);
+    if row.contains_key("undelivered") { bytes().sum() } else { 0 }
 }
 
 fn attributes(item: &Value) -> Row {
@@ -80,6 +91,9 @@ fn updated(mut row: Row, input: &Value) -> Row {
 
 /// Bytes of the value on the right side of an assignment.
 fn of_operand(operand: &str, row: &Row, values: &Value) -> usize {
+    if let Some((number, _)) = operand.split_once('+') {
+        return of_operand(number, row, values);
+    }
     // The first argument may be a function; the second one is a value.
     let arguments =
         |function: &str| operand.strip_prefix(function)?.strip_suffix(')')?.rsplit_once(',');

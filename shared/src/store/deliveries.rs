@@ -1,24 +1,29 @@
-//! The `Deliveries` table, which is the delivery log: partition key `webhook_config_id`, sort key
-//! `delivery_id`.
+//! The `Deliveries` table, which is the delivery log: partition key `webhook` (`<tenant_id>/<webhook_config_id>`), sort
+//! key `delivery_id`. A sparse index has every row that is not delivered.
 //!
 //! The rule: the queue is the authority, and the log only describes it. If a log write fails, the caller logs
 //! the error and does not post again.
 
+mod chain;
+mod query;
 mod row;
 mod update;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use tracing::warn;
 
 use super::{DynamoDb, SdkItem, StoreError};
 use crate::aws::{AwsError, chain};
-use crate::delivery::{Attempt, DeliveryMessage, DeliveryStatus};
+use crate::delivery::{Attempt, DeliveryMessage, DeliveryStatus, first_chain};
+use crate::id::{DeliveryId, WebhookKey};
 use crate::timestamp::Timestamp;
 
-pub use row::{DeliveryRow, read};
+pub use query::{DeliveryFilter, MAX_EXAMINED, Order, Page, Range};
+pub use row::{DeliveryRow, DeliverySummary, read};
 use update::{Place, Update};
 
 /// Maximum items of one `BatchWriteItem`.
@@ -28,7 +33,7 @@ const MAX_BATCH_ITEMS: usize = 25;
 /// limit of 400 KB.
 const MAX_ATTEMPTS: usize = 50;
 
-/// Writes the delivery log.
+/// Reads and writes the delivery log.
 #[derive(Debug, Clone)]
 pub struct DeliveryLog {
     dynamodb: DynamoDb,
@@ -40,6 +45,8 @@ pub struct DeliveryLog {
 enum Updated {
     /// The row is up to date, because of this update or an earlier one.
     Done,
+    /// The row has a later chain.
+    OlderChain,
     /// The update's condition does not hold, and the list of attempts is full.
     ListFull,
     /// DynamoDB refuses the row because it would become too large.
@@ -55,18 +62,21 @@ pub struct LogEntry<'a> {
     pub status: DeliveryStatus,
     /// The attempt; `None` if none was made.
     pub attempt: Option<Attempt>,
-    /// Why the delivery failed or was cancelled, as a sentence.
+    /// Why the delivery failed or was cancelled, as a sentence; by default the attempt's error.
     pub reason: Option<String>,
+    /// When the next attempt is due; `None` if no attempt follows.
+    pub next_attempt_at: Option<Timestamp>,
     /// When the outcome was decided.
     pub at: Timestamp,
 }
 
 impl LogEntry<'_> {
-    /// True if the first attempt succeeded. The delivery has no other entries, so its row can be put without a
-    /// condition.
+    /// True if the first attempt of the first chain succeeded. The delivery has no other entries, so its row can be put
+    /// without a condition.
     #[must_use]
     pub fn is_immediate_success(&self) -> bool {
         self.status == DeliveryStatus::Delivered
+            && self.message.chain == first_chain()
             && self.attempt.as_ref().is_some_and(|attempt| attempt.number == 1)
     }
 
@@ -76,10 +86,6 @@ impl LogEntry<'_> {
 
     fn last_attempt(&self) -> u32 {
         self.attempt.as_ref().map_or(self.message.attempts_before, |attempt| attempt.number)
-    }
-
-    fn expiry(&self, keep: Duration) -> i64 {
-        self.at.unix_seconds() + i64::try_from(keep.as_secs()).unwrap_or(0)
     }
 }
 
@@ -105,12 +111,18 @@ impl DeliveryLog {
     /// A row keeps at most 50 attempts: the first 49 and the latest. If a row is too large for another attempt,
     /// only its status is updated.
     ///
-    /// Changes nothing if the row says delivered, or already has this failed attempt or a later one.
+    /// Changes nothing if the entry's chain is delivered, or already has this failed attempt or a later one. If the row
+    /// has a later chain, the attempt is added and nothing else changes.
     pub async fn append(&self, entry: &LogEntry<'_>) -> Result<(), StoreError> {
+        let update =
+            |place| async move { self.update(entry, Update::new(entry, self.keep, place)?).await };
         if entry.attempt.is_some() {
-            let mut updated = self.update(entry, Place::AtTheEnd).await?;
+            let mut updated = update(Place::AtTheEnd).await?;
             if let Updated::ListFull = updated {
-                updated = self.update(entry, Place::OverTheLast).await?;
+                updated = update(Place::OverTheLast).await?;
+            }
+            if let Updated::OlderChain = updated {
+                updated = self.update(entry, Update::of_an_older_chain(entry, self.keep)?).await?;
             }
             let Updated::TooLarge(error) = updated else { return Ok(()) };
             warn!(
@@ -119,24 +131,24 @@ impl DeliveryLog {
                 "the row has no room for another attempt; only its status is written"
             );
         }
-        match self.update(entry, Place::None).await? {
-            Updated::Done | Updated::ListFull => Ok(()),
+        match update(Place::None).await? {
+            Updated::Done | Updated::ListFull | Updated::OlderChain => Ok(()),
             Updated::TooLarge(error) => Err(error.into()),
         }
     }
 
-    /// One `UpdateItem` that writes the attempt at `place` and all other attributes.
-    async fn update(&self, entry: &LogEntry<'_>, place: Place) -> Result<Updated, StoreError> {
-        let update = Update::new(entry, self.keep, place)?;
+    /// One `UpdateItem`.
+    async fn update(&self, entry: &LogEntry<'_>, update: Update) -> Result<Updated, StoreError> {
         let response = self
             .dynamodb
             .client
             .update_item()
             .table_name(&self.table)
             .update_expression(update.expression())
-            .condition_expression(update.conditions.join(" AND "))
+            .condition_expression(update.condition())
             .set_key(Some(update.key))
-            .set_expression_attribute_names(Some(update.names))
+            // DynamoDB refuses an empty map.
+            .set_expression_attribute_names((!update.names.is_empty()).then_some(update.names))
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -144,9 +156,7 @@ impl DeliveryLog {
         let Err(error) = response else { return Ok(Updated::Done) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let attempts = failed.item().and_then(|row| row.get("attempts")?.as_l().ok());
-                let is_full = attempts.is_some_and(|attempts| attempts.len() >= MAX_ATTEMPTS);
-                Ok(if is_full { Updated::ListFull } else { Updated::Done })
+                Ok(failed.item().map_or(Updated::Done, |row| refused_by(row, entry)))
             }
             // An update is invalid only if it makes the row too large.
             Some(service) if service.meta().code() == Some("ValidationException") => {
@@ -155,4 +165,43 @@ impl DeliveryLog {
             _ => Err(AwsError::of("UpdateItem")(error).into()),
         }
     }
+    /// One delivery of a webhook; `None` if the log has none with this id.
+    pub async fn get(
+        &self,
+        webhook: WebhookKey,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryRow>, StoreError> {
+        self.dynamodb
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(webhook, delivery)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(AwsError::of("GetItem"))?
+            .item
+            .map(row::read)
+            .transpose()
+    }
+}
+
+/// Why `row` refused an update with `entry`.
+fn refused_by(row: &SdkItem, entry: &LogEntry<'_>) -> Updated {
+    let number = |name| row.get(name)?.as_n().ok()?.parse::<u32>().ok();
+    let attempts = row.get("attempts").and_then(|attempts| attempts.as_l().ok());
+    if number("chain").is_some_and(|chain| chain > entry.message.chain) {
+        Updated::OlderChain
+    } else if attempts.is_some_and(|attempts| attempts.len() >= MAX_ATTEMPTS) {
+        Updated::ListFull
+    } else {
+        Updated::Done
+    }
+}
+
+fn key(webhook: WebhookKey, delivery: DeliveryId) -> SdkItem {
+    HashMap::from([
+        ("webhook".to_owned(), AttributeValue::S(webhook.to_string())),
+        ("delivery_id".to_owned(), AttributeValue::S(delivery.to_string())),
+    ])
 }

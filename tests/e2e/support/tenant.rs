@@ -136,7 +136,7 @@ impl Tenant {
     /// Waits until a delivery of the webhook has this status, and returns it.
     pub(crate) async fn delivery(&self, hook: &Hook, status: DeliveryStatus) -> DeliveryRow {
         eventually(&format!("a delivery with the status {}", status.as_str()), async || {
-            self.deliveries(hook).await.into_iter().find(|row| row.status == status)
+            self.deliveries(hook).await.into_iter().find(|row| row.summary.status == status)
         })
         .await
     }
@@ -147,8 +147,11 @@ impl Tenant {
         aws_sdk_dynamodb::Client::new(&world.aws())
             .query()
             .table_name(&world.info().outputs.deliveries_table)
-            .key_condition_expression("webhook_config_id = :id")
-            .expression_attribute_values(":id", AttributeValue::S(hook.id.clone()))
+            .key_condition_expression("webhook = :webhook")
+            .expression_attribute_values(
+                ":webhook",
+                AttributeValue::S(format!("{}/{}", self.id, hook.id)),
+            )
             .consistent_read(true)
             .send()
             .await

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use serde::Deserialize;
 use webhooks::delivery::{Attempt, DeliveryStatus};
 use webhooks::event_type::EventType;
 use webhooks::id::DeliveryId;
@@ -32,25 +31,7 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn of(row: &DeliveryRow) -> Self {
         let last_attempt_at = row.attempts.last().map(|attempt| attempt.at);
-        Self { last_attempt_at, status: row.status }
-    }
-}
-
-/// `data` of an event's body.
-#[derive(Debug, Deserialize)]
-pub(super) struct Data {
-    pub(super) job_id: String,
-    /// The job's new state.
-    pub(super) status: String,
-}
-
-impl Data {
-    pub(super) fn of(row: &DeliveryRow) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Body {
-            data: Data,
-        }
-        serde_json::from_str(&row.body).ok().map(|body: Body| body.data)
+        Self { last_attempt_at, status: row.summary.status }
     }
 }
 
@@ -115,9 +96,9 @@ pub(super) fn lines(
             }
         })
         .collect();
-    let reason = row.reason.as_deref().unwrap_or("no reason logged");
+    let reason = row.summary.last_error.as_deref().unwrap_or("no reason logged");
     let ended = |text| Line { outcome: Outcome::Ended, text, ..blank(row, webhook) };
-    match (row.status, lines.last_mut()) {
+    match (row.summary.status, lines.last_mut()) {
         (DeliveryStatus::Pending, Some(Line { attempt: Some(number), text, .. })) => {
             *text = format!("{text}; next attempt in {} s", delay_after(*number).as_secs());
         }
@@ -141,10 +122,10 @@ pub(super) fn lines(
 
 fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
     Line {
-        at: row.completed_at.unwrap_or(row.created_at),
-        delivery_id: row.delivery_id,
-        event: row.event,
-        job_id: Data::of(row).map(|data| data.job_id).unwrap_or_default(),
+        at: row.summary.completed_at.unwrap_or(row.summary.created_at()),
+        delivery_id: row.summary.delivery_id,
+        event: row.summary.event,
+        job_id: row.summary.job_id.clone().unwrap_or_default(),
         outcome: Outcome::Pending,
         attempt: None,
         http_status: None,
@@ -206,14 +187,12 @@ mod tests {
 
     fn row(status: &str, reason: Option<&str>, attempts: &str) -> DeliveryRow {
         let reason = serde_json::to_string(&reason).unwrap();
-        let body = format!(r#"{{"data":{{"job_id":"{JOB}","status":"completed"}}}}"#);
-        let body = serde_json::to_string(&body).unwrap();
         let json = format!(
-            r#"{{"webhook_config_id":"{JOB}","delivery_id":"019ae3c0-0000-7000-8000-000000000001",
-            "tenant_id":"{JOB}","event":"document.processing.completed",
-            "event_id":"019ae3c0-0000-7000-8000-000000000002","body":{body},"status":"{status}",
-            "attempts":[{attempts}],"last_attempt":1,"reason":{reason},
-            "created_at":"2025-12-03T10:30:00Z","ttl":1}}"#
+            r#"{{"webhook":"{JOB}/{JOB}","delivery_id":"019ae3c0-0000-7000-8000-000000000001",
+            "event":"document.processing.completed","event_id":"019ae3c0-0000-7000-8000-000000000002",
+            "job_id":"{JOB}","occurred_at":"2025-12-03T10:30:00Z","body":"{{}}","status":"{status}",
+            "chain":1,"attempts":[{attempts}],"attempt_count":1,"last_attempt":1,"last_error":{reason},
+            "ttl":1}}"#
         );
         serde_json::from_str(&json).unwrap()
     }

@@ -24,7 +24,7 @@ async fn assert_refused(aws: &FakeAws, sender: &Hosted, urls: &[String], reason:
     }
     let logged = aws.logged();
     assert_eq!(logged.len(), urls.len());
-    assert!(logged.iter().all(|row| row["status"] == "failed" && row["reason"] == reason));
+    assert!(logged.iter().all(|row| row["status"] == "failed" && row["last_error"] == reason));
 }
 
 /// Every known spelling of this machine's address, with a port.

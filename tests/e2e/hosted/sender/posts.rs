@@ -128,7 +128,7 @@ async fn deliveries_to_a_switched_off_or_deleted_webhook_are_cancelled() {
     assert_eq!(deliver(&sender, &[message(&off, 1), message(&gone, 2)]).await, [""; 0]);
     let mut logged: Vec<_> = aws.logged();
     logged.sort_by_key(|row| row["delivery_id"].to_string());
-    let outcome = |row: &Value| (row["status"].clone(), row["reason"].clone());
+    let outcome = |row: &Value| (row["status"].clone(), row["last_error"].clone());
     assert_eq!(outcome(&logged[0]), (json!("cancelled"), json!("the webhook is switched off")));
     assert_eq!(outcome(&logged[1]), (json!("cancelled"), json!("the webhook was deleted")));
     assert_eq!(receiver.connections(), 0);
