@@ -28,7 +28,7 @@ impl<const N: usize> Columns<N> {
         self.lines().try_for_each(output::line)
     }
 
-    fn lines(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         let headings = (!self.rows.is_empty()).then(|| self.headings.map(str::to_owned));
         let widths: [usize; N] = std::array::from_fn(|column| {
             let cells = self.rows.iter().map(|row| width(&row[column]));
