@@ -237,6 +237,7 @@ impl Parts {
             DlqCommand::Drop { delivered, yes, .. } => {
                 let number = selection.messages.len();
                 if number > 0 && !delivered && !yes {
+                    discard::ensure_terminal(number)?;
                     list(&selection.messages, faults, false, now)?;
                     discard::confirm(&mut selection.held, number, stop).await?;
                 }
@@ -271,10 +272,12 @@ fn list<'a>(
 
 fn note_numbers(selection: &Selection) {
     let (selected, read) = (selection.messages.len(), selection.read);
-    if selected == read {
-        output::note(format_args!("{} parked", count(read, "message")));
+    if read == 0 {
+        output::note("No messages are parked.");
+    } else if selected == read {
+        output::note(format_args!("{}.", count(read, "parked message")));
     } else {
-        output::note(format_args!("{selected} of {}", count(read, "parked message")));
+        output::note(format_args!("{selected} of {}.", count(read, "parked message")));
     }
 }
 

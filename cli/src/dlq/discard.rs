@@ -16,13 +16,18 @@ use super::{count, stopped};
 use crate::output;
 use crate::progress::Progress;
 
-/// Asks for confirmation, while the messages stay hidden.
-pub(super) async fn confirm(held: &mut Held, messages: usize, stop: &Stop) -> Result<()> {
+/// An error if nobody can confirm anything.
+pub(super) fn ensure_terminal(messages: usize) -> Result<()> {
     ensure!(
         stdin().is_terminal(),
         "nobody can confirm this, because standard input is not a terminal: add --yes to drop {}",
         count(messages, "message")
     );
+    Ok(())
+}
+
+/// Asks for confirmation, while the messages stay hidden.
+pub(super) async fn confirm(held: &mut Held, messages: usize, stop: &Stop) -> Result<()> {
     output::note(format_args!("Drop {} for good? [y/N]", count(messages, "message")));
     let (sender, answer) = oneshot::channel();
     // Not a task of tokio, which would wait for the line before the program could end.

@@ -2,7 +2,7 @@
 //!
 //! The rule: text from outside is printable, except in JSON, which escapes it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use webhooks::event::Subject;
 use webhooks::text::visible;
 use webhooks::timestamp::Timestamp;
@@ -14,6 +14,25 @@ use crate::columns::Columns;
 
 /// Maximum characters of a reason in a table.
 const REASON: usize = 100;
+
+/// The fields of [`json`] in the order in which people read them.
+const IN_ORDER: [&str; 15] = [
+    "message_id",
+    "kind",
+    "source",
+    "reason",
+    "tenant_id",
+    "webhook_config_id",
+    "event",
+    "delivery_id",
+    "event_id",
+    "job_id",
+    "chain",
+    "attempts",
+    "log_status",
+    "sent_at",
+    "age_seconds",
+];
 
 /// What a table has for a value that is unknown.
 const UNKNOWN: &str = "-";
@@ -102,8 +121,14 @@ pub(super) fn full_json(parked: &Parked, now: Timestamp) -> Value {
 /// Everything about one message, for people.
 pub(super) fn full(parked: &Parked, now: Timestamp) -> String {
     let mut lines = Vec::new();
-    let Value::Object(fields) = json(parked, now) else { return String::new() };
-    lines.extend(known(&fields));
+    let fields = json(parked, now);
+    for name in IN_ORDER {
+        match &fields[name] {
+            Value::Null => {}
+            Value::String(text) => lines.push(field(name, &visible(text))),
+            value => lines.push(field(name, &value.to_string())),
+        }
+    }
     lines.push(field("receive_count", &parked.received.receive_count.to_string()));
     for (name, value) in &parked.received.attributes {
         lines.push(field(&format!("attribute {}", visible(name)), &visible(value)));
@@ -132,15 +157,8 @@ fn payload(parked: &Parked) -> (&'static str, &str) {
     }
 }
 
-fn known(fields: &Map<String, Value>) -> impl Iterator<Item = String> {
-    fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        field(name, &visible(&text))
-    })
-}
-
 fn field(name: &str, value: &str) -> String {
-    format!("{name:<24}  {value}")
+    format!("{name:<28}  {value}")
 }
 
 /// The function that parked the message.
@@ -226,6 +244,14 @@ mod tests {
     }
 
     #[test]
+    fn every_field_has_a_place_in_the_order() {
+        let Value::Object(fields) = json(&delivery(), now()) else { panic!("not an object") };
+        let mut in_order = IN_ORDER.to_vec();
+        in_order.sort_unstable();
+        assert_eq!(fields.keys().map(String::as_str).collect::<Vec<_>>(), in_order);
+    }
+
+    #[test]
     fn unknown_values_are_null_in_json() {
         let value = full_json(&parked("\u{1b}"), now());
         assert_eq!((&value["kind"], &value["body"]), (&json!("unreadable"), &json!("\u{1b}")));
@@ -246,13 +272,13 @@ mod tests {
         let text = full(&message, now());
         for part in [
             "{\"a\":\"␡\"}",
-            "attribute reason          ␛[31m",
+            "attribute reason              ␛[31m",
             "attempt 1.2 ",
             "no answer within 10 s",
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
         let record = full(&parked(&fault(job_change().to_string())), now());
-        assert!(record.contains("record                    {\"awsRegion\""), "{record}");
+        assert!(record.contains("record                        {\"awsRegion\""), "{record}");
     }
 }
