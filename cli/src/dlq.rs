@@ -27,9 +27,10 @@ use anyhow::{Result, anyhow, ensure};
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_types::SdkConfig;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use webhooks::queue::Queue;
-use webhooks::store::{DeliveryLog, DynamoDb};
+use webhooks::store::{DeliveryLog, DynamoDb, WebhookStore};
 use webhooks::timestamp::Timestamp;
 
 use crate::output;
@@ -73,6 +74,7 @@ enum DlqCommand {
     /// Show everything about one message, with its body
     Show {
         /// Id of a message or of a delivery; for faults also of a job, or a sequence number
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         /// One JSON object per message
         #[arg(long)]
@@ -170,6 +172,7 @@ impl Parts {
             source: Source {
                 queue: ParkedQueue::new(&config, url.clone()),
                 log: log.clone(),
+                webhooks: WebhookStore::new(DynamoDb::new(&config), outputs.webhooks_table.clone()),
                 stop: Stop::on_signals()?,
             },
             destinations: Destinations {
@@ -198,7 +201,7 @@ impl Parts {
                 selection.held.release_all().await;
                 for parked in &selection.messages {
                     if json {
-                        output::line(view::full_json(parked, now))?;
+                        output::line(view::line(&view::full_json(parked, now)))?;
                     } else {
                         output::line(format_args!("{}\n", view::full(parked, now)))?;
                     }
@@ -206,6 +209,7 @@ impl Parts {
             }
             DlqCommand::Redrive { all, dry_run: true, .. } => {
                 selection.held.release_all().await;
+                self.source.add_webhooks(&mut selection.messages).await?;
                 let (steps, report) = redrive::planned(&selection.messages, all, now);
                 let sent: Vec<&Parked> = steps.iter().map(|(parked, _)| *parked).collect();
                 let number = sent.len();
@@ -218,6 +222,7 @@ impl Parts {
             }
             DlqCommand::Redrive { all, rate, .. } => {
                 let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
+                self.source.add_webhooks(&mut selection.messages).await?;
                 let selected = selection.messages.len();
                 let report = self.destinations.redrive(selection, all, rate, stop, now).await;
                 selection.held.release_all().await;
@@ -261,7 +266,9 @@ fn list<'a>(
 ) -> Result<()> {
     let messages = messages.into_iter();
     if json {
-        return messages.map(|parked| view::json(parked, now)).try_for_each(output::line);
+        return messages
+            .map(|parked| view::line(&view::json(parked, now)))
+            .try_for_each(output::line);
     }
     if faults {
         view::faults(messages, now).print()

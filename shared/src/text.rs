@@ -31,7 +31,7 @@ pub fn visible(text: &str) -> String {
 
 /// True if [`printable`] would keep every character of `text`.
 #[must_use]
-pub(crate) fn is_printable(text: &str) -> bool {
+pub fn is_printable(text: &str) -> bool {
     text.chars().all(|c| printable_char(c) == c)
 }
 

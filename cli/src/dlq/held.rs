@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use webhooks::aws::chain;
 
 use super::count;
+use super::parked::Parked;
 use crate::output;
 
 /// Maximum entries per call.
@@ -49,7 +50,9 @@ impl Held {
     }
 
     /// Makes messages visible again, except those in `kept`.
-    pub(super) async fn release_except(&mut self, kept: &HashSet<&str>) {
+    pub(super) async fn release_except(&mut self, kept: impl IntoIterator<Item = &Parked>) {
+        let kept: HashSet<&str> =
+            kept.into_iter().map(|parked| parked.received.message_id.as_str()).collect();
         let (kept, released): (HashMap<_, _>, HashMap<_, _>) =
             self.handles.drain().partition(|(id, _)| kept.contains(id.as_str()));
         self.handles = kept;
@@ -65,7 +68,7 @@ impl Held {
     }
 
     pub(super) async fn release_all(&mut self) {
-        self.release_except(&HashSet::new()).await;
+        self.release_except([]).await;
     }
 
     /// Hides the messages for longer if they would soon be visible.

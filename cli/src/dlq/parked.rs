@@ -22,11 +22,21 @@ pub(super) struct Parked {
     pub(super) content: Content,
     /// `None` if there is no delivery, or no row of it.
     pub(super) row: Option<DeliveryRow>,
+    /// `None` until it is looked up, or if it cannot be read.
+    pub(super) webhook: Option<WebhookState>,
+}
+
+/// Whether a webhook can receive deliveries now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WebhookState {
+    Active,
+    SwitchedOff,
+    Deleted,
 }
 
 impl Parked {
     pub(super) fn new(received: Received) -> Self {
-        Self { content: Content::of(&received.body), received, row: None }
+        Self { content: Content::of(&received.body), received, row: None, webhook: None }
     }
 
     pub(super) fn delivery(&self) -> Option<&DeliveryMessage> {

@@ -6,7 +6,7 @@ use webhooks::delivery::{DeliveryMessage, DeliveryStatus};
 use webhooks::timestamp::Timestamp;
 
 use super::content::{Content, JobChange, Record};
-use super::parked::Parked;
+use super::parked::{Parked, WebhookState};
 
 /// How a message is sent again.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) enum Step<'a> {
 pub(super) enum LeftOut {
     DeliveredSince,
     UnderWay,
+    SwitchedOff,
+    Deleted,
     Changed,
     Event,
     Cut,
@@ -39,6 +41,8 @@ impl LeftOut {
             Self::UnderWay => {
                 "attempts of a newer chain are under way: redrive again when they have ended"
             }
+            Self::SwitchedOff => "the webhook is switched off: redrive when it is on again",
+            Self::Deleted => "the webhook was deleted: drop these",
             Self::Changed => "the delivery's row changed meanwhile: redrive again",
             Self::Event => {
                 "fanout kept only the event, because the webhook's row is malformed: correct the row, and have the \
@@ -76,6 +80,12 @@ pub(super) fn step(parked: &Parked, all: bool, now: Timestamp) -> Result<Step<'_
         Some(DeliveryStatus::Delivered) if !all => return Err(LeftOut::DeliveredSince),
         Some(DeliveryStatus::Pending) => return Err(LeftOut::UnderWay),
         _ => {}
+    }
+    // The sender would only cancel the delivery.
+    match parked.webhook {
+        Some(WebhookState::SwitchedOff) => return Err(LeftOut::SwitchedOff),
+        Some(WebhookState::Deleted) => return Err(LeftOut::Deleted),
+        Some(WebhookState::Active) | None => {}
     }
     match &parked.content {
         Content::Delivery(delivery) => Ok(Step::Queue(delivery)),
@@ -130,6 +140,14 @@ mod tests {
             assert_eq!(left_out(&with(status), false), None, "{status}");
         }
         assert_eq!(left_out(&parked(DELIVERY), false), None, "no row");
+    }
+
+    #[test]
+    fn a_delivery_whose_webhook_is_off_or_deleted_is_left_out() {
+        let with = |webhook| Parked { webhook: Some(webhook), ..parked(DELIVERY) };
+        assert_eq!(left_out(&with(WebhookState::Active), false), None);
+        assert_eq!(left_out(&with(WebhookState::SwitchedOff), true), Some(LeftOut::SwitchedOff));
+        assert_eq!(left_out(&with(WebhookState::Deleted), true), Some(LeftOut::Deleted));
     }
 
     #[test]

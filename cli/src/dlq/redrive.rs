@@ -86,6 +86,7 @@ impl Destinations {
         now: Timestamp,
     ) -> Report {
         let (steps, mut report) = planned(&selection.messages, all, now);
+        selection.held.release_except(steps.iter().map(|(parked, _)| *parked)).await;
         let task = Progress::Shown.begin("redriving");
         let work = self.send_all(&steps, &mut selection.held, &mut report, rate, stop, &task);
         task.watch(Box::pin(work)).await;

@@ -1,23 +1,26 @@
 //! Reads a queue, and keeps the messages that a command works on.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, bail};
 use webhooks::aws::chain;
 use webhooks::id::DeliveryId;
-use webhooks::store::DeliveryLog;
 use webhooks::store::deliveries::DeliveryRow;
+use webhooks::store::{DeliveryLog, WebhookStore};
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
 use super::filter::Filter;
 use super::held::Held;
-use super::parked::Parked;
+use super::parked::{Parked, WebhookState};
 use super::queue::ParkedQueue;
 use super::stop::Stop;
 use super::{count, stopped};
 use crate::output;
 use crate::progress::Progress;
+
+/// Maximum webhooks per call.
+const MAX_WEBHOOKS: usize = 100;
 
 /// What a command works on.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(super) struct Selection {
 pub(super) struct Source {
     pub(super) queue: ParkedQueue,
     pub(super) log: DeliveryLog,
+    pub(super) webhooks: WebhookStore,
     pub(super) stop: Stop,
 }
 
@@ -122,11 +126,36 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Looks up the webhooks of all deliveries.
+    pub(super) async fn add_webhooks(&self, messages: &mut [Parked]) -> Result<()> {
+        let ids: BTreeSet<_> = messages
+            .iter()
+            .filter_map(Parked::delivery)
+            .map(|delivery| (delivery.tenant_id, delivery.webhook_config_id))
+            .collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let mut found = HashMap::new();
+        for ids in ids.chunks(MAX_WEBHOOKS) {
+            let webhooks = self.webhooks.get_many(ids).await;
+            found.extend(webhooks.context("cannot read the webhooks")?);
+        }
+        for parked in messages {
+            let id = parked.delivery().map(|delivery| delivery.webhook_config_id);
+            parked.webhook = id.and_then(|id| match found.get(&id) {
+                None => Some(WebhookState::Deleted),
+                Some(Ok(webhook)) if webhook.is_active() => Some(WebhookState::Active),
+                Some(Ok(_)) => Some(WebhookState::SwitchedOff),
+                Some(Err(_)) => None,
+            });
+        }
+        Ok(())
+    }
+}
+
 impl Selection {
     async fn release_the_rest(&mut self) {
-        let kept: HashSet<&str> =
-            self.messages.iter().map(|parked| parked.received.message_id.as_str()).collect();
-        self.held.release_except(&kept).await;
+        self.held.release_except(&self.messages).await;
     }
 }
 

@@ -1,10 +1,10 @@
 //! Shows parked messages: as a table, as JSON, or one in full. Pure.
 //!
-//! The rule: text from outside is printable, except in JSON, which escapes it.
+//! The rule: text from outside cannot control a terminal. JSON escapes what other texts replace.
 
 use serde_json::{Value, json};
 use webhooks::event::Subject;
-use webhooks::text::visible;
+use webhooks::text::{first_chars, is_printable, visible};
 use webhooks::timestamp::Timestamp;
 
 use super::age;
@@ -118,6 +118,21 @@ pub(super) fn full_json(parked: &Parked, now: Timestamp) -> Value {
     value
 }
 
+/// JSON in one line, with escapes for all characters that are not printable.
+pub(super) fn line(value: &Value) -> String {
+    // Outside of strings, JSON has only printable characters.
+    value.to_string().chars().map(escaped).collect()
+}
+
+fn escaped(c: char) -> String {
+    let mut text = c.to_string();
+    if !is_printable(&text) {
+        let escapes: Vec<String> = text.encode_utf16().map(|it| format!("\\u{it:04x}")).collect();
+        text = escapes.concat();
+    }
+    text
+}
+
 /// Everything about one message, for people.
 pub(super) fn full(parked: &Parked, now: Timestamp) -> String {
     let mut lines = Vec::new();
@@ -191,7 +206,7 @@ fn or_unknown(value: Option<impl ToString>) -> String {
 }
 
 fn short(reason: &str) -> String {
-    let cut = webhooks::text::first_chars(reason, REASON);
+    let cut = first_chars(reason, REASON);
     if cut.len() < reason.len() { format!("{cut}…") } else { reason.to_owned() }
 }
 
@@ -262,6 +277,14 @@ mod tests {
         let known = full_json(&delivery(), now());
         assert_eq!(known["log"]["attempts"][1]["error"], "the endpoint answered 500");
         assert_eq!((&known["log_status"], &known["chain"]), (&json!("failed"), &json!(1)));
+    }
+
+    #[test]
+    fn a_json_line_keeps_the_value_and_escapes_what_is_not_printable() {
+        let value = json!({"body": "é\u{7f}\u{9b}2J\u{202e}\u{e0041}\n世"});
+        let line = line(&value);
+        assert_eq!(line, r#"{"body":"é\u007f\u009b2J\u202e\udb40\udc41\n世"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use docintell::checkout::Checkout;
 use docintell::local::{StackInfo, build};
 use docintell::progress::Progress;
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use super::job;
@@ -114,20 +114,21 @@ impl Operator {
 
     /// Runs `docintell dlq` with these arguments, without a terminal.
     pub(crate) async fn dlq(&self, arguments: &[&str]) -> Ended {
-        let output = Command::new(binary().await)
+        Ended::of(self.start(arguments).await).await
+    }
+
+    /// [`Operator::dlq`] without waiting for the end.
+    pub(crate) async fn start(&self, arguments: &[&str]) -> Child {
+        Command::new(binary().await)
             .arg("dlq")
             .args(arguments)
             .current_dir(&self.folder)
             .stdin(Stdio::null())
-            .output()
-            .await
-            .expect("the program can be started");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
-        Ended {
-            code: output.status.code(),
-            printed: text(output.stdout),
-            noted: text(output.stderr),
-        }
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program can be started")
     }
 
     /// The objects that `docintell dlq` prints for these arguments.
@@ -140,6 +141,16 @@ impl Operator {
 }
 
 impl Ended {
+    pub(crate) async fn of(running: Child) -> Self {
+        let output = running.wait_with_output().await.expect("the program ends");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
+        Self {
+            code: output.status.code(),
+            printed: text(output.stdout),
+            noted: text(output.stderr),
+        }
+    }
+
     /// Asserts that the command succeeded.
     pub(crate) fn succeeded(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
