@@ -1,4 +1,4 @@
-//! A fake AWS: the operations of DynamoDB, SQS and Secrets Manager that the functions call.
+//! A fake AWS: the operations of DynamoDB, SQS, Secrets Manager and EventBridge that the functions call.
 //!
 //! The rule: it answers like AWS, from its rows and secrets ([`account`]), unless a test sets another reply for an
 //! operation. It counts every request. After [`FakeAws::record`] it also keeps each request and refuses what AWS
@@ -179,6 +179,21 @@ impl FakeAws {
         self.calls().iter().flat_map(log_entries).collect()
     }
 
+    /// The recorded updates of webhooks: the changed attributes by name, null for a removed one.
+    #[must_use]
+    pub fn webhook_updates(&self) -> Vec<Value> {
+        let calls = self.calls_of("UpdateItem").into_iter();
+        let of_webhooks = calls.filter(|call| call.input["TableName"] == "WebhookConfigs");
+        of_webhooks.map(|call| changed_attributes(&call.input)).collect()
+    }
+
+    /// The recorded events on the default bus, with `Detail` as JSON.
+    #[must_use]
+    pub fn events(&self) -> Vec<Value> {
+        let calls = self.calls_of("PutEvents");
+        calls.iter().flat_map(|call| queue::entries(&call.input)).map(event).collect()
+    }
+
     /// The size of the delivery log since [`FakeAws::charge`].
     #[must_use]
     pub fn stored_deliveries(&self) -> Stored {
@@ -214,6 +229,8 @@ impl FakeAws {
             ("PIPELINE_FAULTS_QUEUE_URL", FAULTS),
             ("SECRETS_PREFIX", "docintell-webhooks"),
             ("DELIVERY_LOG_DAYS", "30"),
+            ("RETRIED_CLIENT_ERRORS", ""),
+            ("DISABLE_AFTER_DAYS", "5"),
             ("MAX_WEBHOOKS_PER_TENANT", "50"),
             ("CHANGES_PER_MINUTE", "60"),
             ("ALLOW_HTTP_ENDPOINTS", "true"),
@@ -270,7 +287,7 @@ fn log_entries(call: &Call) -> Vec<Value> {
             let puts = call.input["RequestItems"]["Deliveries"].as_array().into_iter().flatten();
             puts.map(|put| plain(&json!({"M": put["PutRequest"]["Item"]}))).collect()
         }
-        "UpdateItem" => {
+        "UpdateItem" if call.input["TableName"] == "Deliveries" => {
             let set = plain(&json!({"M": call.input["ExpressionAttributeValues"]}));
             vec![json!({
                 "webhook": plain(&call.input["Key"]["webhook"]),
@@ -282,4 +299,18 @@ fn log_entries(call: &Call) -> Vec<Value> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The attributes that an `UpdateItem` writes, in plain JSON.
+fn changed_attributes(input: &Value) -> Value {
+    let values = &input["ExpressionAttributeValues"];
+    let writes = expression::writes(input).into_iter();
+    writes.map(|write| (write.path.concat(), plain(&values[write.operand]))).collect()
+}
+
+fn event(entry: &Value) -> Value {
+    let mut event = entry.clone();
+    let detail = entry["Detail"].as_str().and_then(|text| serde_json::from_str(text).ok());
+    event["Detail"] = detail.unwrap_or_default();
+    event
 }

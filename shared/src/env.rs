@@ -50,6 +50,15 @@ where
     parse(name, &required(name)?)
 }
 
+/// The default if the variable is missing or empty; fails if it does not parse as `T`.
+pub fn parsed_or_default<T>(name: &'static str) -> Result<T, EnvError>
+where
+    T: FromStr + Default,
+    T::Err: Display,
+{
+    optional(name).map_or_else(|| Ok(T::default()), |value| parse(name, &value))
+}
+
 /// The policy set by `ALLOW_HTTP_ENDPOINTS` (`true` or `false`) and `ALLOWED_NETWORKS` (comma-separated, may be
 /// empty). It protects the Lambda Runtime API and every other address in the environment.
 pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {

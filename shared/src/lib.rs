@@ -3,11 +3,11 @@
 //! When a document's job changes state, that is an [`event`]. Every [`webhook`] of the tenant that subscribes
 //! to it gets one [`delivery`]: a message on a [`queue`] with the event's exact bytes. The sender reads the
 //! webhook and its [`secret`], checks the [`endpoint`], makes the [`signature`]s, posts, and writes the result
-//! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again. A record that we cannot
-//! process becomes a [`fault`].
+//! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again. A webhook's [`health`] says
+//! whether its endpoint accepts deliveries. A record that we cannot process becomes a [`fault`].
 //!
-//! The modules from [`id`] to [`fault`] do no I/O, except [`resolve`], which queries DNS. [`store`],
-//! [`secrets`] and [`queue`] call AWS, each through a concrete client. Time and policy are always arguments.
+//! The modules from [`id`] to [`fault`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
+//! [`queue`] and [`health_events`] call AWS, each through a concrete client. Time and policy are always arguments.
 
 pub mod id;
 pub mod text;
@@ -27,6 +27,8 @@ pub mod resolve;
 pub mod retry;
 pub mod webhook;
 
+pub mod health;
+
 pub mod secret;
 pub mod signature;
 
@@ -39,6 +41,7 @@ pub mod aws;
 pub mod batch;
 pub mod bootstrap;
 pub mod env;
+pub mod health_events;
 pub mod queue;
 pub mod runtime;
 pub mod secrets;

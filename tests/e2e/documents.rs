@@ -1,17 +1,22 @@
 //! The documents match the code.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use reqwest::Method;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use webhooks::event::Event;
 use webhooks::event_type::EventType;
 use webhooks::id::EventId;
 use webhooks::job::{Job, JobStatus};
 use webhooks::timestamp::Timestamp;
 
+use crate::support::tenant::Tenant;
+
 /// Lower-case words in code style that are not functions.
-const NOT_FUNCTIONS: [&str; 3] = ["pending", "delivered", "tenant_id"];
+const NOT_FUNCTIONS: [&str; 4] = ["pending", "delivered", "tenant_id", "failing_since"];
 
 const API: &str = include_str!("../../docs/API.md");
 
@@ -43,6 +48,35 @@ fn api_md_shows_the_body_of_every_event_type() {
         let event = Event::new(EventId::of_record("1", job.updated_at), event, &job);
         assert_eq!(shown, event.expect("an event").body.get());
     }
+}
+
+#[tokio::test]
+async fn api_md_and_the_readme_show_every_field_of_the_webhook_object() {
+    let created = json!({"url": "https://hooks.invalid/"});
+    let response =
+        Tenant::new().await.request(Method::POST, "/v1/webhooks", Some(created)).await.body;
+    let fields: BTreeSet<&str> = keys(&response);
+
+    let (_, after) = API.split_once("## The webhook object").expect("there is the object");
+    let (section, _) = after.split_once("\n## ").expect("the section ends");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    // The names are in the first column, between backticks.
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    let listed = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(fields, listed, "in the table");
+
+    let readme = include_str!("../../README.md");
+    for document in [API, readme] {
+        let mut objects = document.split("```json\n").skip(1).map(|it| it.split("```").next());
+        let is_webhook = |text: &&str| text.contains("\"webhook_config_id\"");
+        let shown = objects.find_map(|text| text.filter(is_webhook)).expect("there is a sample");
+        let shown: Value = serde_json::from_str(shown).expect("it is JSON");
+        assert_eq!(fields, keys(&shown), "in the sample");
+    }
+}
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    object.as_object().expect("it is an object").keys().map(String::as_str).collect()
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod event_types;
 mod events;
 mod fairness;
 mod faults;
+mod health;
 mod neighbours;
 mod old_rows;
 mod permissions;

@@ -76,8 +76,9 @@ fn the_api_can_write_secrets_but_not_read_them() {
 }
 
 #[test]
-fn the_sender_can_only_read_webhooks_and_secrets() {
-    assert_eq!(actions("sender", "WebhooksTable"), ["dynamodb:BatchGetItem".to_owned()].into());
+fn the_sender_can_read_and_update_webhooks_and_only_read_secrets() {
+    let webhooks = ["BatchGetItem", "UpdateItem"].map(|name| format!("dynamodb:{name}"));
+    assert_eq!(actions("sender", "WebhooksTable"), webhooks.into());
     let secrets = ["secretsmanager:GetSecretValue".to_owned()];
     assert_eq!(actions("sender", "secret:${Prefix}/*"), secrets.into());
 }
@@ -88,7 +89,7 @@ fn a_function_can_access_only_secrets_under_its_prefix() {
     let mut with_secrets = BTreeSet::new();
     for (name, function, role) in functions(&template) {
         let resources = statements(role).flat_map(|it| one_or_many(&it["Resource"]));
-        for resource in resources.filter(|it| it.get("Fn::Sub").is_some()) {
+        for resource in resources.filter(|it| it["Fn::Sub"].is_array()) {
             let used = &function["Environment"]["Variables"]["SECRETS_PREFIX"];
             assert_eq!(resource["Fn::Sub"][1], json!({"Prefix": used}), "{name}");
             with_secrets.insert(name);
@@ -195,9 +196,15 @@ fn names(resource: &Value) -> Vec<String> {
     if let Some([_condition, one, other]) = resource["Fn::If"].as_array().map(Vec::as_slice) {
         return [names(one), names(other)].concat();
     }
-    let account = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:";
-    let arn = resource["Fn::Sub"][0].as_str().expect("the resource has a known form");
-    vec![arn.strip_prefix(account).expect("the secret is in this account").to_owned()]
+    let arn = resource["Fn::Sub"].as_str().or(resource["Fn::Sub"][0].as_str());
+    let arn = arn.expect("the resource has a known form");
+    let in_account = |service: &str| {
+        let account =
+            format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:");
+        arn.strip_prefix(&account).map(str::to_owned)
+    };
+    let name = in_account("secretsmanager").or_else(|| in_account("events"));
+    vec![name.expect("the resource is in this account")]
 }
 
 fn keys(value: &Value) -> Vec<&str> {

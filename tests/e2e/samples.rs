@@ -48,6 +48,7 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("MAX_WEBHOOKS_PER_TENANT", "50"),
         ("CHANGES_PER_MINUTE", &changes),
         ("DELIVERY_LOG_DAYS", "30"),
+        ("DISABLE_AFTER_DAYS", "5"),
         ("ALLOW_HTTP_ENDPOINTS", "true"),
         ("ALLOWED_NETWORKS", "127.0.0.0/8"),
     ];

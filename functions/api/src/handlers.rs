@@ -10,16 +10,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 use tracing::field::display;
 use tracing::{Span, error, info};
 
 use webhooks::aws;
+use webhooks::health::{HealthChange, HealthEvent};
 use webhooks::id::{TenantId, WebhookId};
 use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::store::rate_limit::Limit;
-use webhooks::store::webhooks::CreateError;
+use webhooks::store::webhooks::{CreateError, Updated};
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{Disabled, DisabledReason, Webhook, WebhookChanges};
 
@@ -175,12 +177,27 @@ pub(crate) async fn update(
         // An empty PATCH changes nothing, `updated_at` included.
         find(&state, tenant, id).await?
     } else {
-        let updated = state.webhooks.update(tenant, id, &changes, Timestamp::now()).await?;
-        let updated = updated.ok_or(ApiError::WebhookNotFound)?;
+        let now = Timestamp::now();
+        let updated = state.webhooks.update(tenant, id, &changes, now).await?;
+        let Updated { webhook, is_switched } = updated.ok_or(ApiError::WebhookNotFound)?;
         info!("webhook changed");
-        updated
+        if is_switched {
+            publish_switch(&state, &webhook, now).await;
+        }
+        webhook
     };
     Ok(Json(WebhookView::of(&webhook)).into_response())
+}
+
+/// Announces that the owner has switched the webhook off or on.
+async fn publish_switch(state: &AppState, webhook: &Webhook, at: Timestamp) {
+    let change = match webhook.disabled {
+        Some(Disabled { reason, .. }) => HealthChange::Disabled(reason),
+        None => HealthChange::Enabled,
+    };
+    let (tenant_id, webhook_id) = (webhook.tenant_id, webhook.id);
+    let event = HealthEvent { tenant_id, webhook_id, change, at };
+    state.health_events.publish(&event, Instant::now() + aws::CALL_TIMEOUT).await;
 }
 
 /// `POST /v1/webhooks/{webhook_id}/rotate`

@@ -23,6 +23,7 @@ use aws_types::SdkConfig;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use webhooks::endpoint::EndpointPolicy;
+use webhooks::health_events::HealthEvents;
 use webhooks::secrets::SecretStore;
 use webhooks::store::{ApiKeyStore, DynamoDb, RateLimiter, WebhookStore};
 
@@ -43,6 +44,8 @@ pub struct AppState {
     pub(crate) webhooks: WebhookStore,
     /// Signing secrets, which the API writes and never reads.
     pub(crate) secrets: SecretStore,
+    /// Announces that a webhook was switched off or on.
+    pub(crate) health_events: HealthEvents,
     /// Counts changes per tenant and rotations per key.
     pub(crate) rate_limiter: RateLimiter,
     /// Decides which endpoint URLs a tenant may register.
@@ -64,6 +67,7 @@ impl AppState {
             webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table.clone()),
             rate_limiter: RateLimiter::new(dynamodb, config.webhooks_table),
             secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
+            health_events: HealthEvents::new(sdk),
             endpoint_policy: config.endpoint_policy,
             max_webhooks_per_tenant: config.max_webhooks_per_tenant,
             changes_per_minute: config.changes_per_minute,

@@ -4,14 +4,15 @@
 
 use serde::{Serialize, Serializer};
 
+use webhooks::health::Health;
 use webhooks::id::WebhookId;
 use webhooks::secret::SigningSecret;
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::{EventSet, Webhook};
+use webhooks::webhook::{DisabledReason, EventSet, Webhook};
 
 use crate::page::Page;
 
-/// The webhook object, with its fields in the guide's order.
+/// The webhook object. The guide's fields come in its order.
 #[derive(Debug, Serialize)]
 pub(crate) struct WebhookView<'a> {
     webhook_config_id: WebhookId,
@@ -22,6 +23,10 @@ pub(crate) struct WebhookView<'a> {
     is_active: bool,
     retry_enabled: bool,
     max_retries: u8,
+    health: Health,
+    failing_since: Option<Timestamp>,
+    disabled_at: Option<Timestamp>,
+    disabled_reason: Option<DisabledReason>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -50,6 +55,10 @@ impl<'a> WebhookView<'a> {
             is_active: webhook.is_active(),
             retry_enabled: webhook.retry.enabled,
             max_retries: webhook.retry.max_retries,
+            health: webhook.health(),
+            failing_since: webhook.failing_since,
+            disabled_at: webhook.disabled.map(|disabled| disabled.at),
+            disabled_reason: webhook.disabled.map(|disabled| disabled.reason),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
         }

@@ -58,9 +58,9 @@ pub(crate) async fn post(
     let (status, failure, body) = match result {
         Ok(response) => {
             let status = response.status();
+            let failure = Failure::of_response(&response, Timestamp::now());
             // Reads the body of a success too, because the connection can be reused only after that.
             let body = read_body(response, ends_at.min(Instant::now() + BODY_TIMEOUT)).await;
-            let failure = (!status.is_success()).then_some(Failure::Status(status));
             (Some(status), failure, body)
         }
         Err(failure) => (None, Some(failure), Vec::new()),

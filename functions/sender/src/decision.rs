@@ -9,7 +9,9 @@ use webhooks::retry::{RetryPolicy, delay_after};
 use webhooks::store::deliveries::LogEntry;
 use webhooks::timestamp::Timestamp;
 
+use crate::client_errors::RetriedClientErrors;
 use crate::failure::Failure;
+use crate::health::Evidence;
 use crate::reason::{BlockReason, CancelReason, FaultReason};
 
 /// The queue's `maxReceiveCount`: after this many receives the queue moves the message to the dead-letter queue.
@@ -38,6 +40,8 @@ pub(crate) struct Decision<'a> {
     pub(crate) action: Action<'a>,
     /// The entry for the delivery log; `None` while a delivery without a row is blocked.
     pub(crate) log: Option<LogEntry<'a>>,
+    /// What the delivery says about its endpoint, once the action has been carried out.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// What to do with the queue message.
@@ -56,7 +60,9 @@ pub enum Action<'a> {
         /// Number of attempts made.
         attempts: u32,
     },
-    /// A copy replaces it, because more attempts are allowed than the message has receives.
+    /// A copy replaces it, because more attempts are allowed than the message has receives, or because the endpoint
+    /// asks for a longer wait than the schedule has. Hidden messages count towards the queue's limit of 120,000 in
+    /// flight, which all tenants share; delayed ones do not.
     Requeue {
         /// Attempts so far.
         attempts: u32,
@@ -81,11 +87,13 @@ pub(crate) fn attempt_number(delivery: &DeliveryMessage, receive_count: u32) -> 
     delivery.attempts_before.saturating_add(receive_count)
 }
 
-/// Decides what follows from `outcome`, for a message that was received for the `receive_count`th time.
+/// Decides what follows from `outcome`, for a message that was received for the `receive_count`th time. `retried` are
+/// the client errors that are not final.
 pub(crate) fn decide<'a>(
     outcome: Outcome<'a>,
     delivery: &'a DeliveryMessage,
     receive_count: u32,
+    retried: &RetriedClientErrors,
     now: Timestamp,
 ) -> Decision<'a> {
     let entry = |status, attempt, reason, next_attempt_at| {
@@ -95,23 +103,27 @@ pub(crate) fn decide<'a>(
         Outcome::Attempted { attempt, failure: None, .. } => Decision {
             action: Action::Acknowledge,
             log: entry(DeliveryStatus::Delivered, Some(attempt), None, None),
+            evidence: Some(Evidence::Success),
         },
         Outcome::Attempted { attempt, failure: Some(failure), retry } => {
-            let action = after_failure(failure, attempt.number, receive_count, retry);
-            let log = match action {
+            let evidence = Evidence::of_dead_letter(&failure);
+            let action = after_failure(failure, attempt.number, receive_count, retry, retried);
+            let (log, evidence) = match action {
                 Action::Redrive | Action::DeadLetter { .. } => {
-                    entry(DeliveryStatus::Failed, Some(attempt), None, None)
+                    (entry(DeliveryStatus::Failed, Some(attempt), None, None), evidence)
                 }
                 Action::RetryAfter(delay) | Action::Requeue { delay, .. } => {
-                    entry(DeliveryStatus::Pending, Some(attempt), None, Some(now.plus(delay)))
+                    let next = Some(now.plus(delay));
+                    (entry(DeliveryStatus::Pending, Some(attempt), None, next), None)
                 }
-                _ => entry(DeliveryStatus::Pending, Some(attempt), None, Some(now)),
+                _ => (entry(DeliveryStatus::Pending, Some(attempt), None, Some(now)), None),
             };
-            Decision { action, log }
+            Decision { action, log, evidence }
         }
         Outcome::Cancelled(reason) => Decision {
             action: Action::Acknowledge,
             log: entry(DeliveryStatus::Cancelled, None, Some(reason.to_string()), None),
+            evidence: None,
         },
         Outcome::Blocked(reason) => {
             let action = after_block(reason, delivery, receive_count, now);
@@ -126,27 +138,31 @@ pub(crate) fn decide<'a>(
                 }
                 _ => None,
             };
-            Decision { action, log }
+            Decision { action, log, evidence: None }
         }
     }
 }
 
-/// The action after attempt `number` failed at receive `receive_count` of its message.
+/// The action after attempt `number` failed at receive `receive_count` of its message. The delay is that of the
+/// schedule, or the endpoint's `Retry-After` if that is longer.
 #[must_use]
 pub fn after_failure(
     failure: Failure,
     number: u32,
     receive_count: u32,
     retry: RetryPolicy,
+    retried: &RetriedClientErrors,
 ) -> Action<'static> {
-    if failure.is_permanent() {
+    if failure.is_permanent(retried) {
         return Action::DeadLetter { failure, attempts: number };
     }
     let has_attempts = number < retry.max_attempts();
     let has_receives = receive_count < MAX_RECEIVES;
+    let scheduled = delay_after(number);
+    let delay = scheduled.max(failure.retry_after());
     match (has_attempts, has_receives) {
-        (true, true) => Action::RetryAfter(delay_after(number)),
-        (true, false) => Action::Requeue { attempts: number, delay: delay_after(number) },
+        (true, true) if delay == scheduled => Action::RetryAfter(delay),
+        (true, _) => Action::Requeue { attempts: number, delay },
         (false, true) => Action::DeadLetter { failure, attempts: number },
         (false, false) => Action::Redrive,
     }
@@ -220,10 +236,20 @@ mod tests {
         }
     }
 
+    /// No client error is retried.
+    fn none() -> RetriedClientErrors {
+        RetriedClientErrors::default()
+    }
+
+    fn status(code: u16, retry_after: Option<u64>) -> Failure {
+        let status = reqwest::StatusCode::from_u16(code).unwrap();
+        Failure::Status { status, retry_after: retry_after.map(Duration::from_secs) }
+    }
+
     /// The action after a failure that can be retried.
     fn failed(attempts_before: u32, receive_count: u32, retry: RetryPolicy) -> String {
         let number = attempts_before + receive_count;
-        format!("{:?}", after_failure(Failure::Timeout, number, receive_count, retry))
+        format!("{:?}", after_failure(Failure::Timeout, number, receive_count, retry, &none()))
     }
 
     #[test]
@@ -240,7 +266,7 @@ mod tests {
         for number in 1..=5 {
             let attempt = attempt(number, None);
             let outcome = Outcome::Attempted { attempt, failure: None, retry: GUIDE };
-            let Decision { action, log } = decide(outcome, &delivery, number, now());
+            let Decision { action, log, .. } = decide(outcome, &delivery, number, &none(), now());
             assert!(matches!(action, Action::Acknowledge), "{action:?}");
             assert_eq!(log.unwrap().status, DeliveryStatus::Delivered);
         }
@@ -248,9 +274,9 @@ mod tests {
 
     #[test]
     fn a_client_error_and_a_forbidden_address_are_dead_letters_at_once() {
-        let client_error = Failure::Status(reqwest::StatusCode::GONE);
+        let client_error = status(404, None);
         for failure in [client_error, Failure::Refused(EndpointRefusal::Address)] {
-            let action = after_failure(failure, 1, 1, GUIDE);
+            let action = after_failure(failure, 1, 1, GUIDE, &none());
             assert!(matches!(action, Action::DeadLetter { attempts: 1, .. }), "{action:?}");
         }
     }
@@ -279,17 +305,17 @@ mod tests {
     }
 
     #[test]
-    fn the_log_says_pending_until_the_last_attempt_and_then_why_it_failed() {
+    fn the_log_says_pending_with_the_next_attempt_until_the_last_one_failed() {
         let delivery = delivery();
-        for (number, status, reason) in [
-            (4, DeliveryStatus::Pending, None),
-            (5, DeliveryStatus::Failed, Some("no answer within 10 s")),
+        for (number, status, next) in [
+            (4, DeliveryStatus::Pending, Some(now().plus(Duration::from_secs(8)))),
+            (5, DeliveryStatus::Failed, None),
         ] {
             let attempt = attempt(number, Some(&Failure::Timeout));
             let failure = Some(Failure::Timeout);
             let outcome = Outcome::Attempted { attempt, failure, retry: GUIDE };
-            let entry = decide(outcome, &delivery, number, now()).log.unwrap();
-            assert_eq!((entry.status, entry.reason.as_deref()), (status, reason));
+            let entry = decide(outcome, &delivery, number, &none(), now()).log.unwrap();
+            assert_eq!((entry.status, entry.next_attempt_at), (status, next));
             assert_eq!(entry.attempt.map(|attempt| attempt.number), Some(number));
         }
     }
@@ -301,16 +327,89 @@ mod tests {
         for (since, expected) in [(None, now()), (Some(before(11)), before(11))] {
             let delivery = DeliveryMessage { blocked_since: since, ..delivery() };
             let outcome = Outcome::Blocked(BlockReason::TooLittleTime);
-            let Decision { action, log } = decide(outcome, &delivery, 3, now());
+            let Decision { action, log, .. } = decide(outcome, &delivery, 3, &none(), now());
             let Action::Postpone { attempts: 2, blocked_since, .. } = action else {
                 panic!("{action:?}")
             };
-            assert_eq!((blocked_since, log.is_none()), (expected, true));
+            assert_eq!(blocked_since, expected);
+            let next = log.unwrap().next_attempt_at;
+            assert_eq!(next, Some(now().plus(BLOCKED_DELAY)));
         }
         let delivery = DeliveryMessage { blocked_since: Some(before(12)), ..delivery() };
         let outcome = Outcome::Blocked(BlockReason::TooLittleTime);
-        let Decision { action, log } = decide(outcome, &delivery, 3, now());
+        let Decision { action, log, .. } = decide(outcome, &delivery, 3, &none(), now());
         assert!(matches!(action, Action::Park(FaultReason::Blocked(_))), "{action:?}");
         assert_eq!(log.unwrap().status, DeliveryStatus::Failed);
+    }
+
+    #[test]
+    fn the_longer_of_schedule_and_retry_after_is_the_delay() {
+        let action = |asked, number: u32| {
+            let action = after_failure(status(503, asked), number, number.min(5), GUIDE, &none());
+            format!("{action:?}")
+        };
+        assert_eq!(action(None, 3), "RetryAfter(4s)");
+        assert_eq!(action(Some(0), 3), "RetryAfter(4s)");
+        assert_eq!(action(Some(4), 3), "RetryAfter(4s)");
+        assert_eq!(action(Some(5), 3), "Requeue { attempts: 3, delay: 5s }");
+        assert_eq!(action(Some(900), 1), "Requeue { attempts: 1, delay: 900s }");
+        assert_eq!(action(Some(900), 5), "Redrive", "no attempt follows");
+
+        let failure = status(503, Some(60));
+        let attempt = attempt(1, Some(&failure));
+        let outcome = Outcome::Attempted { attempt, failure: Some(failure), retry: GUIDE };
+        let delivery = delivery();
+        let entry = decide(outcome, &delivery, 1, &none(), now()).log.unwrap();
+        assert_eq!(entry.next_attempt_at, Some(now().plus(Duration::from_mins(1))));
+    }
+
+    #[test]
+    fn a_client_error_is_retried_only_if_the_stack_says_so() {
+        let all: RetriedClientErrors = "408,425,429".parse().unwrap();
+        let only_429: RetriedClientErrors = "429".parse().unwrap();
+        for (code, retried, expected) in [
+            (429, &none(), false),
+            (429, &only_429, true),
+            (408, &only_429, false),
+            (408, &all, true),
+            (425, &all, true),
+            (410, &all, false),
+            (400, &all, false),
+        ] {
+            let action = after_failure(status(code, None), 1, 1, GUIDE, retried);
+            assert_eq!(matches!(action, Action::RetryAfter(_)), expected, "{code}: {action:?}");
+        }
+        let action = after_failure(status(429, Some(30)), 1, 1, GUIDE, &only_429);
+        assert_eq!(format!("{action:?}"), "Requeue { attempts: 1, delay: 30s }");
+        let action = after_failure(status(429, Some(30)), 1, 1, GUIDE, &none());
+        assert!(matches!(action, Action::DeadLetter { .. }), "{action:?}");
+    }
+
+    #[test]
+    fn only_a_success_and_the_end_by_the_endpoints_fault_say_something_about_its_health() {
+        let delivery = delivery();
+        let evidence = |number, failure: Option<Failure>| {
+            let attempt = attempt(number, failure.as_ref());
+            let outcome = Outcome::Attempted { attempt, failure, retry: GUIDE };
+            decide(outcome, &delivery, number, &none(), now()).evidence
+        };
+        let dead_letter = |error: &str| Some(Evidence::DeadLetter { error: error.to_owned() });
+        assert_eq!(evidence(1, None), Some(Evidence::Success));
+        assert_eq!(evidence(4, Some(Failure::Timeout)), None, "another attempt follows");
+        assert_eq!(evidence(5, Some(Failure::Timeout)), dead_letter("no answer within 10 s"));
+        assert_eq!(evidence(1, Some(status(404, None))), dead_letter("the endpoint answered 404"));
+        assert_eq!(evidence(1, Some(status(410, None))), Some(Evidence::Gone));
+        let refused = Failure::Refused(EndpointRefusal::Address);
+        assert_eq!(
+            evidence(1, Some(refused)),
+            dead_letter("the endpoint's address is not allowed")
+        );
+        assert_eq!(evidence(5, Some(Failure::Panic)), None, "a panic is ours");
+        for outcome in [
+            Outcome::Cancelled(CancelReason::Deleted),
+            Outcome::Blocked(BlockReason::TooLittleTime),
+        ] {
+            assert_eq!(decide(outcome, &delivery, 5, &none(), now()).evidence, None);
+        }
     }
 }

@@ -14,6 +14,7 @@ use webhooks::webhook::Webhook;
 use crate::attempt::{self, ATTEMPT_TIMEOUT};
 use crate::decision::{Action, Decision, Outcome, attempt_number, decide, log_parked};
 use crate::failure::Failure;
+use crate::health::{BatchEvidence, Evidence};
 use crate::isolation::catch_panic;
 use crate::message::Message;
 use crate::reason::{BlockReason, CancelReason, FaultReason};
@@ -25,6 +26,7 @@ impl Sender {
         &self,
         message: &'a Message,
         webhooks: &'a BatchWebhooks,
+        health: &BatchEvidence,
         log_by: Instant,
     ) -> Finished<'a> {
         let delivery = match &message.delivery {
@@ -37,16 +39,22 @@ impl Sender {
         let outcome = catch_panic(self.attempt(delivery, number, webhooks, log_by))
             .await
             .unwrap_or_else(|| panicked(delivery, number, webhooks));
-        let decision = decide(outcome, delivery, message.receive_count, Timestamp::now());
+        let now = Timestamp::now();
+        let retried = &self.retried_client_errors;
+        let decision = decide(outcome, delivery, message.receive_count, retried, now);
         log_decision(&decision, delivery);
-        let Decision { action, log } = decision;
+        let Decision { action, log, evidence } = decision;
         let log = match log {
-            Some(entry) if entry.is_immediate_success() => return Finished::Delivered(entry),
+            Some(entry) if entry.is_immediate_success() => {
+                health.add(delivery.webhook_config_id, Evidence::Success);
+                return Finished::Delivered(entry);
+            }
             log => log,
         };
         // Boxed, like all code that a success at the first attempt does not need. Inline it would make this
         // future ten times as large, and the futures of a batch are moved and freed together.
         Box::pin(async {
+            let is_redriven = matches!(action, Action::Redrive);
             // The queue comes first, because the next attempt may be due before the log write ends.
             let finished = self.queues.apply(action, message, delivery).await;
             // Written now and not with the rest of the batch: another invocation can make and log the next
@@ -57,6 +65,15 @@ impl Sender {
             };
             if let Some(entry) = &log {
                 self.log_one(entry, log_by).await;
+            }
+            let is_done = match finished {
+                Finished::Acknowledged => true,
+                // The queue moves it, or it comes back because the dead-letter queue did not take it.
+                Finished::Returned => is_redriven,
+                _ => false,
+            };
+            if let Some(evidence) = evidence.filter(|_| is_done) {
+                health.add(delivery.webhook_config_id, evidence);
             }
             finished
         })
@@ -193,6 +210,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::client_errors::RetriedClientErrors;
     use crate::message::parse_batch;
 
     #[test]
@@ -200,7 +218,9 @@ mod tests {
         let sample = include_str!("../../../events/queue-batch.json");
         let delivery = parse_batch(sample.as_bytes()).unwrap().remove(0).delivery.unwrap();
         let outcome = panicked(&delivery, 1, &Ok(HashMap::new()));
-        let Decision { action, log } = decide(outcome, &delivery, 1, Timestamp::now());
+        let retried = RetriedClientErrors::default();
+        let Decision { action, log, .. } =
+            decide(outcome, &delivery, 1, &retried, Timestamp::now());
         let Action::RetryAfter(delay) = action else { panic!("{action:?}") };
         assert_eq!(delay, Duration::from_secs(1));
         let entry = log.unwrap();

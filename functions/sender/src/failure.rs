@@ -7,13 +7,17 @@ mod tls;
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 use webhooks::endpoint::EndpointRefusal;
 use webhooks::resolve::ResolveError;
+use webhooks::timestamp::Timestamp;
 
 use crate::attempt::ATTEMPT_TIMEOUT;
+use crate::client_errors::RetriedClientErrors;
 use crate::guard::CONNECT_TIMEOUT;
+use crate::retry_after::retry_after;
 
 pub(crate) use self::tls::TlsFailure;
 
@@ -21,8 +25,13 @@ pub(crate) use self::tls::TlsFailure;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The response status is not 2xx.
-    #[error("the endpoint answered {}", .0.as_u16())]
-    Status(StatusCode),
+    #[error("the endpoint answered {}", .status.as_u16())]
+    Status {
+        /// The response's status.
+        status: StatusCode,
+        /// How long the endpoint asks us to wait, at most 15 minutes.
+        retry_after: Option<Duration>,
+    },
     /// The policy does not allow the endpoint's URL or address.
     #[error(transparent)]
     Refused(#[from] EndpointRefusal),
@@ -56,19 +65,34 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The failure that a response's head says, at the time `now`; `None` for a success.
+    pub(crate) fn of_response(response: &Response, now: Timestamp) -> Option<Self> {
+        let status = response.status();
+        let retry_after = retry_after(status, response.headers(), now);
+        (!status.is_success()).then_some(Self::Status { status, retry_after })
+    }
+
     /// True if another attempt would be useless.
-    pub(crate) fn is_permanent(&self) -> bool {
+    pub(crate) fn is_permanent(&self, retried: &RetriedClientErrors) -> bool {
         match self {
             Self::Refused(_) => true,
-            Self::Status(status) => status.is_client_error(),
+            Self::Status { status, .. } => status.is_client_error() && !retried.contains(*status),
             _ => false,
+        }
+    }
+
+    /// The shortest wait before the next attempt that the endpoint asks for.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            Self::Status { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
         }
     }
 
     /// The status of the response; `None` if there was no response.
     pub(crate) fn status_code(&self) -> Option<u16> {
         match self {
-            Self::Status(status) => Some(status.as_u16()),
+            Self::Status { status, .. } => Some(status.as_u16()),
             _ => None,
         }
     }

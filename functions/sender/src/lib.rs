@@ -6,20 +6,24 @@
 //! This file takes a batch of messages (`message`) and returns the response. `isolation` keeps the messages
 //! apart, and `deliver` handles each of them. `attempt` posts a delivery, with the secret from `secret_cache`
 //! and a client from `clients`, which [`guard`] keeps on the public internet. `failure` says why an attempt
-//! failed, and `decision` says what follows. `reason` says why a delivery is cancelled, blocked or parked, and
-//! `queues` carries the decision out.
+//! failed, and `decision` says what follows, with the endpoint's wish (`retry_after`) and the stack's
+//! `client_errors`. `reason` says why a delivery is cancelled, blocked or parked, and `queues` carries the decision
+//! out. When the whole batch is done, `health` notes what it says about its webhooks.
 
 mod attempt;
+mod client_errors;
 mod clients;
 mod config;
 mod decision;
 mod deliver;
 mod failure;
 pub mod guard;
+mod health;
 mod isolation;
 mod message;
 mod queues;
 mod reason;
+mod retry_after;
 mod secret_cache;
 #[cfg(test)]
 mod test_network;
@@ -37,6 +41,7 @@ use tracing::error;
 use webhooks::aws::chain;
 use webhooks::batch::{BatchResponse, done_by};
 use webhooks::endpoint::EndpointPolicy;
+use webhooks::health_events::HealthEvents;
 use webhooks::id::WebhookId;
 use webhooks::queue::Queue;
 use webhooks::resolve;
@@ -46,12 +51,14 @@ use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
 
 use crate::clients::EndpointClients;
+use crate::health::BatchEvidence;
 use crate::isolation::finish_by;
 use crate::message::{Message, parse_batch};
 use crate::queues::Queues;
 use crate::secret_cache::SecretCache;
 
 pub use crate::attempt::ATTEMPT_TIMEOUT;
+pub use crate::client_errors::{InvalidClientErrors, RetriedClientErrors};
 pub use crate::config::Config;
 pub use crate::decision::{Action, MAX_RECEIVES, after_failure};
 pub use crate::failure::Failure;
@@ -75,6 +82,10 @@ pub struct Sender {
     secret_cache: SecretCache,
     queues: Queues,
     log: DeliveryLog,
+    health_events: HealthEvents,
+    /// Time without a success after which a failing webhook is switched off.
+    disable_after: Duration,
+    retried_client_errors: RetriedClientErrors,
 }
 
 /// The current webhooks of a batch, by id. The outer error means that DynamoDB failed, the inner one that the
@@ -118,6 +129,9 @@ impl Sender {
                 faults: Queue::new(sqs, config.pipeline_faults_queue_url),
             },
             log: DeliveryLog::new(dynamodb, config.deliveries_table, config.keep_deliveries),
+            health_events: HealthEvents::new(sdk),
+            disable_after: config.disable_after,
+            retried_client_errors: config.retried_client_errors,
         })
     }
 
@@ -132,8 +146,9 @@ impl Sender {
         let log_by = deliver_by - LOG_MARGIN;
         let messages = parse_batch(event)?;
         let webhooks = self.read_webhooks(&messages).await;
+        let health = BatchEvidence::default();
         let deliveries = messages.iter().map(|message| {
-            finish_by(deliver_by, message, self.deliver(message, &webhooks, log_by))
+            finish_by(deliver_by, message, self.deliver(message, &webhooks, &health, log_by))
         });
 
         let mut response = BatchResponse::default();
@@ -148,6 +163,7 @@ impl Sender {
             }
         }
         self.log_successes(successes, respond_by).await;
+        self.change_health(health, &webhooks, respond_by).await;
         Ok(response)
     }
 

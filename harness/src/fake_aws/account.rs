@@ -159,6 +159,10 @@ impl Account {
                 let stored = json!({"current": self.secrets.get(version)?}).to_string();
                 (json!({"SecretString": stored, "VersionId": version}), 1)
             }
+            Operation::PutEvents => {
+                let sent = vec![json!({"EventId": "e"}); entries(input).len()];
+                (json!({"FailedEntryCount": 0, "Entries": sent}), sent.len() as u64)
+            }
             Operation::CreateSecret | Operation::PutSecretValue | Operation::DeleteSecret => {
                 (json!({"VersionId": "3f1f6f6e-0000-4000-8000-000000000002"}), 1)
             }

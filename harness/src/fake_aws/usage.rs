@@ -41,6 +41,7 @@ operations! {
     CreateSecret
     PutSecretValue
     DeleteSecret
+    PutEvents
 }
 
 /// The unit in which AWS charges an operation.
@@ -52,6 +53,8 @@ pub enum Unit {
     Queue,
     /// Calls to Secrets Manager.
     Secret,
+    /// Events of our own on EventBridge.
+    Event,
 }
 
 impl Operation {
@@ -69,6 +72,7 @@ impl Operation {
             | Self::CreateSecret
             | Self::PutSecretValue
             | Self::DeleteSecret => Unit::Secret,
+            Self::PutEvents => Unit::Event,
         }
     }
 }

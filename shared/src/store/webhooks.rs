@@ -3,6 +3,7 @@
 //! The rule: every write has a condition, and an update names only the attributes that it changes.
 
 mod create_delete;
+mod health;
 mod row;
 
 use std::collections::HashMap;
@@ -21,6 +22,15 @@ pub use create_delete::CreateError;
 /// How long a rotation's claim lasts: time for the claim itself, the limit, the secret and the row, each one call
 /// with all retries.
 const ROTATION_CLAIM_MILLIS: u64 = 4 * CALL_TIMEOUT.as_secs() * 1000;
+
+/// A webhook after an update.
+#[derive(Debug)]
+pub struct Updated {
+    /// With the changes.
+    pub webhook: Webhook,
+    /// True if this update switched it off or on.
+    pub is_switched: bool,
+}
 
 /// Reads and writes the webhooks of all tenants.
 #[derive(Debug, Clone)]
@@ -94,23 +104,33 @@ impl WebhookStore {
     }
 
     /// Changes only the attributes in `changes`. Returns the updated webhook, or `None` if it does not exist.
+    ///
+    /// One `UpdateItem` makes every change. If `changes` asks for the state that the webhook already has, on or
+    /// off, another one precedes it and changes nothing.
     pub async fn update(
         &self,
         tenant: TenantId,
         id: WebhookId,
         changes: &WebhookChanges,
         now: Timestamp,
-    ) -> Result<Option<Webhook>, StoreError> {
+    ) -> Result<Option<Updated>, StoreError> {
         let mut attributes = vec![("updated_at", encode(&now)?)];
         let mut change = |name, value: Option<AttributeValue>| {
             attributes.extend(value.map(|value| (name, value)));
         };
         change("url", changes.url.as_ref().map(|url| AttributeValue::S(url.as_str().to_owned())));
         change("events", changes.events.as_ref().map(encode).transpose()?);
-        change("is_active", changes.is_active.map(AttributeValue::Bool));
         change("retry_enabled", changes.retry_enabled.map(AttributeValue::Bool));
         change("max_retries", changes.max_retries.map(|n| AttributeValue::N(n.to_string())));
-        self.set(tenant, id, attributes, "attribute_exists(webhook_config_id)", None).await
+        if let Some(is_active) = changes.is_active {
+            let switched = health::switch(is_active, attributes.clone(), now)?;
+            if let Some(webhook) = self.change_health(tenant, id, switched).await? {
+                return Ok(Some(Updated { webhook, is_switched: true }));
+            }
+        }
+        let exists = "attribute_exists(webhook_config_id)";
+        let webhook = self.set(tenant, id, attributes, exists, None).await?;
+        Ok(webhook.map(|webhook| Updated { webhook, is_switched: false }))
     }
 
     /// Claims the next rotation of the webhook's secret for 6 s. Returns the current webhook, or `None` if it

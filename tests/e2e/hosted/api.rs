@@ -1,6 +1,7 @@
 //! The api function on a fake AWS: failed AWS calls, and endpoints that cannot be registered.
 
 mod changes;
+mod health;
 mod limits;
 mod unreadable;
 

@@ -2,11 +2,13 @@
 
 mod blocked;
 mod endpoints;
+mod health;
 mod hostile;
 mod interrupted;
 mod log;
 mod posts;
 mod retries;
+mod retry_after;
 mod tls;
 
 use std::time::Duration;
