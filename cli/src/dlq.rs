@@ -106,7 +106,7 @@ enum DlqCommand {
         #[arg(long)]
         delivered: bool,
         /// Every message
-        #[arg(long, conflicts_with_all = ["delivered", "ids"])]
+        #[arg(long, conflicts_with_all = ["delivered", "ids", "Filter"])]
         all: bool,
         /// Show what would be dropped, and drop nothing
         #[arg(long)]

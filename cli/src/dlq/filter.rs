@@ -11,34 +11,36 @@ use webhooks::timestamp::Timestamp;
 use super::age;
 use super::parked::Parked;
 
+/// The heading of the filter's options in the help text.
+const HEADING: &str = "Which messages";
+
 /// A message must fit every option that is given.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Which messages")]
 pub(super) struct Filter {
     /// Only of this tenant
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub(super) tenant_id: Option<TenantId>,
     /// Only of this webhook
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub(super) webhook_id: Option<WebhookId>,
     /// Only of this event, such as document.uploaded
-    #[arg(long, value_parser = event_type)]
+    #[arg(long, help_heading = HEADING, value_parser = event_type)]
     pub(super) event: Option<EventType>,
     /// Only with this text in the reason, in any case
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) reason: Option<String>,
     /// Only if first sent at least this long ago, such as 90s, 15m, 2h or 3d
-    #[arg(long, value_name = "AGE", value_parser = age::parse)]
+    #[arg(long, help_heading = HEADING, value_name = "AGE", value_parser = age::parse)]
     pub(super) older_than: Option<Duration>,
     /// Only if first sent less than this long ago
-    #[arg(long, value_name = "AGE", value_parser = age::parse)]
+    #[arg(long, help_heading = HEADING, value_name = "AGE", value_parser = age::parse)]
     pub(super) newer_than: Option<Duration>,
 }
 
 /// Messages by their own ids, or by those of their deliveries or records.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Ids {
-    /// Ids of messages or of deliveries; for faults also of jobs, or sequence numbers [default: all messages]
+    /// Ids of messages or of deliveries; for faults also of jobs, or sequence numbers
     #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) ids: Vec<String>,
 }

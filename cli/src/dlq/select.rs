@@ -73,8 +73,8 @@ impl Source {
         }
         if reading.hidden_by_others > 0 {
             output::note(format_args!(
-                "{} hidden at the moment, because another program has received them.",
-                count(reading.hidden_by_others, "more message")
+                "{} at the moment, by another program or by a command that was killed.",
+                hidden(reading.hidden_by_others)
             ));
         }
         Ok(selection)
@@ -157,6 +157,10 @@ impl Selection {
     async fn release_the_rest(&mut self) {
         self.held.release_except(&self.messages).await;
     }
+}
+
+fn hidden(messages: usize) -> String {
+    format!("{} {} hidden", count(messages, "message"), if messages == 1 { "is" } else { "are" })
 }
 
 fn missing_id<'a>(messages: &[Parked], ids: &'a [String]) -> Option<&'a String> {

@@ -258,6 +258,7 @@ Commands to try in another terminal. Nothing listens at the example's endpoint, 
   {docintell} job complete --pages 3
   {docintell} job fail --message "The file is encrypted"
   {docintell} keys create --name laptop
+  {docintell} dlq list
 "#
     ))
 }
