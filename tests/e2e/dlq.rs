@@ -22,7 +22,7 @@ async fn letter(hook: &Hook) -> Parked {
 
 /// A delivery that its endpoint refused once, and whose next attempts succeed; and an operator who has its dead letter.
 async fn refused_once() -> (Operator, Tenant, Receiver, Hook) {
-    let script = by_number(|number| status(if number == 1 { 410 } else { 200 }));
+    let script = by_number(|number| status(if number == 1 { 400 } else { 200 }));
     let (tenant, receiver, hook) = Tenant::subscribed(script).await;
     let operator = Operator::new().await;
     job::upload(tenant.id).await;
@@ -45,7 +45,7 @@ fn values<'a>(objects: &'a [Value], field: &str) -> Vec<&'a str> {
 #[tokio::test]
 async fn a_dead_letter_is_listed_with_its_reason_whether_the_sender_or_sqs_moved_it() {
     let (tenant, operator) = (Tenant::new().await, Operator::new().await);
-    let gone = Receiver::start(status(410)).await;
+    let gone = Receiver::start(status(400)).await;
     let broken = Receiver::start(status(500)).await;
     let hooks = [tenant.subscribe(&gone).await, tenant.subscribe(&broken).await];
     let job_id = job::upload(tenant.id).await;
@@ -57,7 +57,7 @@ async fn a_dead_letter_is_listed_with_its_reason_whether_the_sender_or_sqs_moved
     }
 
     let listed = operator.json(&["list"]).await;
-    let reasons = ["the endpoint answered 410", "the endpoint answered 500"];
+    let reasons = ["the endpoint answered 400", "the endpoint answered 500"];
     assert_eq!(values(&listed, "reason"), reasons);
     for (hook, attempts) in hooks.iter().zip([1, 5]) {
         let letter = listed.iter().find(|it| it["webhook_config_id"] == hook.id);
@@ -93,7 +93,7 @@ async fn a_redrive_delivers_as_the_next_chain_and_empties_the_queue() {
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     let attempts: Vec<_> =
         row.attempts.iter().map(|it| (it.chain, it.number, it.status_code)).collect();
-    assert_eq!(attempts, [(1, 1, Some(410)), (2, 1, Some(200))]);
+    assert_eq!(attempts, [(1, 1, Some(400)), (2, 1, Some(200))]);
     let arrivals = receiver.arrivals();
     assert_eq!((arrivals.len(), &arrivals[0].body), (2, &arrivals[1].body));
     for name in ["X-DocIntell-Delivery", "webhook-id", "X-DocIntell-Signature"] {
@@ -108,7 +108,7 @@ async fn what_has_been_delivered_since_is_left_out_of_a_redrive_and_can_be_dropp
     operator.dlq(&["redrive"]).await.succeeded();
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
     operator.park(&letter).await;
-    let other = Tenant::subscribed(status(410)).await;
+    let other = Tenant::subscribed(status(400)).await;
     job::upload(other.0.id).await;
     operator.park(&self::letter(&other.2).await).await;
     other.0.delivery(&other.2, DeliveryStatus::Failed).await;
