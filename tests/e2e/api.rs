@@ -1,9 +1,13 @@
-//! The API as a tenant uses it: the successes here, the documented errors in [`errors`].
+//! The API as a tenant uses it: the successes here, the documented errors in [`errors`], and
+//! what became of events in [`deliveries`] and [`retry`].
 
+mod deliveries;
 mod errors;
 mod fuzz;
 mod limits;
 mod races;
+mod retry;
+mod webhook_test;
 
 use std::collections::BTreeSet;
 
@@ -135,6 +139,7 @@ async fn delete_returns_204_and_the_webhook_is_then_not_found() {
         (Method::DELETE, path.clone(), None),
         (Method::PATCH, path.clone(), Some(json!({"is_active": true}))),
         (Method::POST, format!("{path}/rotate"), None),
+        (Method::POST, format!("{path}/test"), None),
     ] {
         let response = tenant.request(method.clone(), &path, body).await;
         assert_eq!(

@@ -139,7 +139,7 @@ async fn a_message_whose_copy_cannot_be_queued_stays_parked() {
     assert!(failed.noted.contains("1 message was not redriven"), "{failed:?}");
     assert_eq!(operator.letters().await, visible(1));
     let row = tenant.delivery(&hook, DeliveryStatus::Failed).await;
-    assert_eq!(row.summary.last_error.as_deref(), Some("the retry could not be queued"));
+    assert_eq!(row.summary.last_error.as_deref(), Some("the delivery could not be queued"));
 
     operator.info.outputs.delivery_queue_url = queue;
     operator.save();

@@ -22,5 +22,6 @@ mod permissions;
 mod retries;
 mod samples;
 mod shown;
+mod skipped;
 
 mod hosted;

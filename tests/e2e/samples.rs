@@ -18,12 +18,15 @@ use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{EventSet, Webhook};
 
 use crate::permissions::template::Template;
+use crate::support::logged::{Logged, log};
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::World;
 
 /// The tenant and the webhook of the sample events.
 const TENANT: &str = "770e8400-e29b-41d4-a716-446655440002";
 const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
+/// The delivery of the sample batch.
+const DELIVERY: &str = "019ae3b8-7a40-7c1e-9d2f-1a2b3c4d5e6f";
 const PREFIX: &str = "docintell-webhooks";
 
 /// Starts the function on the deployed stack's tables and queues, with the template's default limit of changes
@@ -33,6 +36,7 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
     // On a separate thread, because reading the template starts a runtime.
     let changes = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").to_string());
     let changes = changes.await.expect("the template can be read");
+    let sender_function = &World::get().env_vars()["ApiFunction"]["SENDER_FUNCTION_NAME"];
     let environment = [
         ("AWS_ENDPOINT_URL", info.aws_endpoint_url.as_str()),
         ("AWS_REGION", &info.region),
@@ -45,10 +49,12 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("DEAD_LETTER_QUEUE_URL", &info.outputs.dead_letter_queue_url),
         ("PIPELINE_FAULTS_QUEUE_URL", &info.outputs.pipeline_faults_queue_url),
         ("SECRETS_PREFIX", PREFIX),
+        ("SENDER_FUNCTION_NAME", sender_function.as_str().expect("it is text")),
         ("MAX_WEBHOOKS_PER_TENANT", "50"),
         ("CHANGES_PER_MINUTE", &changes),
         ("DELIVERY_LOG_DAYS", "30"),
         ("DISABLE_AFTER_DAYS", "5"),
+        ("SKIPPED_EVENT_DAYS", "30"),
         ("ALLOW_HTTP_ENDPOINTS", "true"),
         ("ALLOWED_NETWORKS", "127.0.0.0/8"),
     ];
@@ -109,27 +115,37 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
 async fn each_sample_event_gets_the_expected_result() {
     let (tenant, id) = (TENANT.parse().expect("a UUID"), WEBHOOK.parse().expect("a UUID"));
     store_sample_key_and_webhook(tenant, id).await;
+    let owner = Tenant::with_id(tenant).await;
+    let hook = Hook { id: WEBHOOK.to_owned(), secret: String::new() };
+    // The delivery of the samples.
+    log(&owner, &hook, &[Logged::at(1_764_757_800, DeliveryStatus::Failed)]).await;
 
     let api = host("api").await;
     for (name, event, status) in [
         ("create", include_str!("../../events/api-create.json"), 201),
         ("list", include_str!("../../events/api-list.json"), 200),
         ("get", include_str!("../../events/api-get.json"), 200),
+        ("deliveries", include_str!("../../events/api-deliveries.json"), 200),
+        ("delivery", include_str!("../../events/api-delivery.json"), 200),
+        ("retry", include_str!("../../events/api-retry.json"), 202),
         ("update", include_str!("../../events/api-update.json"), 200),
         ("rotate", include_str!("../../events/api-rotate.json"), 200),
+        ("test", include_str!("../../events/api-test.json"), 200),
         ("delete", include_str!("../../events/api-delete.json"), 204),
     ] {
         let response = api.invoke(sample(event)).await.expect("the function succeeds");
         assert_eq!(response["statusCode"], status, "{name}: {response}");
     }
 
-    // The sample delivery is for the webhook that the last sample deleted.
+    // The sample test and the sample delivery are for the webhook that the last sample deleted.
     let sender = host("sender").await;
+    let test = sample(include_str!("../../events/sender-test.json"));
+    assert_eq!(sender.invoke(test).await, Ok(json!("webhook_not_found")));
     let batch = sample(include_str!("../../events/queue-batch.json"));
     assert_eq!(sender.invoke(batch).await, Ok(json!({"batchItemFailures": []})));
-    let owner = Tenant::with_id(tenant).await;
-    let hook = Hook { id: WEBHOOK.to_owned(), secret: String::new() };
-    owner.delivery(&hook, DeliveryStatus::Cancelled).await;
+    let rows = owner.deliveries(&hook).await;
+    let cancelled = rows.iter().find(|row| row.summary.delivery_id.to_string() == DELIVERY);
+    assert_eq!(cancelled.map(|row| row.summary.status), Some(DeliveryStatus::Cancelled));
 
     let receiver = Receiver::start(status(200)).await;
     owner.subscribe(&receiver).await;

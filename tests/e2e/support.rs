@@ -1,6 +1,7 @@
 //! Support for tests of the deployed stack: all tests share one stack, and each test creates its own tenants.
 
 pub(crate) mod job;
+pub(crate) mod logged;
 pub(crate) mod operator;
 pub(crate) mod tenant;
 pub(crate) mod world;

@@ -24,7 +24,6 @@ pub(super) enum LeftOut {
     UnderWay,
     SwitchedOff,
     Deleted,
-    Changed,
     Event,
     Cut,
     Missing,
@@ -38,12 +37,9 @@ impl LeftOut {
             Self::DeliveredSince => {
                 "delivered since: include these with --all, or remove them with `dlq drop --delivered`"
             }
-            Self::UnderWay => {
-                "attempts of a newer chain are under way: redrive again when they have ended"
-            }
+            Self::UnderWay => "attempts are under way: redrive again when they have ended",
             Self::SwitchedOff => "the webhook is switched off: redrive when it is on again",
             Self::Deleted => "the webhook was deleted: drop these",
-            Self::Changed => "the delivery's row changed meanwhile: redrive again",
             Self::Event => {
                 "fanout kept only the event, because the webhook's row is malformed: correct the row, and have the \
                  pipeline process the document again"
@@ -102,20 +98,12 @@ pub(super) fn step(parked: &Parked, all: bool, now: Timestamp) -> Result<Step<'_
     }
 }
 
-/// The message to queue for a parked delivery. `started` is the chain that the delivery's row gave; `None` if there is
-/// no row.
-///
-/// Without a row, a dead letter gets the chain after its own. A fault keeps its chain and its attempts, because we and
-/// not the endpoint stopped it.
-pub(super) fn message(
-    parked: &Parked,
-    delivery: &DeliveryMessage,
-    started: Option<u32>,
-) -> DeliveryMessage {
-    let (chain, attempts_before) = match (started, &parked.content) {
-        (Some(chain), _) => (chain, 0),
-        (None, Content::Delivery(_)) => (delivery.chain + 1, 0),
-        (None, _) => (delivery.chain, delivery.attempts_before),
+/// The message for a parked delivery that has no row in the log. A dead letter gets the chain after its own. A fault
+/// keeps its chain and its attempts, because we and not the endpoint stopped it.
+pub(super) fn without_a_row(parked: &Parked, delivery: &DeliveryMessage) -> DeliveryMessage {
+    let (chain, attempts_before) = match &parked.content {
+        Content::Delivery(_) => (delivery.chain + 1, 0),
+        _ => (delivery.chain, delivery.attempts_before),
     };
     DeliveryMessage { chain, attempts_before, blocked_since: None, ..delivery.clone() }
 }
@@ -176,16 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_begins_without_attempts_and_only_a_fault_without_a_row_keeps_its_own() {
-        let (letter, blocked) = (parked(DELIVERY), parked(&fault(DELIVERY.to_owned())));
-        for (parked, started, expected) in [
-            (&letter, Some(3), (3, 0)),
-            (&letter, None, (2, 0)),
-            (&blocked, Some(3), (3, 0)),
-            (&blocked, None, (1, 5)),
-        ] {
+    fn without_a_row_a_dead_letter_begins_a_chain_and_a_fault_continues_its_own() {
+        for (parked, expected) in
+            [(parked(DELIVERY), (2, 0)), (parked(&fault(DELIVERY.to_owned())), (1, 5))]
+        {
             let delivery = parked.delivery().unwrap();
-            let sent = message(parked, delivery, started);
+            let sent = without_a_row(&parked, delivery);
             assert_eq!((sent.chain, sent.attempts_before), expected);
             assert_eq!((sent.blocked_since, sent.body.get()), (None, delivery.body.get()));
         }

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
 use webhooks::queue::{OutgoingMessage, Queue};
+use webhooks::redelivery::{Redelivered, redeliver};
 use webhooks::store::DeliveryLog;
-use webhooks::store::deliveries::DeliverySummary;
 use webhooks::timestamp::Timestamp;
 
 use super::count;
@@ -26,9 +26,6 @@ use super::select::Selection;
 use super::stop::Stop;
 use crate::output;
 use crate::progress::{Progress, Task};
-
-/// How long one batch may take to be queued.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A redrive ends after so many failures in a row: the others would fail too.
 const HOPELESS: usize = 10;
@@ -53,8 +50,8 @@ pub(super) struct Report {
     was_stopped: bool,
 }
 
-/// Why a parked delivery has no message to send.
-enum NotReady {
+/// Why a message was not sent.
+enum NotSent {
     LeftOut(LeftOut),
     Failed(String),
 }
@@ -135,72 +132,43 @@ impl Destinations {
         batch: &[(&'a Parked, Step<'_>)],
         report: &mut Report,
     ) -> Vec<&'a str> {
+        let calls = batch.iter().map(async |(parked, step)| match step {
+            Step::Queue(delivery) => self.queue(parked, delivery).await,
+            Step::FanOut(change) => self.fanout.send(&change.record).await.map_err(NotSent::from),
+        });
+        let results = join_all(calls).await;
         let mut sent = Vec::new();
-        let (mut queued, mut prepared) = (Vec::new(), Vec::new());
-        for (parked, step) in batch {
-            match step {
-                Step::Queue(delivery) => {
-                    prepared.push(async { (*parked, self.prepare(parked, delivery).await) });
-                }
-                Step::FanOut(change) => match self.fanout.send(&change.record).await {
-                    Ok(()) => sent.push(parked.received.message_id.as_str()),
-                    Err(error) => report.fail(parked, &format!("{error:#}")),
-                },
-            }
-        }
-        for (parked, prepared) in join_all(prepared).await {
-            match prepared {
-                Ok((message, started)) => queued.push((parked, message, started)),
-                Err(NotReady::LeftOut(reason)) => report.leave_out(reason),
-                Err(NotReady::Failed(reason)) => report.fail(parked, &reason),
-            }
-        }
-        let messages: Vec<_> = queued.iter().map(|(_, message, _)| message.clone()).collect();
-        let results = self.deliveries.send_all(&messages, Instant::now() + QUEUE_TIMEOUT).await;
-        for ((parked, _, started), result) in queued.into_iter().zip(results) {
+        for ((parked, _), result) in batch.iter().zip(results) {
             match result {
                 Ok(()) => sent.push(parked.received.message_id.as_str()),
-                Err(error) => {
-                    report.fail(parked, &error.to_string());
-                    self.give_up(started).await;
-                }
+                Err(NotSent::LeftOut(reason)) => report.leave_out(reason),
+                Err(NotSent::Failed(reason)) => report.fail(parked, &reason),
             }
         }
         sent
     }
 
-    /// Starts the delivery's next chain, if it has a row. Returns the message and the chain that was started.
-    async fn prepare(
-        &self,
-        parked: &Parked,
-        delivery: &DeliveryMessage,
-    ) -> Result<(OutgoingMessage, Option<DeliverySummary>), NotReady> {
-        let started = match &parked.row {
-            None => None,
-            Some(row) => match self.log.start_chain(&row.summary, None, Timestamp::now()).await {
-                Ok(Some(row)) => Some(row.summary),
-                Ok(None) => return Err(NotReady::LeftOut(LeftOut::Changed)),
-                Err(error) => return Err(NotReady::Failed(chain(&error))),
-            },
+    /// Queues the delivery's next chain, if it has a row.
+    async fn queue(&self, parked: &Parked, delivery: &DeliveryMessage) -> Result<(), NotSent> {
+        let Some(row) = &parked.row else {
+            let body = plan::without_a_row(parked, delivery).to_json();
+            let body = body.map_err(anyhow::Error::from)?;
+            let group = Some(delivery.tenant_id);
+            let message = OutgoingMessage { group, ..OutgoingMessage::new(body) };
+            return Ok(self.deliveries.send(message).await.map_err(anyhow::Error::from)?);
         };
-        let chain = started.as_ref().map(|summary| summary.chain);
-        let body = plan::message(parked, delivery, chain).to_json();
-        let body = body.map_err(|error| NotReady::Failed(error.to_string()))?;
-        let group = Some(delivery.tenant_id);
-        Ok((OutgoingMessage { group, ..OutgoingMessage::new(body) }, started))
-    }
-
-    /// Ends a chain whose message could not be queued.
-    async fn give_up(&self, started: Option<DeliverySummary>) {
-        let Some(started) = started else { return };
-        let error = "the retry could not be queued";
-        if let Err(error) = self.log.fail_chain(&started, error, Timestamp::now()).await {
-            let id = started.delivery_id;
-            output::note(format_args!(
-                "The log shows delivery {id} as pending for 15 minutes: {}",
-                chain(&error)
-            ));
+        let (queue, now) = (&self.deliveries, Timestamp::now());
+        let redelivered = redeliver(&self.log, queue, &row.summary, None, now).await;
+        match redelivered.map_err(anyhow::Error::from)? {
+            Redelivered::Queued(_) => Ok(()),
+            Redelivered::UnderWay => Err(NotSent::LeftOut(LeftOut::UnderWay)),
         }
+    }
+}
+
+impl From<anyhow::Error> for NotSent {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(chain(error.as_ref()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The api function's configuration, read from the environment once at start.
 
+use std::time::Duration;
+
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::env::{self, EnvError};
 
@@ -10,11 +12,19 @@ pub struct Config {
     pub(crate) webhooks_table: String,
     /// `API_KEYS_TABLE`
     pub(crate) api_keys_table: String,
+    /// `DELIVERIES_TABLE`
+    pub(crate) deliveries_table: String,
+    /// `DELIVERY_LOG_DAYS`: how long a delivery's row is kept after its last change.
+    pub(crate) keep_deliveries: Duration,
+    /// `DELIVERY_QUEUE_URL`
+    pub(crate) delivery_queue_url: String,
     /// `SECRETS_PREFIX`: the first part of every signing secret's name, without a trailing slash.
     pub(crate) secrets_prefix: String,
+    /// `SENDER_FUNCTION_NAME`
+    pub(crate) sender_function: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
     pub(crate) max_webhooks_per_tenant: u32,
-    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations and deletes together.
+    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations, deletes, tests and retries together.
     pub(crate) changes_per_minute: u32,
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub(crate) endpoint_policy: EndpointPolicy,
@@ -23,10 +33,15 @@ pub struct Config {
 impl Config {
     /// Fails on a variable that is missing or malformed, and names it.
     pub fn from_env() -> Result<Self, EnvError> {
+        let days: u32 = env::parsed("DELIVERY_LOG_DAYS")?;
         Ok(Self {
             webhooks_table: env::required("WEBHOOKS_TABLE")?,
             api_keys_table: env::required("API_KEYS_TABLE")?,
+            deliveries_table: env::required("DELIVERIES_TABLE")?,
+            keep_deliveries: Duration::from_hours(24) * days,
+            delivery_queue_url: env::required("DELIVERY_QUEUE_URL")?,
             secrets_prefix: env::required("SECRETS_PREFIX")?,
+            sender_function: env::required("SENDER_FUNCTION_NAME")?,
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,
             changes_per_minute: env::parsed("CHANGES_PER_MINUTE")?,
             endpoint_policy: env::endpoint_policy()?,

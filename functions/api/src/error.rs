@@ -13,13 +13,15 @@ use serde::Serialize;
 use tracing::error;
 
 use webhooks::aws;
+use webhooks::redelivery::RedeliveryError;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
-use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError};
+use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError, TESTS_PER_MINUTE};
 use webhooks::text::{first_chars, printable};
 
 use crate::MAX_BODY_BYTES;
 use crate::gateway::MAX_QUERY_BYTES;
+use crate::sender::SenderError;
 
 /// Reasons, by the name of the invalid field, parameter or header.
 pub(crate) type Details = BTreeMap<String, String>;
@@ -55,6 +57,8 @@ pub(crate) enum ApiError {
     InvalidApiKey,
     /// The tenant has no webhook with this id, even if another tenant does.
     WebhookNotFound,
+    /// The webhook has no delivery with this id, even if another webhook does.
+    DeliveryNotFound,
     /// Query parameters that are invalid or unknown to the route.
     InvalidParameters(Details),
     /// The `Content-Type` is not JSON.
@@ -78,8 +82,14 @@ pub(crate) enum ApiError {
     RateLimited { limit: Limit, retry_after_seconds: u64 },
     /// Another request has just rotated the same secret, or is doing so.
     RotationConflict,
+    /// Attempts of the delivery are under way.
+    DeliveryPending,
+    /// The webhook is switched off.
+    WebhookInactive,
     /// An AWS service failed.
     Unavailable(Cause),
+    /// An AWS service is busy.
+    Busy { cause: Cause, retry_after_seconds: u64 },
     /// This service failed: for example, a row is corrupt.
     Internal(Cause),
 }
@@ -98,6 +108,7 @@ impl ApiError {
     }
 
     /// The status, the `error` code and the message.
+    #[expect(clippy::too_many_lines, reason = "it has one entry per error")]
     fn parts(&self) -> (StatusCode, &'static str, String) {
         match self {
             Self::MalformedRequest => (
@@ -139,6 +150,11 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 "webhook_not_found",
                 "You have no webhook with this id.".into(),
+            ),
+            Self::DeliveryNotFound => (
+                StatusCode::NOT_FOUND,
+                "delivery_not_found",
+                "This webhook has no delivery with this id, or its entry in the log has expired.".into(),
             ),
             Self::InvalidParameters(_) => (
                 StatusCode::BAD_REQUEST,
@@ -183,10 +199,25 @@ impl ApiError {
                 "rotation_conflict",
                 "Another request is rotating this secret; use its response, or try again in a few seconds.".into(),
             ),
+            Self::DeliveryPending => (
+                StatusCode::CONFLICT,
+                "delivery_pending",
+                "Attempts of this delivery are under way; wait until it is no longer pending.".into(),
+            ),
+            Self::WebhookInactive => (
+                StatusCode::CONFLICT,
+                "webhook_inactive",
+                "The webhook is switched off; set `is_active` to true first.".into(),
+            ),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "service_unavailable",
                 "The service is temporarily unavailable; try again shortly.".into(),
+            ),
+            Self::Busy { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "The service is busy; wait the number of seconds in the Retry-After header.".into(),
             ),
             Self::Internal(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -209,11 +240,12 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message) = self.parts();
-        if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
+        if let Self::Unavailable(cause) | Self::Busy { cause, .. } | Self::Internal(cause) = &self {
             error!(error = %aws::chain(&**cause), "request failed");
         }
         let retry_after = match &self {
-            Self::RateLimited { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            Self::RateLimited { retry_after_seconds, .. }
+            | Self::Busy { retry_after_seconds, .. } => Some(*retry_after_seconds),
             _ => None,
         };
         let body = Body { error: code, message, details: self.details() };
@@ -237,6 +269,10 @@ fn rate_limited(limit: Limit) -> String {
             "This API key has reached the limit of {ROTATIONS_PER_DAY} rotations of this secret a day; use another \
              key, or wait the number of seconds in the Retry-After header."
         ),
+        Limit::Tests { .. } => format!(
+            "You have reached the limit of {TESTS_PER_MINUTE} tests of this webhook a minute; wait the number of \
+             seconds in the Retry-After header."
+        ),
     }
 }
 
@@ -249,11 +285,32 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<RedeliveryError> for ApiError {
+    fn from(error: RedeliveryError) -> Self {
+        match error {
+            RedeliveryError::Log(error) => error.into(),
+            RedeliveryError::Queue(error) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
 impl From<SecretError> for ApiError {
     fn from(error: SecretError) -> Self {
         match error {
             SecretError::Aws(_) => Self::Unavailable(error.into()),
             SecretError::NotFound | SecretError::Malformed => Self::internal(error),
+        }
+    }
+}
+
+impl From<SenderError> for ApiError {
+    fn from(error: SenderError) -> Self {
+        match error {
+            SenderError::Throttled { retry_after_seconds, .. } => {
+                Self::Busy { cause: error.into(), retry_after_seconds }
+            }
+            SenderError::Aws(_) | SenderError::Unavailable => Self::Unavailable(error.into()),
+            SenderError::Failed(_) | SenderError::Unreadable(_) => Self::internal(error),
         }
     }
 }
@@ -289,6 +346,7 @@ mod tests {
             ApiError::MissingApiKey,
             ApiError::InvalidApiKey,
             ApiError::WebhookNotFound,
+            ApiError::DeliveryNotFound,
             ApiError::InvalidParameters(Details::new()),
             ApiError::UnsupportedMediaType,
             ApiError::BodyTooLarge,
@@ -298,7 +356,10 @@ mod tests {
             ApiError::WebhookLimitReached(50),
             ApiError::RateLimited { limit, retry_after_seconds: 1 },
             ApiError::RotationConflict,
+            ApiError::DeliveryPending,
+            ApiError::WebhookInactive,
             ApiError::Unavailable("".into()),
+            ApiError::Busy { cause: "".into(), retry_after_seconds: 1 },
             ApiError::Internal("".into()),
         ]
         .iter()

@@ -1,9 +1,12 @@
 //! Extractors of path, query and body. They reject with [`ApiError`], never with axum's own errors.
 
 use std::fmt;
+use std::str::FromStr;
 
 use axum::body::{Bytes, HttpBody as _};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{
+    FromRequest, FromRequestParts, OptionalFromRequest, Query, RawPathParams, Request,
+};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -13,7 +16,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use webhooks::id::WebhookId;
+use webhooks::id::{DeliveryId, WebhookId};
 
 use crate::MAX_BODY_BYTES;
 use crate::error::{ApiError, Details, quoted};
@@ -30,7 +33,7 @@ pub(crate) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
 /// The fields of a JSON body, in order, repeated names included. [`crate::fields`] parses their values.
 ///
 /// `serde_json::Value` would not do: it gives objects with certain private keys another meaning.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct JsonObject(pub Vec<(String, Box<RawValue>)>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
@@ -46,6 +49,18 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         }
         let IgnoredAny = serde_json::from_slice(&body).map_err(malformed)?;
         Err(ApiError::NotAnObject)
+    }
+}
+
+/// For a route whose body is optional: `None` if it is empty, whatever its `Content-Type`.
+impl<S: Send + Sync> OptionalFromRequest<S> for JsonObject {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 
@@ -99,6 +114,22 @@ pub(crate) fn refuse_unknown(parameters: &[(String, String)], known: &[&str], wr
     wrong.extend(unknown.map(|(name, _)| (quoted(name), "is not a known parameter".to_owned())));
 }
 
+/// Parses the parameter `name`; `None` if it is absent. Adds the reason to `wrong` if it is invalid or repeated.
+pub(crate) fn parameter<T>(
+    parameters: &[(String, String)],
+    name: &str,
+    wrong: &mut Details,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
+    let mut values = parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+    let text = values.next()?;
+    let value = match values.next() {
+        Some(_) => Err("is given more than once".to_owned()),
+        None => parse(text),
+    };
+    value.map_err(|reason| wrong.insert(name.to_owned(), reason)).ok()
+}
+
 /// Rejects any query parameter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoParameters;
@@ -122,9 +153,34 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 
     /// A malformed id is a 404, like an unknown one.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let text = Path::<String>::from_request_parts(parts, state).await.ok();
-        text.and_then(|Path(text)| text.parse().ok()).map(Self).ok_or(ApiError::WebhookNotFound)
+        let id = path_parameter(parts, state, "webhook_id").await;
+        id.map(Self).ok_or(ApiError::WebhookNotFound)
     }
+}
+
+/// The `{delivery_id}` of the path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PathDeliveryId(pub DeliveryId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathDeliveryId {
+    type Rejection = ApiError;
+
+    /// A malformed id is a 404, like an unknown one.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = path_parameter(parts, state, "delivery_id").await;
+        id.map(Self).ok_or(ApiError::DeliveryNotFound)
+    }
+}
+
+/// The parameter `name` of the route's path; `None` if it is malformed.
+async fn path_parameter<T: FromStr, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    name: &str,
+) -> Option<T> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    let (_, text) = parameters.iter().find(|(key, _)| *key == name)?;
+    text.parse().ok()
 }
 
 #[cfg(test)]
@@ -134,7 +190,11 @@ mod tests {
 
     async fn read(content_type: &str, body: &[u8]) -> Result<JsonObject, ApiError> {
         let request = Request::builder().header("content-type", content_type);
-        JsonObject::from_request(request.body(Body::from(body.to_vec())).unwrap(), &()).await
+        <JsonObject as FromRequest<_>>::from_request(
+            request.body(Body::from(body.to_vec())).unwrap(),
+            &(),
+        )
+        .await
     }
 
     async fn fields(body: &[u8]) -> Result<Vec<(String, String)>, String> {
@@ -183,6 +243,16 @@ mod tests {
         }
         let deep = "[".repeat(5000);
         assert_eq!(fields(deep.as_bytes()).await, Err("1:5000".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_optional_body_may_be_empty_but_not_malformed() {
+        let read = async |body: &'static str| {
+            let request = Request::builder().body(Body::from(body)).unwrap();
+            <JsonObject as OptionalFromRequest<_>>::from_request(request, &()).await
+        };
+        assert!(matches!(read("").await, Ok(None)));
+        assert!(matches!(read("{}").await, Err(ApiError::UnsupportedMediaType)));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::error::{ApiError, Details};
-use crate::extract::{parameters, refuse_unknown};
+use crate::extract::{parameter, parameters, refuse_unknown};
 
 /// The only two query parameters of a list route; any other one is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +27,9 @@ impl Page {
     fn read(parameters: &[(String, String)]) -> Result<Self, Details> {
         let mut wrong = Details::new();
         refuse_unknown(parameters, &["page", "per_page"], &mut wrong);
-        let mut read = |name: &str, allowed, expected, default| {
-            let value = read(parameters, name, allowed, expected);
-            let value = value.map_err(|reason| wrong.insert(name.to_owned(), reason));
-            value.ok().flatten().unwrap_or(default)
+        let mut read = |name, allowed, expected, default| {
+            let parse = |text: &str| whole_number(text, allowed, expected);
+            parameter(parameters, name, &mut wrong, parse).unwrap_or(default)
         };
         let number = read("page", 1..=usize::MAX, "a whole number, at least 1", 1);
         let size = read("per_page", 1..=100, "a whole number from 1 to 100", 20);
@@ -38,22 +37,14 @@ impl Page {
     }
 }
 
-/// The parameter `name`, `None` if it is absent, or the reason why it is invalid.
-fn read(
-    parameters: &[(String, String)],
-    name: &str,
+/// Parses the value of a query parameter.
+pub(crate) fn whole_number(
+    text: &str,
     allowed: RangeInclusive<usize>,
     expected: &str,
-) -> Result<Option<usize>, String> {
-    let mut values = parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
-    let Some(text) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err("is given more than once".to_owned());
-    }
-    match text.parse() {
-        Ok(number) if allowed.contains(&number) => Ok(Some(number)),
-        _ => Err(format!("must be {expected}")),
-    }
+) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| allowed.contains(number));
+    number.ok_or_else(|| format!("must be {expected}"))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Page {

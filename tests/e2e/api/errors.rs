@@ -13,7 +13,7 @@ use super::URL;
 use crate::support::tenant::{Response, Tenant};
 use crate::support::world::World;
 
-fn assert_error(response: &Response, status: u16, code: &str) {
+pub(super) fn assert_error(response: &Response, status: u16, code: &str) {
     assert_eq!(
         (response.status, &response.body["error"]),
         (status, &json!(code)),
@@ -49,6 +49,10 @@ async fn a_missing_or_wrong_key_is_401_on_every_route() {
         (Method::PATCH, format!("/v1/webhooks/{id}")),
         (Method::DELETE, format!("/v1/webhooks/{id}")),
         (Method::POST, format!("/v1/webhooks/{id}/rotate")),
+        (Method::POST, format!("/v1/webhooks/{id}/test")),
+        (Method::GET, format!("/v1/webhooks/{id}/deliveries")),
+        (Method::GET, format!("/v1/webhooks/{id}/deliveries/{id}")),
+        (Method::POST, format!("/v1/webhooks/{id}/deliveries/{id}/retry")),
     ] {
         let missing = Tenant::send(tenant.unsent(method.clone(), &path)).await;
         assert_error(&missing, 401, "missing_api_key");
@@ -103,6 +107,10 @@ async fn an_unknown_route_is_404_and_a_wrong_method_is_405_with_allow() {
         (Method::DELETE, "/v1/webhooks", "GET,HEAD,POST"),
         (Method::POST, "/v1/webhooks/x", "DELETE,GET,HEAD,PATCH"),
         (Method::GET, "/v1/webhooks/x/rotate", "POST"),
+        (Method::GET, "/v1/webhooks/x/test", "POST"),
+        (Method::POST, "/v1/webhooks/x/deliveries", "GET,HEAD"),
+        (Method::DELETE, "/v1/webhooks/x/deliveries/x", "GET,HEAD"),
+        (Method::GET, "/v1/webhooks/x/deliveries/x/retry", "POST"),
     ] {
         let response = tenant.request(method, path, None).await;
         assert_error(&response, 405, "method_not_allowed");

@@ -2,7 +2,9 @@
 //!
 //! The rule: one conditional update takes the chain's number, so that two callers never start the same chain.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use uuid::Uuid;
 
 use super::row::{self, DeliveryRow, DeliverySummary, expiry};
 use super::{DeliveryLog, key};
@@ -25,9 +27,11 @@ impl DeliveryLog {
         now: Timestamp,
     ) -> Result<Option<DeliveryRow>, StoreError> {
         let number = |number: u32| AttributeValue::N(number.to_string());
+        // The SDK may repeat an update that succeeded. Then the condition fails, and the row has our claim.
+        let claim = AttributeValue::S(Uuid::new_v4().to_string());
         let mut set = String::from(
             "SET #chain = :next, #status = :pending, undelivered = :webhook, \
-             next_attempt_at = :now, last_attempt = :none, #ttl = :ttl",
+             next_attempt_at = :now, last_attempt = :none, claim = :claim, #ttl = :ttl",
         );
         let mut remove = String::from(" REMOVE completed_at");
         let mut request = self.dynamodb.client.update_item();
@@ -54,6 +58,7 @@ impl DeliveryLog {
             .expression_attribute_values(":webhook", AttributeValue::S(seen.webhook.to_string()))
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
             .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":claim", claim.clone())
             .expression_attribute_values(
                 ":ttl",
                 AttributeValue::N(expiry(now, self.keep).to_string()),
@@ -62,13 +67,19 @@ impl DeliveryLog {
             .expression_attribute_values(":status", status(seen.status))
             .expression_attribute_values(":last_attempt", number(seen.last_attempt))
             .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match response {
-            Ok(updated) => updated.attributes.map(row::read).transpose(),
-            Err(error) if condition_failed(&error) => Ok(None),
-            Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
-        }
+        let started = match response {
+            Ok(updated) => updated.attributes,
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    failed.item().filter(|row| row.get("claim") == Some(&claim)).cloned()
+                }
+                _ => return Err(AwsError::of("UpdateItem")(error).into()),
+            },
+        };
+        started.map(row::read).transpose()
     }
 
     /// Ends a chain that was started but whose message could not be queued. Changes nothing if an attempt was made

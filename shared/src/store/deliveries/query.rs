@@ -4,10 +4,11 @@
 //! looked at, not on the size of the log: whoever asks for what is not delivered reads the sparse index.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use tracing::error;
 
 use super::DeliveryLog;
 use super::row::{self, DeliverySummary};
-use crate::aws::AwsError;
+use crate::aws::{AwsError, chain};
 use crate::delivery::DeliveryStatus;
 use crate::event_type::EventType;
 use crate::id::{DeliveryId, WebhookKey};
@@ -86,7 +87,8 @@ pub struct Page {
 }
 
 impl DeliveryLog {
-    /// Reads up to `limit` deliveries of `webhook`, and looks at no more than [`MAX_EXAMINED`] rows.
+    /// Reads up to `limit` deliveries of `webhook`, and looks at no more than [`MAX_EXAMINED`] rows. Skips a corrupt row:
+    /// the caller still sees the others.
     pub async fn list(
         &self,
         webhook: WebhookKey,
@@ -108,13 +110,16 @@ impl DeliveryLog {
             left = left.saturating_sub(rows.len());
             wanted = left;
             for item in rows {
-                let summary = row::read_summary(item)?;
                 if page.deliveries.len() == limit {
                     return Ok(page);
                 }
-                page.next = Some(summary.delivery_id);
-                if filter.accepts(&summary, now) {
-                    page.deliveries.push(summary);
+                page.next = row::read_id(&item).or(page.next);
+                match row::read_summary(item) {
+                    Ok(summary) if filter.accepts(&summary, now) => page.deliveries.push(summary),
+                    Ok(_refused) => {}
+                    Err(error) => {
+                        error!(error = %chain(&error), "a delivery is missing from a list");
+                    }
                 }
             }
             if start.is_none() {

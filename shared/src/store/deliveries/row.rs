@@ -187,6 +187,11 @@ pub(super) fn read_summary(item: SdkItem) -> Result<DeliverySummary, StoreError>
     parse(item)
 }
 
+/// The id of a row that may otherwise be corrupt.
+pub(super) fn read_id(item: &SdkItem) -> Option<DeliveryId> {
+    item.get("delivery_id")?.as_s().ok()?.parse().ok()
+}
+
 fn parse<T: for<'a> Deserialize<'a>>(item: SdkItem) -> Result<T, StoreError> {
     let key = item.get("delivery_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
     let row = serde_dynamo::from_item(item);
