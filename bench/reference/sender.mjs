@@ -2,9 +2,10 @@
 //
 // The rule: if nothing fails, it does the same as the real sender: the same AWS calls, and the same headers and body
 // for the endpoint. It has no error handling beyond the basics: no backoff between attempts and no stop after a 4xx
-// (the queue redelivers instead), no reasons in the dead-letter queue, no log of failed and cancelled deliveries, no
-// check of the addresses that a name resolves to, no limit on the size and total time of a response, and no retry of
-// items that DynamoDB leaves unprocessed. It serializes the body again, while the real sender keeps the exact bytes.
+// (the queue redelivers instead), no reasons in the dead-letter queue, no log of failed and cancelled deliveries, a row
+// of the last attempt only, no check of the addresses that a name resolves to, no limit on the size and total time of a
+// response, and no retry of items that DynamoDB leaves unprocessed. It serializes the body again, while the real sender
+// keeps the exact bytes.
 //
 // It needs the packages in package.json and reads the real sender's environment variables. `npm run build` bundles it
 // with the packages into one file, which starts faster.
@@ -158,7 +159,6 @@ function checked(text) {
 /** The log row of a delivery that has just succeeded. */
 function rowOf(message, body, number, at, status) {
   const now = Date.now();
-  const createdAt = Number.parseInt(message.delivery_id.replace("-", "").slice(0, 12), 16); // the time in a UUIDv7
   const attempt = {
     number: { N: String(number) },
     at: { S: new Date(at).toISOString() },
@@ -166,17 +166,21 @@ function rowOf(message, body, number, at, status) {
     status_code: { N: String(status) },
   };
   return {
-    webhook_config_id: { S: message.webhook_config_id },
+    webhook: { S: idOf(message) },
     delivery_id: { S: message.delivery_id },
-    tenant_id: { S: message.tenant_id },
     event: { S: message.event },
     event_id: { S: message.event_id },
-    body: { S: body },
+    document_id: { S: message.body.data.document_id },
+    job_id: { S: message.body.data.job_id },
     status: { S: "delivered" },
-    attempts: { L: [{ M: attempt }] },
+    chain: { N: String(message.chain ?? 1) },
+    attempt_count: { N: "1" },
     last_attempt: { N: String(number) },
-    created_at: { S: new Date(createdAt).toISOString() },
+    last_status_code: { N: String(status) },
     completed_at: { S: new Date(now).toISOString() },
+    occurred_at: { S: message.occurred_at },
+    body: { S: body },
+    attempts: { L: [{ M: attempt }] },
     ttl: { N: String(Math.floor(now / 1000) + KEEP_SECONDS) },
   };
 }

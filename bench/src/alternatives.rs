@@ -1,18 +1,21 @@
 //! Measures typical senders in Node and Python (`bench/reference`) under the same conditions as ours.
 //!
-//! The rule: if a language is not installed, only its row is missing.
+//! The rules: if a language is not installed, only its row is missing. A sender is measured only if it logs the same row
+//! as ours.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use docintell::checkout::Checkout;
 use docintell::local::python;
 use docintell::program;
 use docintell::progress::Progress;
 use harness::fixtures::{NOTHING_FAILED, WebhookKey, batches};
 use harness::{FakeAws, Function, Program, Receiver, status};
+use serde_json::{Map, Value};
 
 use crate::progress;
 use crate::setup::Bench;
@@ -55,7 +58,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     table.row("ours, in Rust", figures(bench, None).await?);
     for Alternative { language, installed } in &bench.alternatives {
         let measured = match installed {
-            Ok(installed) => figures(bench, Some(installed)).await.map(|it| (&installed.name, it)),
+            Ok(installed) => compare(bench, installed).await,
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
         match measured {
@@ -73,6 +76,48 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
          at once. The other senders are in bench/reference, which says what they leave out."
     ));
     Ok(table.to_string())
+}
+
+/// The name and the figures of another sender, after checking that it logs the same row as ours.
+async fn compare<'a>(bench: &Bench, other: &'a Installed) -> Result<(&'a str, [String; 4])> {
+    let target = WebhookKey::random();
+    let (ours, theirs) = (row(bench, None, target).await?, row(bench, Some(other), target).await?);
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let different: Vec<_> =
+        names.into_iter().filter(|it| ours.get(*it) != theirs.get(*it)).collect();
+    ensure!(different.is_empty(), "its row in the delivery log differs from ours in {different:?}");
+    Ok((&other.name, figures(bench, Some(other)).await?))
+}
+
+/// The row of one delivery in the delivery log, without times and durations.
+async fn row(
+    bench: &Bench,
+    other: Option<&Installed>,
+    target: WebhookKey,
+) -> Result<Map<String, Value>> {
+    let receiver = Receiver::counting(status(200), None).await;
+    let aws = FakeAws::start().await;
+    aws.record();
+    aws.put_webhook(target.row(&receiver.url()));
+    let mut sender = Function::start(&program(bench, &aws, other)?, Some(bench.cores)).await?;
+    sender.run(batches(&[target], 1, 1)?, NOTHING_FAILED).await?;
+    let Some(Value::Object(mut row)) = aws.logged().pop() else { bail!("the delivery has no row") };
+    row.retain(|name, _| !["completed_at", "ttl"].contains(&name.as_str()));
+    let attempt = row.get_mut("attempts").and_then(|attempts| attempts.get_mut(0)?.as_object_mut());
+    let attempt = attempt.context("the row has no attempt")?;
+    attempt.retain(|name, _| !["at", "duration_ms", "phases"].contains(&name.as_str()));
+    Ok(row)
+}
+
+/// Our sender, or another one in its place.
+fn program(bench: &Bench, aws: &FakeAws, other: Option<&Installed>) -> Result<Program> {
+    let ours = bench.sender(aws)?;
+    Ok(match other {
+        Some(Installed { program, script, .. }) => {
+            Program { path: program.clone(), arguments: vec![script.clone()], ..ours }
+        }
+        None => ours,
+    })
 }
 
 /// Init, deliveries per second, processor time of each and RSS, from several processes.
@@ -94,11 +139,7 @@ async fn one_process(bench: &Bench, other: Option<&Installed>) -> Result<[f64; 4
     let aws = FakeAws::start().await;
     let target = WebhookKey::random();
     aws.put_webhook(target.row(&receiver.url()));
-    let mut program = bench.sender(&aws)?;
-    if let Some(Installed { program: path, script, .. }) = other {
-        program = Program { path: path.clone(), arguments: vec![script.clone()], ..program };
-    }
-    let mut sender = Function::start(&program, Some(bench.cores)).await?;
+    let mut sender = Function::start(&program(bench, &aws, other)?, Some(bench.cores)).await?;
     // A language with a JIT compiler needs some time to warm up.
     let (warm_up, measured) = (bench.or_quick(200, 100), bench.or_quick(400, 200));
     let mut events = batches(&[target], BATCH, warm_up + measured)?;

@@ -31,7 +31,14 @@ TEMPLATE = BUILD / "template.yaml"
 # The release profile's link-time optimization takes minutes.
 QUICK_BUILD = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
 # Requests for an existing webhook, and the expected statuses. Their order matters: the last one deletes the webhook.
-REQUESTS = {"api-list": 200, "api-get": 200, "api-rotate": 200, "api-update": 200, "api-delete": 204}
+REQUESTS = {
+    "api-list": 200,
+    "api-get": 200,
+    "api-test": 200,
+    "api-rotate": 200,
+    "api-update": 200,
+    "api-delete": 204,
+}
 DEPLOYED = "docintell-trial"
 
 
@@ -92,10 +99,14 @@ def invoke(stack: LocalStack, receiver: Receiver) -> None:
     receiver.expect("/samples", {"document.uploaded"})
     expect_no_failures("stream-batch", stack.invoke("FanoutFunction", samples.stream_batch(stack.tenant)))
     receiver.expect("/samples", set(webhook["events"]))
+    test = stack.invoke("SenderFunction", samples.sender_test(stack.tenant, webhook_id))
+    if not test.get("tested", {}).get("success"):
+        raise Failure(f"sender-test returned {test}.")
+    done("sender-test: success")
     for name, status in REQUESTS.items():
         expect_status(name, status, stack.invoke("ApiFunction", samples.api(name, stack.key, webhook_id)))
 
-    if missing := samples.names() - REQUESTS.keys() - {"api-create", "queue-batch", "stream-batch"}:
+    if missing := samples.names() - REQUESTS.keys() - {"api-create", "queue-batch", "sender-test", "stream-batch"}:
         raise Failure(f"no step tries {', '.join(sorted(missing))}.")
 
 

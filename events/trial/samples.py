@@ -39,6 +39,12 @@ def queue_batch(tenant: str, webhook_id: str) -> dict:
     return event
 
 
+def sender_test(tenant: str, webhook_id: str) -> dict:
+    event = sample("sender-test")
+    event["test"] |= {"tenant_id": tenant, "webhook_config_id": webhook_id}
+    return event
+
+
 def stream_batch(tenant: str) -> dict:
     event = sample("stream-batch")
     for record in event["Records"]:

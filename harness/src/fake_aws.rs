@@ -1,4 +1,4 @@
-//! A fake AWS: the operations of DynamoDB, SQS, Secrets Manager and EventBridge that the functions call.
+//! A fake AWS: the operations of DynamoDB, SQS, Secrets Manager, Lambda and EventBridge that the functions call.
 //!
 //! The rule: it answers like AWS, from its rows and secrets ([`account`]), unless a test sets another reply for an
 //! operation. It counts every request. After [`FakeAws::record`] it also keeps each request and refuses what AWS
@@ -6,6 +6,7 @@
 
 mod account;
 mod expression;
+mod lambda;
 pub(crate) mod log;
 pub(crate) mod queue;
 mod refusals;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -25,6 +27,7 @@ use crate::function::Environment;
 use crate::lock;
 use crate::server::{Answer, Server, answer};
 use account::Account;
+pub use lambda::Lambda;
 use log::Stored;
 use queue::Queued;
 use usage::{Operation, Usage};
@@ -65,9 +68,19 @@ impl FakeAws {
         let account = Arc::new(Mutex::new(Account::default()));
         let shared = Arc::clone(&account);
         let server = Server::http(move |request| {
-            // The delay comes after the lock is released.
-            let (answer, latency) = serve(&mut lock(&shared), &request);
+            let mut account = lock(&shared);
+            let reply = if lambda::is_invocation(&request) {
+                Either::Left(lambda::invoke(&mut account, &request))
+            } else {
+                Either::Right(serve(&mut account, &request))
+            };
+            drop(account);
+            // Waits only after the lock is released.
             async move {
+                let (answer, latency) = match reply {
+                    Either::Left(invocation) => return invocation.await,
+                    Either::Right(served) => served,
+                };
                 if !latency.is_zero() {
                     tokio::time::sleep(latency).await;
                 }
@@ -123,6 +136,11 @@ impl FakeAws {
         self.on(operation, move |input, _| (input["QueueUrl"] == url).then_some(Reply::Broken));
     }
 
+    /// From now on, does this with every invocation of a function.
+    pub fn on_invoke(&self, lambda: Lambda) {
+        self.account().lambda = lambda;
+    }
+
     /// Adds a webhook's row in DynamoDB's format.
     pub fn put_webhook(&self, row: Value) {
         self.account().put_webhook(row);
@@ -172,7 +190,7 @@ impl FakeAws {
         account.queued.extract_if(.., |(at, _)| at == url).map(|(_, it)| it).collect()
     }
 
-    /// The recorded writes to the delivery log, one entry for each row of a batch and for each update:
+    /// The recorded writes to the delivery log, one entry for each row of a batch, for each put and for each update:
     /// `webhook`, `delivery_id`, `status`, `attempts`, `last_error`.
     #[must_use]
     pub fn logged(&self) -> Vec<Value> {
@@ -228,9 +246,11 @@ impl FakeAws {
             ("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS),
             ("PIPELINE_FAULTS_QUEUE_URL", FAULTS),
             ("SECRETS_PREFIX", "docintell-webhooks"),
+            ("SENDER_FUNCTION_NAME", "sender"),
             ("DELIVERY_LOG_DAYS", "30"),
             ("RETRIED_CLIENT_ERRORS", ""),
             ("DISABLE_AFTER_DAYS", "5"),
+            ("SKIPPED_EVENT_DAYS", "30"),
             ("MAX_WEBHOOKS_PER_TENANT", "50"),
             ("CHANGES_PER_MINUTE", "60"),
             ("ALLOW_HTTP_ENDPOINTS", "true"),
@@ -286,6 +306,9 @@ fn log_entries(call: &Call) -> Vec<Value> {
         "BatchWriteItem" => {
             let puts = call.input["RequestItems"]["Deliveries"].as_array().into_iter().flatten();
             puts.map(|put| plain(&json!({"M": put["PutRequest"]["Item"]}))).collect()
+        }
+        "PutItem" if call.input["TableName"] == "Deliveries" => {
+            vec![plain(&json!({"M": call.input["Item"]}))]
         }
         "UpdateItem" if call.input["TableName"] == "Deliveries" => {
             let set = plain(&json!({"M": call.input["ExpressionAttributeValues"]}));

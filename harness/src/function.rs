@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::cores::Cores;
 use crate::process::Process;
-use crate::runtime_api::{Invocation, Pending, RuntimeApi};
+use crate::runtime_api::{Invocation, Invoker, Pending, RuntimeApi};
 
 /// The time limit of every invocation.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -90,6 +90,12 @@ impl Function {
             .envs(program.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(command, cores)?;
         Ok((Self { process, init: Duration::ZERO, api }, ready))
+    }
+
+    /// Invokes the function as another function does, for [`Lambda::Runs`](crate::Lambda::Runs).
+    #[must_use]
+    pub fn invoker(&self) -> Invoker {
+        self.api.invoker(TIME_LIMIT)
     }
 
     pub async fn invoke(&mut self, event: Bytes) -> Result<Invocation> {

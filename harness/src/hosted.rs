@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::function::{Function, Program};
+use crate::runtime_api::Invoker;
 
 /// Limits how many bootstraps run at once. Each AWS call must answer within a second, so each function needs its
 /// share of a processor.
@@ -22,13 +23,31 @@ static PLACES: Semaphore = Semaphore::const_new(4);
 pub struct Hosted {
     name: &'static str,
     function: Function,
-    _place: SemaphorePermit<'static>,
+    _place: Option<SemaphorePermit<'static>>,
 }
 
 impl Hosted {
     /// Starts the bootstrap of `function` with `environment` and Lambda's own variables.
     pub async fn start(function: &'static str, environment: &[(&'static str, String)]) -> Self {
         let place = place().await;
+        Self::start_in(Some(place), function, environment).await
+    }
+
+    /// Starts a second bootstrap in the place of this one. A test that waited for a second place could wait for
+    /// others that do the same.
+    pub async fn start_beside(
+        &self,
+        function: &'static str,
+        environment: &[(&'static str, String)],
+    ) -> Self {
+        Self::start_in(None, function, environment).await
+    }
+
+    async fn start_in(
+        place: Option<SemaphorePermit<'static>>,
+        function: &'static str,
+        environment: &[(&'static str, String)],
+    ) -> Self {
         let program = Program::new(bootstrap(function).await, environment.to_vec());
         let started = Function::spawn(&program, None).await;
         let (started, _ready) = started.expect("the bootstrap can be started");
@@ -53,6 +72,12 @@ impl Hosted {
         });
         let json = |text: &[u8]| serde_json::from_slice(text).expect("an answer is JSON");
         invocation.answer.map(|answer| json(&answer)).map_err(|error| json(&error))
+    }
+
+    /// Invokes the function as another function does, for [`Lambda::Runs`](crate::Lambda::Runs).
+    #[must_use]
+    pub fn invoker(&self) -> Invoker {
+        self.function.api.invoker(self.time_limit())
     }
 
     /// Invokes the function with a batch; returns the identifiers of the failed items.

@@ -60,7 +60,7 @@ pub use fake_aws::log::Stored;
 pub use fake_aws::queue::{Queued, sent_but};
 pub use fake_aws::size::queue_units_of;
 pub use fake_aws::usage::{Operation, Requests, Unit, Usage};
-pub use fake_aws::{Call, FakeAws, Reply};
+pub use fake_aws::{Call, FakeAws, Lambda, Reply};
 pub use function::{Cost, Environment, Function, Program};
 pub use hosted::{Hosted, bootstrap, place};
 pub use output::{assert_contains, assert_contains_times, assert_lacks, end};
@@ -69,7 +69,7 @@ pub use receiver::{
     Act, Arrival, ClosedPort, Failing, Receiver, Script, after, answer, answer_and_close,
     by_number, status,
 };
-pub use runtime_api::{ACCOUNT, Invocation, REQUEST_ID_PREFIX};
+pub use runtime_api::{ACCOUNT, Invocation, Invoker, REQUEST_ID_PREFIX};
 pub use tls::{Authority, NOW};
 pub use tokio_rustls::TlsAcceptor;
 

@@ -46,6 +46,13 @@ pub struct Invocation {
     pub answer: Result<Bytes, Bytes>,
 }
 
+/// Invokes a bootstrap as another function does, with its result or its error as the answer.
+#[derive(Debug, Clone)]
+pub struct Invoker {
+    queue: mpsc::UnboundedSender<Event>,
+    time_limit: Duration,
+}
+
 /// An invocation that is queued or running.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -103,13 +110,14 @@ impl RuntimeApi {
         self.server.address()
     }
 
+    /// Invokes the bootstrap with this time limit.
+    pub(crate) fn invoker(&self, time_limit: Duration) -> Invoker {
+        Invoker { queue: self.queue.clone(), time_limit }
+    }
+
     /// Queues an event. Its time limit starts when the bootstrap takes it.
     pub(crate) fn invoke(&self, payload: Bytes, time_limit: Duration) -> Pending {
-        let ((handed_out, is_handed_out), (ended, has_ended)) =
-            (oneshot::channel(), oneshot::channel());
-        let event = Event { payload, time_limit, handed_out, ended };
-        self.queue.send(event).expect("the receiver is in the same struct");
-        Pending { time_limit, handed_out: is_handed_out, ended: has_ended }
+        self.invoker(time_limit).queue(payload)
     }
 
     /// Asserts that only the bootstrap's own runtime has connected.
@@ -117,6 +125,26 @@ impl RuntimeApi {
         let unexpected_calls = lock(&self.state.unexpected_calls);
         assert!(unexpected_calls.is_empty(), "the Runtime API was called: {unexpected_calls:?}");
         assert_eq!(self.server.connections(), 1, "the runtime uses one connection");
+    }
+}
+
+impl Invoker {
+    /// The function's answer; `Err` is its error, or Lambda's if the function does not answer.
+    pub(crate) async fn invoke(&self, payload: Bytes) -> Result<Bytes, Bytes> {
+        let ended = self.queue(payload).ended().await;
+        let lost =
+            |what| serde_json::json!({"errorType": "Sandbox.Timedout", "errorMessage": what});
+        ended.map_err(|what| Bytes::from(lost(what).to_string()))?.answer
+    }
+
+    fn queue(&self, payload: Bytes) -> Pending {
+        let ((handed_out, is_handed_out), (ended, has_ended)) =
+            (oneshot::channel(), oneshot::channel());
+        let time_limit = self.time_limit;
+        let event = Event { payload, time_limit, handed_out, ended };
+        // Fails if the API has stopped; `ended` says so.
+        self.queue.send(event).ok();
+        Pending { time_limit, handed_out: is_handed_out, ended: has_ended }
     }
 }
 

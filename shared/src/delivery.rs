@@ -168,16 +168,16 @@ pub struct Attempt {
 }
 
 /// Durations of an attempt's phases in milliseconds; `None` if a phase did not take place, as with a kept connection,
-/// or if the client cannot tell.
+/// or was not completed, or if the client cannot tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phases {
     /// Resolving the host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_ms: Option<u32>,
-    /// Opening the TCP connection.
+    /// Opening the connection; over https with the TLS handshake, which the client does not tell apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<u32>,
-    /// The TLS handshake.
+    /// The TLS handshake, for a client that can tell it apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_ms: Option<u32>,
     /// From the attempt's start to the response's status line.

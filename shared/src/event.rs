@@ -138,18 +138,11 @@ mod tests {
     use super::*;
 
     fn job(status: JobStatus) -> Job {
-        let number = |digits: &str| Some(RawValue::from_string(digits.to_owned()).unwrap());
-        Job {
-            job_id: "550e8400-e29b-41d4-a716-446655440000".to_owned(),
-            document_id: "660e8400-e29b-41d4-a716-446655440001".to_owned(),
-            tenant_id: "770e8400-e29b-41d4-a716-446655440002".parse().unwrap(),
-            status,
-            processing_time_seconds: number("45.2"),
-            page_count: number("12"),
-            ir_version: Some("v001".to_owned()),
-            error_message: Some("File is corrupted or password protected".to_owned()),
-            updated_at: Timestamp::parse("2025-12-03T10:30:00Z").unwrap(),
-        }
+        let tenant = "770e8400-e29b-41d4-a716-446655440002".parse().unwrap();
+        let document = "660e8400-e29b-41d4-a716-446655440001".to_owned();
+        let job = "550e8400-e29b-41d4-a716-446655440000".to_owned();
+        let at = Timestamp::parse("2025-12-03T10:30:00Z").unwrap();
+        Job { status, ..Job::example(tenant, document, job, at) }
     }
 
     fn body(name: EventType, job: &Job) -> Result<String, EventError> {

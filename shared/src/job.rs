@@ -44,3 +44,27 @@ pub struct Job {
     /// When the pipeline wrote this status; the stream record's time if the row has none.
     pub updated_at: Timestamp,
 }
+
+impl Job {
+    /// The job in the webhook guide's examples, with these ids and this time. Its events have every field.
+    #[must_use]
+    pub fn example(
+        tenant_id: TenantId,
+        document_id: String,
+        job_id: String,
+        updated_at: Timestamp,
+    ) -> Self {
+        let number = |digits: &str| RawValue::from_string(digits.to_owned()).ok();
+        Self {
+            job_id,
+            document_id,
+            tenant_id,
+            status: JobStatus::Queued,
+            processing_time_seconds: number("45.2"),
+            page_count: number("12"),
+            ir_version: Some("v001".to_owned()),
+            error_message: Some("File is corrupted or password protected".to_owned()),
+            updated_at,
+        }
+    }
+}

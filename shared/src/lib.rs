@@ -5,9 +5,9 @@
 //! webhook and its [`secret`], checks the [`endpoint`], makes the [`signature`]s, posts, and writes the result
 //! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again, and [`redelivery`] sends a
 //! delivery of the log again. A webhook's [`health`] says whether its endpoint accepts deliveries. A record that we
-//! cannot process becomes a [`fault`].
+//! cannot process becomes a [`fault`]. A [`webhook_test`] is one POST that a tenant asks for.
 //!
-//! The modules from [`id`] to [`fault`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
+//! The modules from [`id`] to [`webhook_test`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
 //! [`queue`] and [`health_events`] call AWS, each through a concrete client. Time and policy are always arguments.
 
 pub mod id;
@@ -35,6 +35,7 @@ pub mod signature;
 
 pub mod delivery;
 pub mod fault;
+pub mod webhook_test;
 
 pub mod tls;
 

@@ -72,12 +72,6 @@ impl Webhook {
     pub fn is_active(&self) -> bool {
         self.disabled.is_none()
     }
-
-    /// True if the webhook is active and subscribes to `event`.
-    #[must_use]
-    pub fn wants(&self, event: EventType) -> bool {
-        self.is_active() && self.events.contains(event)
-    }
 }
 
 /// The fields of an update; `None` leaves a field unchanged.
@@ -116,6 +110,12 @@ impl EventSet {
     #[must_use]
     pub fn contains(&self, event: EventType) -> bool {
         self.0.contains(&event)
+    }
+
+    /// The first event in the tenant's order.
+    #[must_use]
+    pub fn first(&self) -> EventType {
+        self.0[0]
     }
 
     /// The events in the tenant's order.

@@ -7,6 +7,7 @@ mod fuzz;
 mod limits;
 mod races;
 mod retry;
+mod webhook_test;
 
 use std::collections::BTreeSet;
 
@@ -138,6 +139,7 @@ async fn delete_returns_204_and_the_webhook_is_then_not_found() {
         (Method::DELETE, path.clone(), None),
         (Method::PATCH, path.clone(), Some(json!({"is_active": true}))),
         (Method::POST, format!("{path}/rotate"), None),
+        (Method::POST, format!("{path}/test"), None),
     ] {
         let response = tenant.request(method.clone(), &path, body).await;
         assert_eq!(

@@ -1,5 +1,7 @@
 //! The delivery log's conditional writes and its queries, on a table that evaluates conditions.
 
+mod skipped;
+
 use std::time::Duration;
 
 use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus, Phases};

@@ -5,12 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use reqwest::Method;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use webhooks::event::Event;
 use webhooks::event_type::EventType;
 use webhooks::id::EventId;
-use webhooks::job::{Job, JobStatus};
+use webhooks::job::Job;
 use webhooks::timestamp::Timestamp;
 
 use crate::support::tenant::Tenant;
@@ -30,21 +29,14 @@ fn example(heading: &str) -> String {
 
 #[test]
 fn api_md_shows_the_body_of_every_event_type() {
-    let number = |digits: &str| RawValue::from_string(digits.to_owned()).ok();
     for event in EventType::ALL {
         let shown = example(&format!("\n`{event}`: "));
         let time = shown.split('"').nth(7).expect("the second value of the body is its time");
-        let job = Job {
-            job_id: "550e8400-e29b-41d4-a716-446655440000".to_owned(),
-            document_id: "660e8400-e29b-41d4-a716-446655440001".to_owned(),
-            tenant_id: "770e8400-e29b-41d4-a716-446655440002".parse().expect("a UUID"),
-            status: JobStatus::Queued,
-            processing_time_seconds: number("45.2"),
-            page_count: number("12"),
-            ir_version: Some("v001".to_owned()),
-            error_message: Some("File is corrupted or password protected".to_owned()),
-            updated_at: Timestamp::parse(time).expect("an RFC 3339 time"),
-        };
+        let tenant = "770e8400-e29b-41d4-a716-446655440002".parse().expect("a UUID");
+        let document = "660e8400-e29b-41d4-a716-446655440001".to_owned();
+        let job = "550e8400-e29b-41d4-a716-446655440000".to_owned();
+        let time = Timestamp::parse(time).expect("an RFC 3339 time");
+        let job = Job::example(tenant, document, job, time);
         let event = Event::new(EventId::of_record("1", job.updated_at), event, &job);
         assert_eq!(shown, event.expect("an event").body.get());
     }

@@ -21,5 +21,6 @@ mod permissions;
 mod retries;
 mod samples;
 mod shown;
+mod skipped;
 
 mod hosted;

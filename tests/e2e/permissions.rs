@@ -69,10 +69,22 @@ fn fanout_may_use_only_dynamodb_logs_and_sqs() {
 }
 
 #[test]
+fn fanout_can_only_put_rows_into_the_delivery_log() {
+    assert_eq!(actions("fanout", "DeliveriesTable"), ["dynamodb:PutItem".to_owned()].into());
+}
+
+#[test]
 fn the_api_can_write_secrets_but_not_read_them() {
     let secrets = actions("api", "secret:${Prefix}/*");
     let writes = ["CreateSecret", "DeleteSecret", "PutSecretValue"];
     assert_eq!(secrets, writes.map(|name| format!("secretsmanager:{name}")).into());
+}
+
+#[test]
+fn only_the_api_may_invoke_a_function_and_only_the_sender() {
+    let invoke = granted().into_iter().filter(|it| it.action.starts_with("lambda:"));
+    let expected = Permission::new("api", "lambda:InvokeFunction", "SenderFunction".to_owned());
+    assert_eq!(invoke.collect::<Vec<_>>(), [expected]);
 }
 
 #[test]

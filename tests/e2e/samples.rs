@@ -36,6 +36,7 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
     // On a separate thread, because reading the template starts a runtime.
     let changes = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").to_string());
     let changes = changes.await.expect("the template can be read");
+    let sender_function = &World::get().env_vars()["ApiFunction"]["SENDER_FUNCTION_NAME"];
     let environment = [
         ("AWS_ENDPOINT_URL", info.aws_endpoint_url.as_str()),
         ("AWS_REGION", &info.region),
@@ -48,10 +49,12 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("DEAD_LETTER_QUEUE_URL", &info.outputs.dead_letter_queue_url),
         ("PIPELINE_FAULTS_QUEUE_URL", &info.outputs.pipeline_faults_queue_url),
         ("SECRETS_PREFIX", PREFIX),
+        ("SENDER_FUNCTION_NAME", sender_function.as_str().expect("it is text")),
         ("MAX_WEBHOOKS_PER_TENANT", "50"),
         ("CHANGES_PER_MINUTE", &changes),
         ("DELIVERY_LOG_DAYS", "30"),
         ("DISABLE_AFTER_DAYS", "5"),
+        ("SKIPPED_EVENT_DAYS", "30"),
         ("ALLOW_HTTP_ENDPOINTS", "true"),
         ("ALLOWED_NETWORKS", "127.0.0.0/8"),
     ];
@@ -127,14 +130,17 @@ async fn each_sample_event_gets_the_expected_result() {
         ("retry", include_str!("../../events/api-retry.json"), 202),
         ("update", include_str!("../../events/api-update.json"), 200),
         ("rotate", include_str!("../../events/api-rotate.json"), 200),
+        ("test", include_str!("../../events/api-test.json"), 200),
         ("delete", include_str!("../../events/api-delete.json"), 204),
     ] {
         let response = api.invoke(sample(event)).await.expect("the function succeeds");
         assert_eq!(response["statusCode"], status, "{name}: {response}");
     }
 
-    // The sample delivery is for the webhook that the last sample deleted.
+    // The sample test and the sample delivery are for the webhook that the last sample deleted.
     let sender = host("sender").await;
+    let test = sample(include_str!("../../events/sender-test.json"));
+    assert_eq!(sender.invoke(test).await, Ok(json!("webhook_not_found")));
     let batch = sample(include_str!("../../events/queue-batch.json"));
     assert_eq!(sender.invoke(batch).await, Ok(json!({"batchItemFailures": []})));
     let rows = owner.deliveries(&hook).await;

@@ -1,4 +1,4 @@
-//! Shows every delivery as it happens: a line for each attempt, cancellation and internal failure.
+//! Shows every delivery as it happens: a line for each attempt, cancellation, skip and internal failure.
 //!
 //! The rule: the delivery log is the source. It has every attempt of every webhook, even if nothing listens at the
 //! endpoint. A delivery without a log entry is an error of a function, and `function_errors` shows those.

@@ -1,7 +1,7 @@
 //! Authentication: from the `Authorization` header to the tenant.
 //!
-//! The rule: the first argument of every handler is [`Tenant`], or [`Changing`] if it changes something. Axum
-//! runs extractors in order, so nothing else of a request is read before its key.
+//! The rule: the first argument of every handler is [`Tenant`], or [`Changing`] if it changes something or posts
+//! to an endpoint. Axum runs extractors in order, so nothing else of a request is read before its key.
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ pub(crate) struct Tenant {
     pub key: KeyId,
 }
 
-/// The tenant of a request that changes something. The request counts towards the tenant's limit, even if it
-/// fails later.
+/// The tenant of a request that changes something or posts to an endpoint. The request counts towards the
+/// tenant's limit of changes, even if it fails later.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Changing(pub Tenant);
 

@@ -20,9 +20,11 @@ pub struct Config {
     pub(crate) delivery_queue_url: String,
     /// `SECRETS_PREFIX`: the first part of every signing secret's name, without a trailing slash.
     pub(crate) secrets_prefix: String,
+    /// `SENDER_FUNCTION_NAME`
+    pub(crate) sender_function: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
     pub(crate) max_webhooks_per_tenant: u32,
-    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations, deletes and retries together.
+    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations, deletes, tests and retries together.
     pub(crate) changes_per_minute: u32,
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub(crate) endpoint_policy: EndpointPolicy,
@@ -39,6 +41,7 @@ impl Config {
             keep_deliveries: Duration::from_hours(24) * days,
             delivery_queue_url: env::required("DELIVERY_QUEUE_URL")?,
             secrets_prefix: env::required("SECRETS_PREFIX")?,
+            sender_function: env::required("SENDER_FUNCTION_NAME")?,
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,
             changes_per_minute: env::parsed("CHANGES_PER_MINUTE")?,
             endpoint_policy: env::endpoint_policy()?,

@@ -16,11 +16,12 @@ use webhooks::aws;
 use webhooks::redelivery::RedeliveryError;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
-use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError};
+use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError, TESTS_PER_MINUTE};
 use webhooks::text::{first_chars, printable};
 
 use crate::MAX_BODY_BYTES;
 use crate::gateway::MAX_QUERY_BYTES;
+use crate::sender::SenderError;
 
 /// Reasons, by the name of the invalid field, parameter or header.
 pub(crate) type Details = BTreeMap<String, String>;
@@ -87,6 +88,8 @@ pub(crate) enum ApiError {
     WebhookInactive,
     /// An AWS service failed.
     Unavailable(Cause),
+    /// An AWS service is busy.
+    Busy { cause: Cause, retry_after_seconds: u64 },
     /// This service failed: for example, a row is corrupt.
     Internal(Cause),
 }
@@ -211,6 +214,11 @@ impl ApiError {
                 "service_unavailable",
                 "The service is temporarily unavailable; try again shortly.".into(),
             ),
+            Self::Busy { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "The service is busy; wait the number of seconds in the Retry-After header.".into(),
+            ),
             Self::Internal(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal_error",
@@ -232,11 +240,12 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, message) = self.parts();
-        if let Self::Unavailable(cause) | Self::Internal(cause) = &self {
+        if let Self::Unavailable(cause) | Self::Busy { cause, .. } | Self::Internal(cause) = &self {
             error!(error = %aws::chain(&**cause), "request failed");
         }
         let retry_after = match &self {
-            Self::RateLimited { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            Self::RateLimited { retry_after_seconds, .. }
+            | Self::Busy { retry_after_seconds, .. } => Some(*retry_after_seconds),
             _ => None,
         };
         let body = Body { error: code, message, details: self.details() };
@@ -259,6 +268,10 @@ fn rate_limited(limit: Limit) -> String {
         Limit::Rotations { .. } => format!(
             "This API key has reached the limit of {ROTATIONS_PER_DAY} rotations of this secret a day; use another \
              key, or wait the number of seconds in the Retry-After header."
+        ),
+        Limit::Tests { .. } => format!(
+            "You have reached the limit of {TESTS_PER_MINUTE} tests of this webhook a minute; wait the number of \
+             seconds in the Retry-After header."
         ),
     }
 }
@@ -286,6 +299,18 @@ impl From<SecretError> for ApiError {
         match error {
             SecretError::Aws(_) => Self::Unavailable(error.into()),
             SecretError::NotFound | SecretError::Malformed => Self::internal(error),
+        }
+    }
+}
+
+impl From<SenderError> for ApiError {
+    fn from(error: SenderError) -> Self {
+        match error {
+            SenderError::Throttled { retry_after_seconds, .. } => {
+                Self::Busy { cause: error.into(), retry_after_seconds }
+            }
+            SenderError::Aws(_) | SenderError::Unavailable => Self::Unavailable(error.into()),
+            SenderError::Failed(_) | SenderError::Unreadable(_) => Self::internal(error),
         }
     }
 }
@@ -334,6 +359,7 @@ mod tests {
             ApiError::DeliveryPending,
             ApiError::WebhookInactive,
             ApiError::Unavailable("".into()),
+            ApiError::Busy { cause: "".into(), retry_after_seconds: 1 },
             ApiError::Internal("".into()),
         ]
         .iter()

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use axum::body::{Bytes, HttpBody as _};
-use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::extract::{
+    FromRequest, FromRequestParts, OptionalFromRequest, Query, RawPathParams, Request,
+};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -31,7 +33,7 @@ pub(crate) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
 /// The fields of a JSON body, in order, repeated names included. [`crate::fields`] parses their values.
 ///
 /// `serde_json::Value` would not do: it gives objects with certain private keys another meaning.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct JsonObject(pub Vec<(String, Box<RawValue>)>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
@@ -47,6 +49,18 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         }
         let IgnoredAny = serde_json::from_slice(&body).map_err(malformed)?;
         Err(ApiError::NotAnObject)
+    }
+}
+
+/// For a route whose body is optional: `None` if it is empty, whatever its `Content-Type`.
+impl<S: Send + Sync> OptionalFromRequest<S> for JsonObject {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 
@@ -176,7 +190,11 @@ mod tests {
 
     async fn read(content_type: &str, body: &[u8]) -> Result<JsonObject, ApiError> {
         let request = Request::builder().header("content-type", content_type);
-        JsonObject::from_request(request.body(Body::from(body.to_vec())).unwrap(), &()).await
+        <JsonObject as FromRequest<_>>::from_request(
+            request.body(Body::from(body.to_vec())).unwrap(),
+            &(),
+        )
+        .await
     }
 
     async fn fields(body: &[u8]) -> Result<Vec<(String, String)>, String> {
@@ -225,6 +243,16 @@ mod tests {
         }
         let deep = "[".repeat(5000);
         assert_eq!(fields(deep.as_bytes()).await, Err("1:5000".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_optional_body_may_be_empty_but_not_malformed() {
+        let read = async |body: &'static str| {
+            let request = Request::builder().body(Body::from(body)).unwrap();
+            <JsonObject as OptionalFromRequest<_>>::from_request(request, &()).await
+        };
+        assert!(matches!(read("").await, Ok(None)));
+        assert!(matches!(read("{}").await, Err(ApiError::UnsupportedMediaType)));
     }
 
     #[tokio::test]

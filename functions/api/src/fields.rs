@@ -43,6 +43,15 @@ pub(crate) async fn changes(
     if wrong.is_empty() { Ok(changes) } else { Err(ApiError::InvalidFields(wrong)) }
 }
 
+/// Reads the body of a test, in which the event is optional.
+pub(crate) fn test_event(object: Option<JsonObject>) -> Result<Option<EventType>, ApiError> {
+    let JsonObject(mut fields) = object.unwrap_or_default();
+    let mut wrong = Details::new();
+    let event = take(&mut fields, &mut wrong, "event", |json| event(json, "must be one of"));
+    refuse_others(fields, &mut wrong);
+    if wrong.is_empty() { Ok(event) } else { Err(ApiError::InvalidFields(wrong)) }
+}
+
 /// Returns the valid fields, and reasons for the others. A null field counts as left out.
 fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (WebhookChanges, Details) {
     let mut wrong = Details::new();
@@ -53,9 +62,14 @@ fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (Webhook
         retry_enabled: take(&mut fields, &mut wrong, "retry_enabled", boolean),
         max_retries: take(&mut fields, &mut wrong, "max_retries", max_retries),
     };
+    refuse_others(fields, &mut wrong);
+    (changes, wrong)
+}
+
+/// Adds the fields that are left to `wrong`.
+fn refuse_others(fields: Vec<(String, Box<RawValue>)>, wrong: &mut Details) {
     let unknown = |(name, _): (String, _)| (quoted(&name), "is not a known field".to_owned());
     wrong.extend(fields.into_iter().map(unknown));
-    (changes, wrong)
 }
 
 fn take<T>(
@@ -83,15 +97,17 @@ fn url(json: &RawValue, policy: &EndpointPolicy) -> Result<EndpointUrl, String> 
 
 fn events(json: &RawValue) -> Result<EventSet, String> {
     let names: Vec<&RawValue> = value(json).ok_or("must be a list of event names")?;
-    let events = names.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
+    let events = names.into_iter().map(|name| event(name, "may only contain"));
+    let events = events.collect::<Result<Vec<_>, _>>()?;
     EventSet::try_from(events).map_err(|error| error.to_string())
 }
 
-fn event(json: &RawValue) -> Result<EventType, String> {
+/// `rule` is the error's beginning; the names of the event types follow.
+fn event(json: &RawValue, rule: &str) -> Result<EventType, String> {
     let known = || EventType::ALL.map(EventType::as_str).join(", ");
-    let name: String = value(json).ok_or_else(|| format!("may only contain {}", known()))?;
+    let name: String = value(json).ok_or_else(|| format!("{rule} {}", known()))?;
     EventType::from_name(&name)
-        .ok_or_else(|| format!("may only contain {}, not `{}`", known(), quoted(&name)))
+        .ok_or_else(|| format!("{rule} {}, not `{}`", known(), quoted(&name)))
 }
 
 fn boolean(json: &RawValue) -> Result<bool, String> {
@@ -181,6 +197,33 @@ mod tests {
         assert_eq!(created.events.as_slice(), [EventType::DocumentUploaded]);
         assert!(!created.is_active);
         assert_eq!(created.retry, RetryPolicy { enabled: false, max_retries: 0 });
+    }
+
+    #[test]
+    fn a_test_names_at_most_one_event() {
+        let read = |body: &str| test_event(Some(serde_json::from_str(body).unwrap()));
+        assert!(matches!(test_event(None), Ok(None)));
+        for body in ["{}", r#"{"event": null}"#] {
+            assert!(matches!(read(body), Ok(None)), "{body}");
+        }
+        let event = EventType::DocumentUploaded;
+        assert!(matches!(read(r#"{"event": "document.uploaded"}"#), Ok(Some(it)) if it == event));
+        let names = "must be one of document.uploaded, document.processing.completed, \
+                     document.processing.failed";
+        for (body, field, reason) in [
+            (r#"{"event": 1}"#, "event", names),
+            (r#"{"event": ["document.uploaded"]}"#, "event", names),
+            (
+                r#"{"event": "document.deleted"}"#,
+                "event",
+                &format!("{names}, not `document.deleted`"),
+            ),
+            (r#"{"event": "", "event": ""}"#, "event", "is given more than once"),
+            (r#"{"url": "https://example.com/"}"#, "url", "is not a known field"),
+        ] {
+            let Err(ApiError::InvalidFields(wrong)) = read(body) else { panic!("{body}") };
+            assert_eq!(json!(wrong), json!({field: reason}), "{body}");
+        }
     }
 
     #[test]

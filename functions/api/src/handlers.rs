@@ -33,7 +33,7 @@ use crate::fields;
 use crate::page::Page;
 use crate::view::{WebhookList, WebhookView};
 
-type Shared = State<Arc<AppState>>;
+pub(crate) type Shared = State<Arc<AppState>>;
 
 /// `POST /v1/webhooks`
 pub(crate) async fn create(
@@ -160,7 +160,7 @@ pub(crate) async fn get(
     Ok(Json(WebhookView::of(&webhook)).into_response())
 }
 
-/// A webhook of the tenant.
+/// The tenant's webhook, or a 404.
 pub(crate) async fn find(
     state: &AppState,
     tenant: TenantId,

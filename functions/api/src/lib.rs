@@ -3,8 +3,8 @@
 //! A request comes through the [`gateway`] to the [`router`], which lists the routes. Extractors find the
 //! tenant of its API key, count it towards the tenant's limits ([`auth`]) and parse its path, query and body
 //! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work; those of the delivery log are in
-//! [`deliveries`]. Every failure is an [`error::ApiError`], which makes the error response. Each request writes one log
-//! line ([`request_log`]).
+//! [`deliveries`], and [`webhook_test`] asks the [`sender`]. Every failure is an [`error::ApiError`], which makes the
+//! error response. Each request writes one log line ([`request_log`]).
 
 mod auth;
 mod config;
@@ -17,7 +17,9 @@ mod gateway;
 mod handlers;
 mod page;
 mod request_log;
+mod sender;
 mod view;
+mod webhook_test;
 
 use std::sync::Arc;
 
@@ -31,6 +33,7 @@ use webhooks::secrets::SecretStore;
 use webhooks::store::{ApiKeyStore, DeliveryLog, DynamoDb, RateLimiter, WebhookStore};
 
 use crate::error::ApiError;
+use crate::sender::SenderFunction;
 
 pub use crate::config::Config;
 pub use crate::gateway::serve;
@@ -53,13 +56,15 @@ pub struct AppState {
     pub(crate) secrets: SecretStore,
     /// Announces that a webhook was switched off or on.
     pub(crate) health_events: HealthEvents,
-    /// Counts changes per tenant and rotations per key.
+    /// Posts to the endpoints of webhooks, which this function never does.
+    pub(crate) sender: SenderFunction,
+    /// Counts changes per tenant, rotations per key and tests per webhook.
     pub(crate) rate_limiter: RateLimiter,
     /// Decides which endpoint URLs a tenant may register.
     pub(crate) endpoint_policy: EndpointPolicy,
     /// At this number, create responds with 409.
     pub(crate) max_webhooks_per_tenant: u32,
-    /// Creates, updates, rotations, deletes and retries together; above it, they get a 429.
+    /// Creates, updates, rotations, deletes, tests and retries together; above it, they get a 429.
     pub(crate) changes_per_minute: u32,
 }
 
@@ -81,6 +86,7 @@ impl AppState {
             rate_limiter: RateLimiter::new(dynamodb, config.webhooks_table),
             secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
             health_events: HealthEvents::new(sdk),
+            sender: SenderFunction::new(sdk, config.sender_function),
             endpoint_policy: config.endpoint_policy,
             max_webhooks_per_tenant: config.max_webhooks_per_tenant,
             changes_per_minute: config.changes_per_minute,
@@ -97,6 +103,7 @@ pub fn router(state: Arc<AppState>) -> Router {
             get(handlers::get).patch(handlers::update).delete(handlers::delete),
         )
         .route("/v1/webhooks/{webhook_id}/rotate", post(handlers::rotate))
+        .route("/v1/webhooks/{webhook_id}/test", post(webhook_test::test))
         .route("/v1/webhooks/{webhook_id}/deliveries", get(deliveries::list))
         .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", get(deliveries::get))
         .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", post(deliveries::retry))
@@ -127,6 +134,7 @@ mod tests {
             keep_deliveries: Duration::from_hours(1),
             delivery_queue_url: "https://sqs.test/deliveries".to_owned(),
             secrets_prefix: "secrets".to_owned(),
+            sender_function: "sender".to_owned(),
             max_webhooks_per_tenant: 50,
             changes_per_minute: 60,
             endpoint_policy: EndpointPolicy::default(),
@@ -156,6 +164,7 @@ mod tests {
             include_str!("../../../events/api-list.json"),
             include_str!("../../../events/api-update.json"),
             include_str!("../../../events/api-rotate.json"),
+            include_str!("../../../events/api-test.json"),
             include_str!("../../../events/api-delete.json"),
             include_str!("../../../events/api-deliveries.json"),
             include_str!("../../../events/api-delivery.json"),

@@ -1,10 +1,11 @@
-//! Sends the messages for a batch's records.
+//! Sends the messages and writes the rows for a batch's records.
 //!
 //! The rule: records are dispatched in order, and the first failure ends the batch, because the stream delivers
 //! that record and all later ones again.
 
 use std::collections::BTreeSet;
 use std::mem;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
 use futures_util::StreamExt as _;
@@ -12,20 +13,23 @@ use futures_util::stream;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 use webhooks::aws::chain;
+use webhooks::delivery::DeliveryMessage;
 use webhooks::fault::{Origin, PipelineFault};
 use webhooks::id::TenantId;
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
-use webhooks::store::{DynamoDb, StoreError, WebhookStore};
+use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
+use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
 use crate::config::Config;
-use crate::plan::{Fault, FaultReason, Subscribers, Task, Wave, WebhooksUnknown};
+use crate::plan::{Fault, FaultReason, Skipping, Subscribers, Task, Wave, WebhooksUnknown};
 use crate::record::{Record, RecordIds};
+use crate::skips::{self, Skipped};
 
 /// Maximum queries in flight.
 const CONCURRENT_QUERIES: usize = 10;
-/// A wave with this many deliveries is sent before the next record is planned. The limit bounds memory, and the
-/// number of messages that are sent twice when a record fails.
+/// A wave with this many deliveries, skipped ones included, is sent before the next record is planned. The limit bounds
+/// memory, and the number of messages that are sent twice when a record fails.
 const WAVE_DELIVERIES: usize = 100;
 
 /// The result of a batch.
@@ -33,6 +37,10 @@ const WAVE_DELIVERIES: usize = 100;
 pub(crate) struct Report<'a> {
     /// Messages that were queued for the sender.
     pub(crate) deliveries: usize,
+    /// Deliveries that the log shows as skipped.
+    pub(crate) skipped: usize,
+    /// Deliveries that were neither queued nor logged, because their webhooks were switched off too long ago.
+    pub(crate) dropped: usize,
     /// Messages that were parked in `PipelineFaultsQueue`.
     pub(crate) faults: usize,
     /// The record from which the stream must deliver the batch again.
@@ -57,21 +65,26 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The clients of the table and the queues.
+/// The clients of the tables and the queues.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
     webhook_store: WebhookStore,
+    log: DeliveryLog,
     deliveries: Queue,
     faults: Queue,
+    skip_for: Duration,
 }
 
 impl Dispatcher {
     pub(crate) fn new(sdk: &SdkConfig, config: Config) -> Self {
         let sqs = aws_sdk_sqs::Client::new(sdk);
+        let dynamodb = DynamoDb::new(sdk);
         Self {
-            webhook_store: WebhookStore::new(DynamoDb::new(sdk), config.webhooks_table),
+            webhook_store: WebhookStore::new(dynamodb.clone(), config.webhooks_table),
+            log: DeliveryLog::new(dynamodb, config.deliveries_table, config.keep_deliveries),
             deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
             faults: Queue::new(sqs, config.pipeline_faults_queue_url),
+            skip_for: config.skip_for,
         }
     }
 
@@ -79,24 +92,26 @@ impl Dispatcher {
     pub(crate) async fn dispatch<'a>(
         &self,
         tasks: Vec<(Record<'a>, Task)>,
+        now: Timestamp,
         last_call_at: Instant,
     ) -> Report<'a> {
         let subscribers = self.subscribers(&tasks, last_call_at).await;
+        let skipping = Skipping { now, limit: self.skip_for };
         let mut report = Report::default();
         let mut wave = Wave::default();
         for (record, task) in tasks {
-            if let Err(WebhooksUnknown) = wave.add(record, task, &subscribers) {
+            if let Err(WebhooksUnknown) = wave.add(record, task, &subscribers, skipping) {
                 report.fail(record);
                 break;
             }
-            if wave.deliveries.len() >= WAVE_DELIVERIES {
-                self.send(mem::take(&mut wave), last_call_at, &mut report).await;
+            if wave.size() >= WAVE_DELIVERIES {
+                self.send(mem::take(&mut wave), now, last_call_at, &mut report).await;
                 if report.first_failure.is_some() {
                     return report;
                 }
             }
         }
-        self.send(wave, last_call_at, &mut report).await;
+        self.send(wave, now, last_call_at, &mut report).await;
         report
     }
 
@@ -136,8 +151,15 @@ impl Dispatcher {
         None
     }
 
-    /// Sends all messages of a wave.
-    async fn send<'a>(&self, wave: Wave<'a>, last_call_at: Instant, report: &mut Report<'a>) {
+    /// Sends all messages and writes all rows of a wave.
+    async fn send<'a>(
+        &self,
+        wave: Wave<'a>,
+        now: Timestamp,
+        last_call_at: Instant,
+        report: &mut Report<'a>,
+    ) {
+        report.dropped += wave.dropped;
         let Some(first) = wave.first_record() else { return };
         if Instant::now() >= last_call_at {
             error!(record.index = first.index, "no time left to queue the rest of the batch");
@@ -145,9 +167,11 @@ impl Dispatcher {
             return;
         }
         let mut faults = wave.faults;
-        for (record, message, sent) in
-            send_all(&self.deliveries, wave.deliveries, last_call_at).await
-        {
+        let (sent, skipped) = tokio::join!(
+            send_all(&self.deliveries, wave.deliveries, last_call_at),
+            skips::write_all(&self.log, wave.skips, now, last_call_at),
+        );
+        for (record, message, sent) in sent {
             match sent {
                 Ok(()) => report.deliveries += 1,
                 Err(refused @ SendError::Refused(_)) => {
@@ -158,6 +182,19 @@ impl Dispatcher {
                     error!(record.index = record.index, error = %unavailable, "cannot queue a delivery");
                     report.fail(record);
                 }
+            }
+        }
+        for (record, message, skipped) in skipped {
+            match skipped {
+                Skipped::Logged => report.skipped += 1,
+                Skipped::Refused(reason) => {
+                    faults.push(Fault { record, reason, text: text_of(&message) });
+                }
+                Skipped::Unavailable(error) => {
+                    error!(record.index = record.index, error, "cannot log a skipped delivery");
+                    report.fail(record);
+                }
+                Skipped::NotBegun => report.fail(record),
             }
         }
         self.park(faults, last_call_at, report).await;
@@ -205,6 +242,11 @@ fn pipeline_fault(Fault { record, reason, text }: Fault<'_>) -> (Record<'_>, Pip
         "record parked in PipelineFaultsQueue"
     );
     (record, fault)
+}
+
+/// The message as the delivery queue would have it; at least its body.
+fn text_of(message: &DeliveryMessage) -> String {
+    message.to_json().map_or_else(|_| message.body.get().to_owned(), Into::into)
 }
 
 /// Sends tagged messages. Returns each with its tag and its result.

@@ -1,16 +1,18 @@
-//! Fanout: turns a batch of job changes into deliveries on the queue, one per subscribed webhook.
+//! Fanout: turns a batch of job changes into deliveries on the queue, one per subscribed webhook. The delivery to a
+//! webhook that is switched off is logged as skipped instead.
 //!
-//! The rule: a record is acknowledged only after all its messages are queued, or after it is parked in
-//! `PipelineFaultsQueue` with the reason. Otherwise the stream delivers it again.
+//! The rule: a record is acknowledged only after all its messages are queued and all its skipped deliveries are logged,
+//! or after it is parked in `PipelineFaultsQueue` with the reason. Otherwise the stream delivers it again.
 //!
 //! This file takes a batch of records (`record`) and returns the response. `change` reads what a record
-//! announces, `plan` decides which messages follow, and `dispatch` sends them.
+//! announces, `plan` decides what follows, `dispatch` sends the messages, and `skips` logs what is skipped.
 
 mod change;
 mod config;
 mod dispatch;
 mod plan;
 mod record;
+mod skips;
 
 use std::panic;
 use std::time::{Duration, SystemTime};
@@ -20,6 +22,7 @@ use serde_json::value::RawValue;
 use tracing::{debug, warn};
 use webhooks::aws;
 use webhooks::batch::{Batch, BatchResponse, done_by};
+use webhooks::timestamp::Timestamp;
 
 use crate::change::{Announcement, Warning};
 use crate::dispatch::Dispatcher;
@@ -69,12 +72,14 @@ impl Fanout {
             .map(|(index, json)| Record { index, json })
             .map(|record| (record, isolated_task(record)))
             .collect();
-        let report = self.dispatcher.dispatch(tasks, last_call_at).await;
+        let report = self.dispatcher.dispatch(tasks, Timestamp::now(), last_call_at).await;
         // At debug level, because a line for each job change would cost as much as the rest of fanout. Parked
         // and failed records have lines of their own.
         debug!(
             records = batch.records.len(),
             deliveries = report.deliveries,
+            skipped = report.skipped,
+            dropped = report.dropped,
             faults = report.faults,
             "dispatched a batch of job changes"
         );

@@ -1,8 +1,9 @@
-//! Decides which messages follow from a record. Pure.
+//! Decides which messages and rows follow from a record. Pure: the time is an argument.
 //!
-//! The rule: every message keeps its record.
+//! The rule: every message and row keeps its record.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
@@ -10,7 +11,9 @@ use webhooks::event::Event;
 use webhooks::id::TenantId;
 use webhooks::queue::{OutgoingMessage, SendError};
 use webhooks::store::StoreError;
-use webhooks::webhook::Webhook;
+use webhooks::store::deliveries::SkipError;
+use webhooks::timestamp::Timestamp;
+use webhooks::webhook::{Disabled, Webhook};
 
 use crate::change::ChangeError;
 use crate::record::Record;
@@ -20,7 +23,7 @@ use crate::record::Record;
 pub(crate) enum Task {
     /// The record announces no event.
     Nothing,
-    /// Send a delivery of this event to each webhook that subscribes to it.
+    /// Send a delivery of this event to each webhook that subscribes to it, or log it as skipped.
     Deliver(Event),
     /// Park the record, because it cannot be processed.
     Park(FaultReason),
@@ -29,11 +32,30 @@ pub(crate) enum Task {
 /// The webhooks of each tenant. A tenant whose webhooks could not be read has no entry.
 pub(crate) type Subscribers = HashMap<TenantId, Vec<Result<Webhook, StoreError>>>;
 
-/// Messages to send together.
+/// Decides whether an event of a webhook that is switched off is logged as skipped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Skipping {
+    pub(crate) now: Timestamp,
+    /// How long after the switch-off events are logged.
+    pub(crate) limit: Duration,
+}
+
+impl Skipping {
+    fn covers(self, disabled: Disabled) -> bool {
+        let millis = self.now.unix_millis().saturating_sub(disabled.at.unix_millis());
+        Duration::from_millis(millis) < self.limit
+    }
+}
+
+/// Messages to send and rows to write together.
 #[derive(Debug, Default)]
 pub(crate) struct Wave<'a> {
     /// For the delivery queue.
     pub(crate) deliveries: Vec<(Record<'a>, OutgoingMessage)>,
+    /// For the delivery log: the webhook is switched off.
+    pub(crate) skips: Vec<(Record<'a>, DeliveryMessage)>,
+    /// Deliveries that are neither sent nor logged, because the webhook was switched off too long ago.
+    pub(crate) dropped: usize,
     /// For `PipelineFaultsQueue`.
     pub(crate) faults: Vec<Fault<'a>>,
 }
@@ -65,6 +87,9 @@ pub(crate) enum FaultReason {
     /// The delivery queue refuses the message for good.
     #[error(transparent)]
     Refused(SendError),
+    /// The delivery log refuses the row of a skipped delivery for good.
+    #[error("{}", chain(.0))]
+    SkipRefused(SkipError),
 }
 
 /// The tenant's webhooks could not be read. The error is already logged.
@@ -72,12 +97,13 @@ pub(crate) enum FaultReason {
 pub(crate) struct WebhooksUnknown;
 
 impl<'a> Wave<'a> {
-    /// Adds the messages that `task` asks for.
+    /// Adds the messages and rows that `task` asks for.
     pub(crate) fn add(
         &mut self,
         record: Record<'a>,
         task: Task,
         subscribers: &Subscribers,
+        skipping: Skipping,
     ) -> Result<(), WebhooksUnknown> {
         match task {
             Task::Nothing => {}
@@ -87,7 +113,10 @@ impl<'a> Wave<'a> {
             Task::Deliver(event) => {
                 let webhooks = subscribers.get(&event.tenant_id).ok_or(WebhooksUnknown)?;
                 for webhook in webhooks {
-                    self.add_delivery(record, &event, webhook);
+                    if let Err(reason) = self.add_delivery(record, &event, webhook, skipping) {
+                        let text = event.body.get().to_owned();
+                        self.faults.push(Fault { record, reason, text });
+                    }
                 }
             }
         }
@@ -99,41 +128,68 @@ impl<'a> Wave<'a> {
         record: Record<'a>,
         event: &Event,
         webhook: &Result<Webhook, StoreError>,
-    ) {
-        let message = match webhook {
-            Ok(webhook) if webhook.wants(event.name) => message(event, webhook),
-            Ok(_) => return,
-            Err(error) => Err(FaultReason::Webhook(chain(error))),
-        };
-        match message {
-            Ok(message) => self.deliveries.push((record, message)),
-            Err(reason) => {
-                self.faults.push(Fault { record, reason, text: event.body.get().to_owned() });
-            }
+        skipping: Skipping,
+    ) -> Result<(), FaultReason> {
+        let webhook = webhook.as_ref().map_err(|error| FaultReason::Webhook(chain(error)))?;
+        if !webhook.events.contains(event.name) {
+            return Ok(());
         }
+        let message = DeliveryMessage::new(event, webhook.id);
+        match webhook.disabled {
+            None => self.deliveries.push((record, outgoing(&message)?)),
+            Some(disabled) if skipping.covers(disabled) => self.skips.push((record, message)),
+            Some(_) => self.dropped += 1,
+        }
+        Ok(())
     }
 
-    /// The first record that has a message in the wave.
+    /// Number of deliveries, skipped ones included.
+    pub(crate) fn size(&self) -> usize {
+        self.deliveries.len() + self.skips.len()
+    }
+
+    /// The first record that has a message or a row in the wave.
     pub(crate) fn first_record(&self) -> Option<Record<'a>> {
         let deliveries = self.deliveries.iter().map(|(record, _)| *record);
+        let skips = self.skips.iter().map(|(record, _)| *record);
         let faults = self.faults.iter().map(|fault| fault.record);
-        deliveries.chain(faults).min_by_key(|record| record.index)
+        deliveries.chain(skips).chain(faults).min_by_key(|record| record.index)
     }
 }
 
-fn message(event: &Event, webhook: &Webhook) -> Result<OutgoingMessage, FaultReason> {
-    let body =
-        DeliveryMessage::new(event, webhook.id).to_json().map_err(FaultReason::Unwritable)?;
+fn outgoing(message: &DeliveryMessage) -> Result<OutgoingMessage, FaultReason> {
+    let body = message.to_json().map_err(FaultReason::Unwritable)?;
     // The group is the tenant and not the webhook. A tenant could have many webhooks, each too quiet for SQS to
     // treat its group as noisy.
-    Ok(OutgoingMessage { group: Some(event.tenant_id), ..OutgoingMessage::new(body) })
+    Ok(OutgoingMessage { group: Some(message.tenant_id), ..OutgoingMessage::new(body) })
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
+    use webhooks::webhook::DisabledReason;
 
     use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn skipping(limit: Duration) -> Skipping {
+        Skipping { now: Timestamp::from_unix_millis(0).plus(100 * DAY), limit }
+    }
+
+    #[test]
+    fn events_are_skipped_for_the_given_time_after_the_switch_off() {
+        let covers = |limit: Duration, days: u32| {
+            let at = Timestamp::from_unix_millis(0).plus(days * DAY);
+            skipping(limit).covers(Disabled { at, reason: DisabledReason::Owner })
+        };
+        assert!(covers(30 * DAY, 100));
+        assert!(covers(30 * DAY, 71));
+        assert!(!covers(30 * DAY, 70));
+        // The clock of the function that switched it off can be ahead.
+        assert!(covers(30 * DAY, 101));
+        assert!(!covers(Duration::ZERO, 100) && !covers(Duration::ZERO, 101));
+    }
 
     #[test]
     fn a_wave_begins_with_the_first_record_that_has_a_message() {
@@ -141,7 +197,8 @@ mod tests {
         let subscribers = Subscribers::new();
         let tasks = [Task::Nothing, Task::Park(FaultReason::Panic), Task::Park(FaultReason::Panic)];
         for (index, task) in tasks.into_iter().enumerate() {
-            wave.add(Record { index, json: RawValue::NULL }, task, &subscribers).unwrap();
+            let record = Record { index, json: RawValue::NULL };
+            wave.add(record, task, &subscribers, skipping(DAY)).unwrap();
         }
         assert_eq!(wave.first_record().map(|record| record.index), Some(1));
         assert!(Wave::default().first_record().is_none());

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
-use webhooks::delivery::{Attempt, DeliveryMessage, Phases};
+use webhooks::delivery::{Attempt, DeliveryMessage};
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
@@ -17,6 +17,7 @@ use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
 use crate::failure::Failure;
+use crate::phases;
 
 /// Time limit of an attempt: DNS, connect, TLS, sending, and the head of the response.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,8 +38,8 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Posts `delivery` to `url` as attempt `number`. Returns the attempt for the log, and the failure if there was
-/// one.
+/// Posts `delivery` to `url` as attempt `number`. Returns the attempt for the log, the failure if there was one,
+/// and the part of the response's body that was read.
 pub(crate) async fn post(
     client: &Client,
     policy: &EndpointPolicy,
@@ -46,7 +47,7 @@ pub(crate) async fn post(
     delivery: &DeliveryMessage,
     secret: &SigningSecret,
     number: u32,
-) -> (Attempt, Option<Failure>) {
+) -> (Attempt, Option<Failure>, Vec<u8>) {
     let at = Timestamp::now();
     let begun = Instant::now();
     let ends_at = begun + ATTEMPT_TIMEOUT;
@@ -54,7 +55,8 @@ pub(crate) async fn post(
         policy.check_url(url)?;
         Ok(client.execute(request(url, delivery, secret, at)).await?)
     };
-    let result = timeout_at(ends_at, exchange).await.unwrap_or(Err(Failure::Timeout));
+    let exchange = async { timeout_at(ends_at, exchange).await.unwrap_or(Err(Failure::Timeout)) };
+    let (result, phases) = phases::measured(exchange).await;
     let (status, failure, body) = match result {
         Ok(response) => {
             let status = response.status();
@@ -70,17 +72,21 @@ pub(crate) async fn post(
         number,
         at,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        phases: Phases::default(),
+        phases,
         status_code: status.map(|status| status.as_u16()),
         error: failure.as_ref().map(ToString::to_string),
-        response_body: (failure.is_some() && !body.is_empty())
-            .then(|| printable(&String::from_utf8_lossy(&body))),
+        response_body: failure.as_ref().and_then(|_| shown(&body)),
     };
-    (attempt, failure)
+    (attempt, failure, body)
+}
+
+/// The first 500 characters of a response's body; `None` if it is empty.
+pub(crate) fn shown(body: &[u8]) -> Option<String> {
+    (!body.is_empty()).then(|| printable(&String::from_utf8_lossy(body)))
 }
 
 /// The request with all its headers, except Host, Content-Length, Accept and User-Agent, which the client adds.
-fn request(
+pub(crate) fn request(
     url: &EndpointUrl,
     delivery: &DeliveryMessage,
     secret: &SigningSecret,

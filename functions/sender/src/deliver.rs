@@ -106,7 +106,7 @@ impl Sender {
             Ok(client) => client,
             Err(error) => return Outcome::Blocked(BlockReason::NoClient(error)),
         };
-        let (attempt, failure) =
+        let (attempt, failure, _body) =
             attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secret, number).await;
         Outcome::Attempted { attempt, failure, retry: webhook.retry }
     }

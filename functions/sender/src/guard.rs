@@ -18,6 +18,8 @@ use webhooks::endpoint::EndpointPolicy;
 use webhooks::resolve::{Lookup, resolve};
 use webhooks::tls;
 
+use crate::phases::{self, ConnectLayer};
+
 /// Time limit for connecting, TLS handshake included, over all addresses of a name. Each address of a family
 /// gets an equal share, and the other family is tried after 300 ms, so that an address that does not answer
 /// leaves time for the others.
@@ -29,7 +31,7 @@ const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(4);
 /// Maximum header lines of a response. hyper's default is 100.
 const MAX_HEADERS: usize = 512;
 
-const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_PKG_VERSION"));
 
 /// Why the certificates in `EXTRA_CA_FILE` cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,7 @@ pub fn builder(
         .no_proxy()
         .referer(false)
         .dns_resolver(Arc::new(GuardedResolver { policy, lookup }))
+        .connector_layer(ConnectLayer)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_CONNECTION_LIFE)
         .user_agent(USER_AGENT)
@@ -102,7 +105,7 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
         Box::pin(async move {
-            let addresses = resolve(&lookup, &policy, name.as_str()).await?;
+            let addresses = phases::resolving(resolve(&lookup, &policy, name.as_str())).await?;
             // The client replaces port 0 with the URL's port.
             Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })

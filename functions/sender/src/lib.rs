@@ -5,10 +5,12 @@
 //!
 //! This file takes a batch of messages (`message`) and returns the response. `isolation` keeps the messages
 //! apart, and `deliver` handles each of them. `attempt` posts a delivery, with the secret from `secret_cache`
-//! and a client from `clients`, which [`guard`] keeps on the public internet. `failure` says why an attempt
-//! failed, and `decision` says what follows, with the endpoint's wish (`retry_after`) and the stack's
+//! and a client from `clients`, which [`guard`] keeps on the public internet, and `phases` measures it. `failure` says
+//! why an attempt failed, and `decision` says what follows, with the endpoint's wish (`retry_after`) and the stack's
 //! `client_errors`. `reason` says why a delivery is cancelled, blocked or parked, and `queues` carries the decision
 //! out. When the whole batch is done, `health` notes what it says about its webhooks.
+//!
+//! Instead of a batch, api can pass the request to test a webhook. `webhook_test` answers it.
 
 mod attempt;
 mod client_errors;
@@ -21,12 +23,14 @@ pub mod guard;
 mod health;
 mod isolation;
 mod message;
+mod phases;
 mod queues;
 mod reason;
 mod retry_after;
 mod secret_cache;
 #[cfg(test)]
 mod test_network;
+mod webhook_test;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -35,6 +39,7 @@ use std::time::{Duration, SystemTime};
 use aws_types::SdkConfig;
 use futures_util::future::join_all;
 use lambda_runtime::Error;
+use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
@@ -49,6 +54,7 @@ use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
 use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
 use webhooks::webhook::Webhook;
+use webhooks::webhook_test::{TestAnswer, TestInvocation};
 
 use crate::clients::EndpointClients;
 use crate::health::BatchEvidence;
@@ -86,6 +92,16 @@ pub struct Sender {
     /// Time without a success after which a failing webhook is switched off.
     disable_after: Duration,
     retried_client_errors: RetriedClientErrors,
+}
+
+/// The response to an invocation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// The messages that the queue is to deliver again.
+    Batch(BatchResponse),
+    /// What happened in the test of a webhook.
+    Test(TestAnswer),
 }
 
 /// The current webhooks of a batch, by id. The outer error means that DynamoDB failed, the inner one that the
@@ -135,17 +151,28 @@ impl Sender {
         })
     }
 
-    /// Handles one invocation, which ends at `deadline`.
-    pub async fn handle(
-        &self,
-        event: &[u8],
-        deadline: SystemTime,
-    ) -> Result<BatchResponse, NotABatch> {
+    /// Handles one invocation, which ends at `deadline`: a batch of messages, or the test of a webhook.
+    pub async fn handle(&self, event: &[u8], deadline: SystemTime) -> Result<Response, Error> {
+        let not_a_batch = match parse_batch(event) {
+            Ok(messages) => {
+                return Ok(Response::Batch(self.deliver_all(&messages, deadline).await));
+            }
+            Err(error) => error,
+        };
+        match serde_json::from_slice(event) {
+            Ok(TestInvocation { test }) => {
+                Ok(Response::Test(Box::pin(self.test(&test, deadline)).await?))
+            }
+            Err(_not_a_test_either) => Err(not_a_batch.into()),
+        }
+    }
+
+    /// Delivers a batch of messages.
+    async fn deliver_all(&self, messages: &[Message], deadline: SystemTime) -> BatchResponse {
         let respond_by = done_by(deadline, RESPONSE_MARGIN);
         let deliver_by = respond_by - SUCCESS_LOG_MARGIN;
         let log_by = deliver_by - LOG_MARGIN;
-        let messages = parse_batch(event)?;
-        let webhooks = self.read_webhooks(&messages).await;
+        let webhooks = self.read_webhooks(messages).await;
         let health = BatchEvidence::default();
         let deliveries = messages.iter().map(|message| {
             finish_by(deliver_by, message, self.deliver(message, &webhooks, &health, log_by))
@@ -164,7 +191,7 @@ impl Sender {
         }
         self.log_successes(successes, respond_by).await;
         self.change_health(health, &webhooks, respond_by).await;
-        Ok(response)
+        response
     }
 
     /// Reads the current state of all webhooks of the batch in one consistent read.

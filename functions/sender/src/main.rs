@@ -21,5 +21,5 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
     let sender = Sender::new(&aws::config()?, config)?;
-    runtime::run(async |event, deadline| Ok(sender.handle(event, deadline).await?)).await
+    runtime::run(async |event, deadline| sender.handle(event, deadline).await).await
 }

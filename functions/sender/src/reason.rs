@@ -7,6 +7,7 @@ use webhooks::aws::chain;
 use webhooks::queue::SendError;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
+use webhooks::store::deliveries::SWITCHED_OFF;
 
 use crate::failure::Failure;
 
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 pub(crate) enum CancelReason {
     #[error("the webhook was deleted")]
     Deleted,
-    #[error("the webhook is switched off")]
+    #[error("{}", SWITCHED_OFF)]
     SwitchedOff,
 }
 

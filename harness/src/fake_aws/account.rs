@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::lambda::Lambda;
 use super::log::DeliveryLog;
 use super::queue::{self, Queued, entries, sent_but};
 use super::usage::{Operation, Usage};
@@ -25,6 +26,8 @@ pub(super) struct Account {
     pub secrets: HashMap<String, String>,
     pub log: DeliveryLog,
     pub rules: HashMap<Operation, Rule>,
+    /// The fate of every invocation.
+    pub lambda: Lambda,
     /// Delay of each answer.
     pub latency: Duration,
     /// Whether to count the delivery log's size and write units.
@@ -45,6 +48,7 @@ impl Default for Account {
             secrets: HashMap::from([(SECRET_VERSION.to_owned(), SECRET.to_owned())]),
             log: DeliveryLog::default(),
             rules: HashMap::new(),
+            lambda: Lambda::default(),
             latency: Duration::ZERO,
             charges: false,
             records: false,
@@ -131,6 +135,10 @@ impl Account {
                 let units = puts.map(|put| self.log.put(&put["PutRequest"]["Item"])).sum();
                 (json!({"UnprocessedItems": {}}), units)
             }
+            Operation::PutItem if input["TableName"] == "Deliveries" => {
+                (json!({}), self.log.put(&input["Item"]))
+            }
+            Operation::PutItem => (json!({}), size::write_units(size::of_item(&input["Item"]))),
             Operation::UpdateItem => self.update(input),
             Operation::TransactWriteItems => {
                 let writes = input["TransactItems"].as_array().into_iter().flatten();

@@ -30,12 +30,13 @@ impl DeliveryLog {
         self.stored
     }
 
-    /// Adds a row; returns the write units.
+    /// Adds a row; returns the write units of the row and of its entry in the index.
     pub(super) fn put(&mut self, item: &Value) -> u64 {
-        let bytes = size::of_item(item);
+        let row = attributes(item);
+        let bytes = bytes(&row);
         self.stored.rows += 1;
         self.stored.bytes += bytes as u64;
-        size::write_units(bytes)
+        size::write_units(bytes) + index_units(index_bytes(&row))
     }
 
     /// Applies an `UpdateItem`; returns the write units of the row before or after it, whichever is larger, and those of
@@ -55,8 +56,7 @@ impl DeliveryLog {
         if input["ExpressionAttributeValues"][":status"]["S"] == "pending" {
             self.open.insert(delivery.to_owned(), row);
         }
-        let index_units = if in_index == 0 { 0 } else { size::write_units(in_index) };
-        size::write_units(bytes.max(bytes_before)) + index_units
+        size::write_units(bytes.max(bytes_before)) + index_units(in_index)
     }
 }
 
@@ -65,6 +65,10 @@ fn index_bytes(row: &Row) -> usize {
     let projected = |name: &str| !matches!(name, "body" | "attempts" | "occurred_at" | "ttl");
     let bytes = || row.iter().filter(|(name, _)| projected(name)).map(|(name, it)| name.len() + it);
     if row.contains_key("undelivered") { bytes().sum() } else { 0 }
+}
+
+fn index_units(bytes: usize) -> u64 {
+    if bytes == 0 { 0 } else { size::write_units(bytes) }
 }
 
 fn attributes(item: &Value) -> Row {

@@ -30,6 +30,7 @@ operations! {
     Query
     BatchGetItem
     BatchWriteItem
+    PutItem
     UpdateItem
     TransactWriteItems
     SendMessage
@@ -62,7 +63,9 @@ impl Operation {
     pub fn unit(self) -> Unit {
         match self {
             Self::GetItem | Self::Query | Self::BatchGetItem => Unit::Read,
-            Self::BatchWriteItem | Self::UpdateItem | Self::TransactWriteItems => Unit::Write,
+            Self::BatchWriteItem | Self::PutItem | Self::UpdateItem | Self::TransactWriteItems => {
+                Unit::Write
+            }
             Self::SendMessage
             | Self::SendMessageBatch
             | Self::ReceiveMessage

@@ -7,6 +7,7 @@
 mod chain;
 mod query;
 mod row;
+mod skip;
 mod update;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::timestamp::Timestamp;
 
 pub use query::{DeliveryFilter, MAX_EXAMINED, Order, Page, Range};
 pub use row::{DeliveryRow, DeliverySummary, read};
+pub use skip::{SWITCHED_OFF, SkipError};
 use update::{Place, Update};
 
 /// Maximum items of one `BatchWriteItem`.
@@ -71,8 +73,8 @@ pub struct LogEntry<'a> {
 }
 
 impl LogEntry<'_> {
-    /// True if the first attempt of the first chain succeeded. The delivery has no other entries, so its row can be put
-    /// without a condition.
+    /// True if the first attempt of the first chain succeeded. The delivery has no row yet, or is skipped, so its row can
+    /// be put without a condition.
     #[must_use]
     pub fn is_immediate_success(&self) -> bool {
         self.status == DeliveryStatus::Delivered

@@ -14,6 +14,9 @@ use crate::timestamp::Timestamp;
 /// about a hundred versions, which is enough for several keys.
 pub const ROTATIONS_PER_DAY: u32 = 20;
 
+/// Tests of one webhook per minute.
+pub const TESTS_PER_MINUTE: u32 = 10;
+
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
@@ -43,6 +46,13 @@ pub enum Limit {
         webhook: WebhookId,
         /// The API key of the request.
         key: KeyId,
+    },
+    /// Tests of a webhook, [`TESTS_PER_MINUTE`].
+    Tests {
+        /// The webhook's owner.
+        tenant: TenantId,
+        /// The webhook that is tested.
+        webhook: WebhookId,
     },
 }
 
@@ -105,12 +115,13 @@ impl Limit {
         match self {
             Self::Changes { per_minute, .. } => per_minute,
             Self::Rotations { .. } => ROTATIONS_PER_DAY,
+            Self::Tests { .. } => TESTS_PER_MINUTE,
         }
     }
 
     fn window_seconds(self) -> u64 {
         match self {
-            Self::Changes { .. } => MINUTE,
+            Self::Changes { .. } | Self::Tests { .. } => MINUTE,
             Self::Rotations { .. } => DAY,
         }
     }
@@ -122,6 +133,7 @@ impl Limit {
             Self::Rotations { tenant, webhook, key } => {
                 format!("rotations#{tenant}#{webhook}#{key}")
             }
+            Self::Tests { tenant, webhook } => format!("tests#{tenant}#{webhook}"),
         }
     }
 }
@@ -176,6 +188,7 @@ mod tests {
             partitions.push(Limit::Changes { tenant, per_minute: 1 }.partition());
         }
         for webhook in [webhook, WebhookId::random()] {
+            partitions.push(Limit::Tests { tenant, webhook }.partition());
             for key in [KeyId::random(), KeyId::random()] {
                 partitions.push(Limit::Rotations { tenant, webhook, key }.partition());
             }

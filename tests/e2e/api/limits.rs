@@ -15,11 +15,11 @@ use crate::samples::host;
 use crate::support::tenant::Tenant;
 use crate::support::world::World;
 
-const MINUTE: u64 = 60_000;
+pub(super) const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// Repeats `attempt` until it begins and ends in the same window. `window` is in milliseconds.
-async fn within_one<T>(window: u64, attempt: impl AsyncFn() -> T) -> T {
+pub(super) async fn within_one<T>(window: u64, attempt: impl AsyncFn() -> T) -> T {
     let now = || Timestamp::now().unix_millis() / window;
     loop {
         let window = now();

@@ -4,7 +4,9 @@ use harness::fixtures::{
     DELIVERIES, Message, NOTHING_FAILED, WebhookKey, api_key_row, batch_of, job_changes,
     numbered_job_changes,
 };
-use harness::{FakeAws, Function, Invocation, Program, Receiver, Usage, bootstrap, place, status};
+use harness::{
+    FakeAws, Function, Invocation, Lambda, Program, Receiver, Usage, bootstrap, place, status,
+};
 use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 use webhooks::id::TenantId;
@@ -28,12 +30,13 @@ pub(super) enum Task {
     FailingDelivery,
 }
 
-pub(super) const TASKS: [Task; 9] = [
+pub(super) const TASKS: [Task; 10] = [
     Task::Api("create", include_str!("../../../events/api-create.json"), 201),
     Task::Api("get", include_str!("../../../events/api-get.json"), 200),
     Task::Api("list", include_str!("../../../events/api-list.json"), 200),
     Task::Api("update", include_str!("../../../events/api-update.json"), 200),
     Task::Api("rotate", include_str!("../../../events/api-rotate.json"), 200),
+    Task::Api("test", include_str!("../../../events/api-test.json"), 200),
     Task::Api("delete", include_str!("../../../events/api-delete.json"), 204),
     Task::JobChange,
     Task::Delivery,
@@ -93,6 +96,7 @@ impl Account {
         };
         let (api, fanout) = (start("api").await, start("fanout").await);
         let sender = start("sender").await;
+        aws.on_invoke(Lambda::Runs(sender.invoker()));
         Self {
             aws,
             working,

@@ -5,6 +5,7 @@ mod health;
 mod limits;
 mod retry;
 mod unreadable;
+mod webhook_test;
 
 use harness::fixtures::{TENANT, api_key_row, webhook};
 use harness::{FakeAws, Hosted, Reply, assert_lacks, item};
@@ -37,6 +38,7 @@ const CREATE: &str = include_str!("../../../events/api-create.json");
 const GET: &str = include_str!("../../../events/api-get.json");
 const UPDATE: &str = include_str!("../../../events/api-update.json");
 const ROTATE: &str = include_str!("../../../events/api-rotate.json");
+const TEST: &str = include_str!("../../../events/api-test.json");
 const DELETE: &str = include_str!("../../../events/api-delete.json");
 
 fn sample(text: &str) -> Value {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 mod jobs;
+mod skipped;
 
 use harness::fixtures::{
     DELIVERIES, FAULTS, TENANT, id_of, job_change, job_change_with, rows, sequence_number, webhook,

@@ -6,10 +6,12 @@ mod health;
 mod hostile;
 mod interrupted;
 mod log;
+mod phases;
 mod posts;
 mod retries;
 mod retry_after;
 mod tls;
+mod webhook_test;
 
 use std::time::Duration;
 

@@ -41,11 +41,11 @@ pub enum Outcome {
     Delivered,
     /// Another attempt follows.
     Pending,
-    /// Failed or cancelled; no attempt follows.
+    /// Failed, cancelled or skipped; no attempt follows.
     Ended,
 }
 
-/// An attempt, a cancellation or an internal failure of a delivery.
+/// An attempt, a cancellation, a skip or an internal failure of a delivery.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// The end of the attempt, or of the delivery.
@@ -113,9 +113,7 @@ pub(super) fn lines(
             lines.push(ended(format!("{reason}; the message is in the PipelineFaultsQueue queue")));
         }
         (DeliveryStatus::Cancelled, _) => lines.push(ended(format!("cancelled: {reason}"))),
-        (DeliveryStatus::Skipped, _) => {
-            lines.push(ended("skipped: the webhook is switched off".into()));
-        }
+        (DeliveryStatus::Skipped, _) => lines.push(ended(format!("skipped: {reason}"))),
     }
     lines
 }
@@ -238,6 +236,20 @@ mod tests {
             row("cancelled", Some("the webhook is switched off"), &attempt(1, Some("refused")));
         let texts: Vec<_> = lines(&row, None, None).into_iter().map(|line| line.text).collect();
         assert_eq!(texts, ["refused", "cancelled: the webhook is switched off"]);
+    }
+
+    #[test]
+    fn a_skipped_delivery_has_a_line_until_an_attempt_follows() {
+        let skipped = row("skipped", Some("the webhook is switched off"), "");
+        let line = lines(&skipped, None, None).remove(0);
+        assert_eq!(line.text, "skipped: the webhook is switched off");
+        assert_eq!((line.outcome, line.attempt), (Outcome::Ended, None));
+        let later = row("delivered", None, &attempt(1, None));
+        let outcomes: Vec<_> = lines(&later, Some(&Shown::of(&skipped)), None)
+            .into_iter()
+            .map(|line| (line.outcome, line.attempt))
+            .collect();
+        assert_eq!(outcomes, [(Outcome::Delivered, Some(1))]);
     }
 
     #[test]

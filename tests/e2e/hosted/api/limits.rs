@@ -4,7 +4,7 @@ use harness::fixtures::{TENANT, webhook};
 use harness::{Reply, item};
 use serde_json::{Value, json};
 
-use super::{CREATE, DELETE, GET, KEY_ID, ROTATE, UPDATE};
+use super::{CREATE, DELETE, GET, KEY_ID, ROTATE, TEST, UPDATE};
 use super::{api, create, fake_updates, key_record, sample, send};
 
 /// True if the partition key of an `UpdateItem` starts with `prefix`.
@@ -32,7 +32,7 @@ async fn a_webhook_over_the_limit_creates_no_secret() {
 async fn a_change_over_the_limit_is_429_before_its_body_is_read() {
     let (aws, api) = api().await;
     fake_updates(&aws, |input| key_starts_with(input, &format!("changes#{TENANT}")));
-    for text in [CREATE, UPDATE, ROTATE, DELETE] {
+    for text in [CREATE, UPDATE, ROTATE, TEST, DELETE] {
         let mut event = sample(text);
         event["body"] = "{".into();
         let response = send(&api, event).await;
@@ -42,10 +42,10 @@ async fn a_change_over_the_limit_is_429_before_its_body_is_read() {
         assert!((1..=60).contains(&seconds.parse().expect("whole seconds")), "{seconds}");
     }
     assert_eq!(send(&api, sample(GET)).await["statusCode"], 404, "a read is not limited");
-    assert_eq!(aws.calls_of("UpdateItem").len(), 4);
+    assert_eq!(aws.calls_of("UpdateItem").len(), 5);
     assert_eq!(
         aws.calls_of("GetItem").len(),
-        4 + 2,
+        5 + 2,
         "one per key, and one for the webhook that is read"
     );
 }

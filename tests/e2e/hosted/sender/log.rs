@@ -92,7 +92,7 @@ async fn a_success_at_the_first_attempt_is_one_complete_row_below_1_kb() {
     for varying in ["ttl", "completed_at"] {
         assert!(!row[varying].take().is_null(), "{varying} is set");
     }
-    for varying in ["at", "duration_ms"] {
+    for varying in ["at", "duration_ms", "phases"] {
         assert!(!row["attempts"][0][varying].take().is_null(), "{varying} is set");
     }
     let expected = json!({
@@ -106,7 +106,7 @@ async fn a_success_at_the_first_attempt_is_one_complete_row_below_1_kb() {
         "body": GUIDES_BODY,
         "status": "delivered",
         "chain": 1,
-        "attempts": [{"number": 1, "at": null, "duration_ms": null, "status_code": 202}],
+        "attempts": [{"number": 1, "at": null, "duration_ms": null, "phases": null, "status_code": 202}],
         "attempt_count": 1,
         "last_attempt": 1,
         "last_status_code": 202,
