@@ -2,5 +2,6 @@
 
 pub(crate) mod job;
 pub(crate) mod logged;
+pub(crate) mod operator;
 pub(crate) mod tenant;
 pub(crate) mod world;

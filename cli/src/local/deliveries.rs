@@ -23,6 +23,7 @@ use webhooks::webhook::Webhook;
 
 use super::StackInfo;
 use crate::job::table::JobsTable;
+use crate::output;
 use function_errors::FunctionErrors;
 use line::Shown;
 pub use line::{Line, Outcome};
@@ -76,27 +77,29 @@ impl Deliveries {
     }
 
     /// Prints new lines until `is_last` accepts one, and returns that line.
-    pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Line {
+    pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Result<Line> {
         loop {
             for error in self.errors.read() {
-                anstream::println!("{error}");
+                output::line(error)?;
             }
             let begun = Instant::now();
             match self.new_lines().await {
                 Ok(lines) => {
                     let mut last = None;
                     for line in lines {
-                        anstream::println!("{line}");
+                        output::line(&line)?;
                         last = last.or(Some(line).filter(&is_last));
                     }
                     if let Some(line) = last {
-                        return line;
+                        return Ok(line);
                     }
                     sleep(PERIOD.max(begun.elapsed() * PAUSE_FACTOR)).await;
                 }
                 // A read can fail on a busy machine.
                 Err(error) => {
-                    eprintln!("  cannot read the delivery log, will retry: {error:#}");
+                    output::note(format_args!(
+                        "  cannot read the delivery log, will retry: {error:#}"
+                    ));
                     sleep(RETRY_AFTER).await;
                 }
             }
@@ -163,7 +166,7 @@ impl Deliveries {
     fn report_once(&mut self, error: &StoreError) {
         let error = chain(error);
         if !self.reported.contains(&error) {
-            eprintln!("  {error}");
+            output::note(format_args!("  {error}"));
             self.reported.insert(error);
         }
     }

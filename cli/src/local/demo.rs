@@ -16,6 +16,7 @@ use super::deliveries::{Deliveries, Line, Outcome, headings, time_of_day};
 use super::receiver::Receiver;
 use crate::http;
 use crate::job::table::{JobsTable, NewJob, Transition};
+use crate::output;
 use crate::progress::Progress;
 
 /// The longest wait for a delivery, including the functions' first start.
@@ -62,14 +63,13 @@ impl Demo {
     pub(super) async fn run(&self, deliveries: &mut Deliveries) -> Result<()> {
         let complete =
             Transition::Complete { pages: 12, seconds: 45.2, ir_version: "v001".to_owned() };
-        println!("\nProcessing a document:\n\n{}", headings());
+        output::line(format_args!("\nProcessing a document:\n\n{}", headings()))?;
         self.document(deliveries, &complete, EventType::ProcessingCompleted).await?;
         let message = Some("File is corrupted or password protected".to_owned());
-        println!("\nProcessing a document that fails:\n");
+        output::line("\nProcessing a document that fails:\n")?;
         self.document(deliveries, &Transition::Fail { message }, EventType::ProcessingFailed)
             .await?;
-        println!("\nThe receiver verified the signature of each delivery.");
-        Ok(())
+        output::line("\nThe receiver verified the signature of each delivery.")
     }
 
     async fn document(
@@ -79,11 +79,11 @@ impl Demo {
         event: EventType,
     ) -> Result<()> {
         let job = NewJob::of(self.tenant_id);
-        print_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job);
+        print_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job)?;
         self.expect(deliveries, EventType::DocumentUploaded, &job).await?;
         for transition in [&Transition::Process, end] {
             let at = self.jobs.advance(&job.job_id, transition).await?;
-            print_state(at, transition.status(), &job);
+            print_state(at, transition.status(), &job)?;
         }
         self.expect(deliveries, event, &job).await
     }
@@ -102,7 +102,7 @@ impl Demo {
         let Ok(line) = tokio::time::timeout(TIMEOUT, shown).await else {
             bail!("{event} was not delivered within {} s", TIMEOUT.as_secs());
         };
-        match self.receiver.has_verified(line.delivery_id) {
+        match self.receiver.has_verified(line?.delivery_id) {
             Some(true) => Ok(()),
             Some(false) => bail!("{event} arrived with a wrong signature"),
             None => bail!("{event} did not reach the receiver"),
@@ -110,6 +110,6 @@ impl Demo {
     }
 }
 
-fn print_state(at: Timestamp, status: JobStatus, job: &NewJob) {
-    println!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id);
+fn print_state(at: Timestamp, status: JobStatus, job: &NewJob) -> Result<()> {
+    output::line(format_args!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id))
 }

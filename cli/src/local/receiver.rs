@@ -18,6 +18,8 @@ use webhooks::id::DeliveryId;
 use webhooks::secret::SigningSecret;
 use webhooks::signature;
 
+use crate::output;
+
 /// The path of the example endpoint in the public webhook guide.
 const PATH: &str = "/webhooks/docintel";
 
@@ -53,7 +55,7 @@ impl Receiver {
         let app = Router::new().fallback(receive).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
-                eprintln!("The receiver has stopped: {error}");
+                output::note(format_args!("The receiver has stopped: {error}"));
             }
         });
         Ok(Self { address, shared, server })
