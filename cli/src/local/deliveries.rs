@@ -6,6 +6,7 @@
 mod function_errors;
 mod line;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,13 +109,17 @@ impl Deliveries {
     /// The lines since the last call, by time.
     pub async fn new_lines(&mut self) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
+        let mut webhooks = HashMap::new();
         for row in self.changed_rows().await? {
             self.newest_ttl = self.newest_ttl.max(row.ttl);
             let shown = Shown::of(&row);
             if self.shown.get(&row.summary.delivery_id) == Some(&shown) {
                 continue;
             }
-            let webhook = self.webhook_of(&row).await;
+            let webhook = match webhooks.entry(row.summary.webhook) {
+                Entry::Occupied(read) => read.into_mut(),
+                Entry::Vacant(unread) => unread.insert(self.webhook_of(&row).await),
+            };
             let before = self.shown.get(&row.summary.delivery_id);
             let mut new = line::lines(&row, before, webhook.as_ref());
             for line in &mut new {
