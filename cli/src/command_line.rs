@@ -7,9 +7,13 @@ use aws_sdk_dynamodb::error::ErrorMetadata;
 use clap::{Parser, Subcommand};
 
 use crate::local::command::LocalArgs;
-use crate::{job, keys, local};
+use crate::{dlq, job, keys, local, output};
 
-/// Signed document events on AWS Lambda: a stack on this machine, job states, API keys.
+/// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
+const CLOSED_PIPE: u8 = 141;
+
+/// Signed document events on AWS Lambda: a stack on this machine, job states, API keys, parked
+/// messages.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -25,6 +29,8 @@ enum Command {
     Job(job::JobArgs),
     /// Create, list and revoke API keys
     Keys(keys::KeysArgs),
+    /// See what is parked in the dead-letter queue, send it again, or drop it
+    Dlq(dlq::DlqArgs),
 }
 
 /// Runs the command that the program's arguments name.
@@ -33,11 +39,13 @@ pub async fn run() -> ExitCode {
         Command::Local(args) => local::command::run(args).await,
         Command::Job(args) => job::run(args).await,
         Command::Keys(args) => keys::run(args).await,
+        Command::Dlq(args) => dlq::run(args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
-            eprintln!("error: {}", sentence(&error));
+            output::note(format_args!("error: {}", sentence(&error)));
             ExitCode::FAILURE
         }
     }

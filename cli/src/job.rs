@@ -12,6 +12,7 @@ use webhooks::job::JobStatus;
 use webhooks::text::printable;
 
 use crate::checkout;
+use crate::output;
 use crate::stack::{StackArgs, Table, Target};
 use table::{JobsTable, NewJob, Transition};
 
@@ -127,11 +128,12 @@ pub(crate) async fn run(args: JobArgs) -> Result<()> {
         }
     };
     if let Some(location) = where_deliveries_appear(&target) {
-        println!("See its deliveries {location}.");
+        output::line(format_args!("See its deliveries {location}."))?;
     }
     if let Some((command, job_id)) = next {
         let (docintell, options) = (checkout::invocation(), target.options());
-        println!("Next: {docintell} job {command} --job-id={}{options}", shell_word(&job_id));
+        let job_id = shell_word(&job_id);
+        output::line(format_args!("Next: {docintell} job {command} --job-id={job_id}{options}"))?;
     }
     Ok(())
 }
@@ -160,13 +162,13 @@ fn where_deliveries_appear(target: &Target) -> Option<String> {
 
 async fn upload(jobs: &JobsTable, job: NewJob) -> Result<String> {
     let at = jobs.upload(&job).await?;
-    println!(
+    output::line(format_args!(
         "{at}  job {} is {} (document {}, tenant {})",
         printable(&job.job_id),
         JobStatus::Queued,
         printable(&job.document_id),
         job.tenant_id
-    );
+    ))?;
     Ok(job.job_id)
 }
 
@@ -193,8 +195,7 @@ async fn advance(
 
 async fn write(jobs: &JobsTable, job_id: &str, transition: &Transition) -> Result<()> {
     let at = jobs.advance(job_id, transition).await?;
-    println!("{at}  job {} is {}", printable(job_id), transition.status());
-    Ok(())
+    output::line(format_args!("{at}  job {} is {}", printable(job_id), transition.status()))
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use aws_types::SdkConfig;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
@@ -16,6 +16,8 @@ use webhooks::store::{ApiKeyStore, DynamoDb};
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
+use crate::columns::Columns;
+use crate::output;
 use crate::stack::{StackArgs, Table, Target};
 
 #[derive(Debug, Clone, Args)]
@@ -115,7 +117,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
             let (key, record) = create(&keys, tenant_id, &name, environment, expires_at)
                 .await
                 .with_context(|| could_not("make a key"))?;
-            eprintln!(
+            output::note(format_args!(
                 "Key {} ({}) of tenant {tenant_id} is for {}. It is not shown again:",
                 record.key_id,
                 printable(&name),
@@ -123,18 +125,23 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                     KeyEnvironment::Live => "production (live)",
                     KeyEnvironment::Test => "development (test)",
                 }
-            );
-            println!("{}", key.expose());
+            ));
+            output::line(key.expose()).map_err(|error| {
+                let key_id = record.key_id;
+                anyhow!("the new key could not be printed ({error}): revoke key {key_id} and create another")
+            })?;
         }
         KeysCommand::List => {
             let tenant_id = expect_tenant(tenant_id)?;
             let mut records =
                 keys.list(tenant_id).await.with_context(|| could_not("list the keys"))?;
             records.sort_by_key(|record| record.created_at);
-            eprintln!("{} of tenant {tenant_id}", count(records.len()));
+            output::note(format_args!("{} of tenant {tenant_id}", count(records.len())));
+            let mut columns = Columns::new(["key id", "key", "state", "created", "name"]);
             for record in &records {
-                println!("{}", line(record));
+                columns.add(row(record));
             }
+            columns.print()?;
         }
         KeysCommand::Revoke { key_id } => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -142,7 +149,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
             if !revoked.with_context(|| could_not("revoke the key"))? {
                 bail!("tenant {tenant_id} has no key {key_id}: see `keys list`");
             }
-            eprintln!("Key {key_id} is revoked.");
+            output::note(format_args!("Key {key_id} is revoked."));
         }
     }
     Ok(())
@@ -174,15 +181,18 @@ fn count(keys: usize) -> String {
     }
 }
 
-fn line(record: &ApiKeyRecord) -> String {
+fn row(record: &ApiKeyRecord) -> [String; 5] {
     let state = match (record.status, record.expires_at) {
         (KeyStatus::Active, Some(end)) if end <= Timestamp::now() => format!("expired {end}"),
         (KeyStatus::Active, Some(end)) => format!("active until {end}"),
         (status, _) => status.to_string(),
     };
     let ApiKeyRecord { key_id, environment, created_at, key_suffix, name, .. } = record;
-    format!(
-        "{key_id}  dk_{environment}_…{key_suffix}  {state}  created {created_at}  {}",
-        printable(name)
-    )
+    [
+        key_id.to_string(),
+        format!("dk_{environment}_…{key_suffix}"),
+        state,
+        created_at.to_string(),
+        printable(name),
+    ]
 }

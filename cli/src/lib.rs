@@ -1,20 +1,29 @@
-//! `docintell`, the command-line tool: a stack on this machine, job states, API keys.
+//! `docintell`, the command-line tool: a stack on this machine, job states, API keys, parked
+//! messages.
 //!
-//! `command_line` parses the arguments and runs one of the commands [`local`], `job` and [`keys`]. [`stack`] finds
+//! `command_line` parses the arguments and runs one of the commands [`local`], `job`, [`keys`] and `dlq`. [`stack`] finds
 //! the stack that a command works on, local or on AWS, and holds its outputs. [`local`] needs a [`checkout`] of
 //! this project; commands for a deployed stack work anywhere. [`progress`] shows slow tasks, and [`program`] runs
-//! other programs for them. Tests start stacks with [`local::LocalStack`].
+//! other programs for them. `output` and `columns` print results. Tests start stacks with [`local::LocalStack`].
 //!
 //! The rule: an error message says what is wrong and what to do.
 
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic if the pipe is closed: use `output`"
+)]
 #![allow(missing_docs, reason = "a program; only this workspace uses its library")]
 
 pub mod checkout;
+mod columns;
 mod command_line;
+mod dlq;
 pub mod http;
 mod job;
 pub mod keys;
 pub mod local;
+mod output;
 pub mod program;
 pub mod progress;
 pub mod stack;

@@ -6,6 +6,8 @@ mod deployed;
 mod sam;
 mod target;
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,8 @@ pub struct Outputs {
     /// Without a slash at the end.
     #[serde(alias = "ApiUrl")]
     pub api_url: String,
+    #[serde(alias = "FanoutFunctionName")]
+    pub(crate) fanout_function_name: String,
     /// `None` if the stack reads the stream of another table (`JobsStreamArn`).
     #[serde(alias = "JobsTable")]
     pub(crate) jobs_table: Option<String>,
@@ -35,9 +39,21 @@ pub struct Outputs {
     /// Records that the functions could not process.
     #[serde(alias = "PipelineFaultsQueueUrl")]
     pub pipeline_faults_queue_url: String,
+    /// See [`Outputs::keep_deliveries`].
+    #[serde(alias = "DeliveryLogDays")]
+    pub(crate) delivery_log_days: String,
 }
 
 impl Outputs {
+    /// How long the delivery log keeps a row after its last change.
+    pub(crate) fn keep_deliveries(&self) -> Result<Duration> {
+        let days: u32 = self
+            .delivery_log_days
+            .parse()
+            .context("the stack's output DeliveryLogDays is not a number")?;
+        Ok(Duration::from_hours(24) * days)
+    }
+
     /// The stack's own Jobs table.
     pub fn jobs_table(&self) -> Result<&str> {
         let table = self.jobs_table.as_deref();

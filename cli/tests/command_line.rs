@@ -60,7 +60,12 @@ impl Drop for Folder {
 
 /// Runs the program in `folder`, which is also its whole PATH.
 async fn docintell(folder: &Path, endpoint: &str, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_docintell"))
+    command(folder, endpoint, arguments).output().await.expect("the program can be started")
+}
+
+fn command(folder: &Path, endpoint: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_docintell"));
+    command
         .args(arguments)
         .current_dir(folder)
         .env_clear()
@@ -71,17 +76,46 @@ async fn docintell(folder: &Path, endpoint: &str, arguments: &[&str]) -> Output 
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_ACCESS_KEY_ID", "a-users-key")
         .env("AWS_SECRET_ACCESS_KEY", "secret")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("the program can be started")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command whose standard output nobody reads; returns its exit code and standard error.
+async fn unread(folder: &Path, endpoint: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be opened");
+    drop(reader);
+    let mut command = command(folder, endpoint, arguments);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
+    let output = child.expect("the program can be started").wait_with_output().await;
+    let output = output.expect("the program ends");
+    (output.status.code(), printed(&output).1)
+}
+
+/// The answer to a query for keys, with one key.
+fn one_key() -> Value {
+    let text = |text: &str| json!({"S": text});
+    json!({"Items": [{
+        "key_hash": text("0"),
+        "tenant_id": text("770e8400-e29b-41d4-a716-446655440002"),
+        "key_id": text("550e8400-e29b-41d4-a716-446655440000"),
+        "name": text("laptop"),
+        "key_suffix": text("abcd"),
+        "environment": text("test"),
+        "status": text("active"),
+        "created_at": text("2025-12-03T10:30:00Z"),
+    }]})
 }
 
 /// Starts an AWS that accepts every request; returns its URL.
 async fn aws() -> String {
+    aws_with(json!({})).await
+}
+
+/// Starts an AWS that answers every request with `answer`; returns its URL.
+async fn aws_with(answer: Value) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
     let address = listener.local_addr().expect("the listener is bound");
-    let app = Router::new().fallback(async || axum::Json(json!({})));
+    let app = Router::new().fallback(async move || axum::Json(answer));
     tokio::spawn(async move { axum::serve(listener, app).await });
     format!("http://{address}")
 }
@@ -121,6 +155,39 @@ async fn keys_of_the_local_stack_have_the_test_prefix() {
     let folder = Folder::checkout(&stack_json(&endpoint));
     let output = docintell(&folder.0, &endpoint, &["keys", "create"]).await;
     assert!(printed(&output).0.starts_with("dk_test_"), "{output:?}");
+}
+
+#[tokio::test]
+async fn the_list_of_keys_has_headings_over_aligned_columns() {
+    let endpoint = aws_with(one_key()).await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    let (list, _) = printed(&docintell(&folder.0, &endpoint, &["keys", "list"]).await);
+    let lines: Vec<_> = list.lines().collect();
+    let [headings, key] = lines[..] else { panic!("{list}") };
+    for (heading, value) in [("key id", "550e8400"), ("state", "active"), ("name", "laptop")] {
+        let column = |line: &str, text| line.find(text).map(|at| line[..at].chars().count());
+        assert_eq!(column(headings, heading), column(key, value), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_closes_the_pipe_ends_a_command_quietly() {
+    let endpoint = aws_with(one_key()).await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    for arguments in [["keys", "list"], ["job", "upload"]] {
+        let (code, error) = unread(&folder.0, &endpoint, &arguments).await;
+        assert_eq!(code, Some(141), "{error}");
+        assert!(!error.contains("panicked") && !error.contains("error:"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_that_nobody_reads_is_an_error_that_names_it() {
+    let endpoint = aws().await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    let (code, error) = unread(&folder.0, &endpoint, &["keys", "create"]).await;
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("could not be printed") && error.contains("revoke key"), "{error}");
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 //!
 //! The rule: every record can be parked. If SQS refuses its text, a placeholder without the text takes its place.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::message::MessageJson;
 use crate::queue::{MAX_BATCH_BYTES, OutgoingMessage};
@@ -31,20 +33,25 @@ pub enum Origin {
     },
 }
 
-/// The body of the message on `PipelineFaultsQueue`.
-#[derive(Serialize)]
-struct Body<'a> {
-    source: &'a str,
-    reason: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sequence_number: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<&'a str>,
+/// The body of a message on `PipelineFaultsQueue`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultBody<'a> {
+    /// The function: `fanout` or `sender`.
+    pub source: Cow<'a, str>,
+    /// Why the record could not be processed, for people.
+    pub reason: Cow<'a, str>,
+    /// See [`Origin::Fanout`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence_number: Option<Cow<'a, str>>,
+    /// See [`Origin::Sender`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<Cow<'a, str>>,
+    /// The record; `None` in a placeholder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Cow<'a, str>>,
     /// Present only if `record` is truncated.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    record_is_cut: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub record_is_cut: bool,
 }
 
 impl PipelineFault {
@@ -80,12 +87,12 @@ impl PipelineFault {
             Origin::Fanout { sequence_number } => ("fanout", sequence_number.as_deref(), None),
             Origin::Sender { message_id } => ("sender", None, Some(message_id.as_str())),
         };
-        let body = Body {
-            source,
-            reason,
-            sequence_number,
-            message_id,
-            record,
+        let body = FaultBody {
+            source: source.into(),
+            reason: reason.into(),
+            sequence_number: sequence_number.map(Cow::from),
+            message_id: message_id.map(Cow::from),
+            record: record.map(Cow::from),
             record_is_cut: record.is_some_and(|record| record.len() < self.record.len()),
         };
         let body = MessageJson::of(&body).expect("strings can be written as JSON");
@@ -160,6 +167,15 @@ mod tests {
         );
         let expected = [("source", "sender"), ("reason", reason), ("message_id", "m0")];
         assert_eq!(attributes(&message), expected);
+    }
+
+    #[test]
+    fn a_fault_of_version_0_1_0_is_read() {
+        let json = include_str!("../../tests/formats/0.1.0/fault-message.json");
+        let body: FaultBody<'_> = serde_json::from_str(json).unwrap();
+        assert_eq!((body.source.as_ref(), body.record_is_cut), ("fanout", false));
+        assert_eq!(body.sequence_number.as_deref(), Some("10000000000000000001"));
+        assert!(body.record.unwrap().contains(r#""tenant_id":{"S":"acme"}"#));
     }
 
     #[test]

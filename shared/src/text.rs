@@ -20,12 +20,18 @@ pub(crate) const MAX_FOREIGN_CHARS: usize = 500;
 /// `printable_char` replaces those that are not.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().take(MAX_FOREIGN_CHARS).map(printable_char).collect()
+    visible(first_chars(text, MAX_FOREIGN_CHARS))
+}
+
+/// [`printable`] without a limit.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    text.chars().map(printable_char).collect()
 }
 
 /// True if [`printable`] would keep every character of `text`.
 #[must_use]
-pub(crate) fn is_printable(text: &str) -> bool {
+pub fn is_printable(text: &str) -> bool {
     text.chars().all(|c| printable_char(c) == c)
 }
 

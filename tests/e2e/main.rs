@@ -9,6 +9,7 @@ mod support;
 mod api;
 mod control;
 mod delivery_log;
+mod dlq;
 mod documents;
 mod event_types;
 mod events;

@@ -3,5 +3,6 @@
 pub(crate) mod guide_receiver;
 pub(crate) mod job;
 pub(crate) mod logged;
+pub(crate) mod operator;
 pub(crate) mod tenant;
 pub(crate) mod world;

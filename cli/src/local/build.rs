@@ -14,6 +14,9 @@ use crate::progress::Progress;
 /// The binaries that template.yaml names.
 const FUNCTIONS: [&str; 3] = ["api", "fanout", "sender"];
 
+/// This package, whose binary has the same name.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
 /// Prefixes of the variables that cargo sets for the program that it runs.
 const PACKAGE_VARIABLES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
 
@@ -44,6 +47,33 @@ pub async fn functions(
     progress: Progress,
 ) -> Result<Vec<Binary>> {
     let task = progress.begin("building the functions");
+    let messages = program::run(&task, &mut cargo(checkout, profile)).await?;
+    let binaries = FUNCTIONS
+        .into_iter()
+        .map(|name| match executable(&messages, name) {
+            Some(path) => Ok(Binary { name, path }),
+            None => bail!("cargo built no binary `{name}`: see functions/{name}/Cargo.toml"),
+        })
+        .collect::<Result<Vec<_>>>()
+        .context("the functions could not be built")?;
+    task.done(format_args!("functions built: {}", FUNCTIONS.join(", ")));
+    Ok(binaries)
+}
+
+/// Builds this program, for tests of other packages that run it. Returns the path of its binary.
+pub async fn this_program(checkout: &Checkout, progress: Progress) -> Result<PathBuf> {
+    let task = progress.begin("building docintell");
+    let profile = Profile::of_this_program();
+    let mut cargo = cargo(checkout, profile);
+    if profile == Profile::Release {
+        cargo.args(["--package", PROGRAM]);
+    }
+    let messages = program::run(&task, &mut cargo).await?;
+    executable(&messages, PROGRAM).context("cargo built no binary `docintell`: see cli/Cargo.toml")
+}
+
+/// The command that builds the functions.
+fn cargo(checkout: &Checkout, profile: Profile) -> Command {
     let mut cargo = Command::new(env::optional("CARGO").unwrap_or_else(|| "cargo".to_owned()));
     cargo
         .current_dir(checkout.root())
@@ -64,20 +94,10 @@ pub async fn functions(
     match profile {
         // Cargo unifies features over all packages of a build. With this package included, the build reuses the
         // dependencies that `cargo run` has compiled.
-        Profile::Dev => cargo.args(["--package", env!("CARGO_PKG_NAME")]),
+        Profile::Dev => cargo.args(["--package", PROGRAM]),
         Profile::Release => cargo.arg("--release"),
     };
-    let messages = program::run(&task, &mut cargo).await?;
-    let binaries = FUNCTIONS
-        .into_iter()
-        .map(|name| match executable(&messages, name) {
-            Some(path) => Ok(Binary { name, path }),
-            None => bail!("cargo built no binary `{name}`: see functions/{name}/Cargo.toml"),
-        })
-        .collect::<Result<Vec<_>>>()
-        .context("the functions could not be built")?;
-    task.done(format_args!("functions built: {}", FUNCTIONS.join(", ")));
-    Ok(binaries)
+    cargo
 }
 
 fn executable(messages: &str, name: &str) -> Option<PathBuf> {

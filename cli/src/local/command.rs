@@ -1,4 +1,4 @@
-//! `docintell local`: starts the stack, processes two documents as a demo, and then shows every delivery.
+//! `docintell local`: starts the stack, runs a demo, and then shows every delivery.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -16,6 +16,7 @@ use super::info::ACCESS_KEY;
 use super::receiver::Receiver;
 use super::{LocalStack, Options, StackInfo};
 use crate::checkout::{Checkout, display_path, invocation};
+use crate::output;
 use crate::progress::Progress;
 
 #[derive(Debug, Clone, Args)]
@@ -75,7 +76,7 @@ pub(crate) async fn run(args: LocalArgs) -> Result<()> {
         _ = hang_up.recv() => {}
     }
     // Dropping `serve` has stopped the stack.
-    eprintln!("\nStopped. The stack and its data are gone.");
+    output::note("\nStopped. The stack and its data are gone.");
     Ok(())
 }
 
@@ -90,7 +91,7 @@ async fn serve(args: LocalArgs) -> Result<()> {
     let loopback = Ipv4Addr::LOCALHOST;
     expect_free(loopback, args.api_port, "the API", "--api-port")?;
     expect_free(loopback, args.receiver_port, "the receiver", "--receiver-port")?;
-    eprintln!("DocIntell Webhooks on this machine");
+    output::note("DocIntell Webhooks on this machine");
     let network = match &args.docker_network {
         Some(name) => Some(Network::open(name, Progress::Shown).await?),
         None => None,
@@ -149,13 +150,12 @@ async fn show(
         })?;
     }
     print_locations(info, files)?;
-    print_examples(info);
+    print_examples(info)?;
     if let Some(network) = network {
         network.print_examples(info, &files.env_vars)?;
     }
-    println!("Deliveries of all webhooks:\n\n{}", headings());
-    deliveries.show_until(|_| false).await;
-    Ok(())
+    output::line(format_args!("Deliveries of all webhooks:\n\n{}", headings()))?;
+    deliveries.show_until(|_| false).await.map(drop)
 }
 
 /// Refuses to run beside another `docintell local` of the checkout, until the file is dropped.
@@ -209,7 +209,7 @@ impl<'a> StackFile<'a> {
 impl Drop for StackFile<'_> {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(self.path) {
-            eprintln!("{} cannot be removed: {error}", self.path.display());
+            output::note(format_args!("{} cannot be removed: {error}", self.path.display()));
         }
     }
 }
@@ -222,7 +222,7 @@ fn print_locations(info: &StackInfo, files: &Files) -> Result<()> {
         &outputs.api_keys_table,
         &outputs.deliveries_table,
     ];
-    println!(
+    output::line(format_args!(
         "
 The stack is running:
 
@@ -241,14 +241,13 @@ Ctrl-C stops the stack and deletes its data. The next start creates an empty sta
         path = display_path(&files.stack),
         functions = display_path(&files.functions_log),
         emulator = display_path(&files.emulator_log),
-    );
-    Ok(())
+    ))
 }
 
-fn print_examples(info: &StackInfo) {
+fn print_examples(info: &StackInfo) -> Result<()> {
     let StackInfo { outputs, api_key, .. } = info;
     let (docintell, api_url) = (invocation(), &outputs.api_url);
-    println!(
+    output::line(format_args!(
         r#"
 Commands to try in another terminal. Nothing listens at the example's endpoint, so its deliveries fail and are retried:
 
@@ -259,8 +258,9 @@ Commands to try in another terminal. Nothing listens at the example's endpoint, 
   {docintell} job complete --pages 3
   {docintell} job fail --message "The file is encrypted"
   {docintell} keys create --name laptop
+  {docintell} dlq list
 "#
-    );
+    ))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::{StackInfo, deploy};
 use crate::checkout::display_path;
+use crate::output;
 use crate::program;
 use crate::progress::{Progress, Task};
 
@@ -118,7 +119,7 @@ impl Network {
             self.name,
             display_path(env_vars),
         );
-        println!(
+        output::line(format_args!(
             r"Functions in containers (first put your API key, tenant and webhook into the sample events):
 
   export AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
@@ -127,8 +128,7 @@ impl Network {
   sam local start-api --port 3001 {options}
 ",
             info.aws_endpoint_url, info.region,
-        );
-        Ok(())
+        ))
     }
 }
 
@@ -140,11 +140,11 @@ impl Drop for Network {
         let mut remove = Command::new("docker");
         remove.args(["network", "rm", &self.name]).stdin(Stdio::null());
         if !remove.output().is_ok_and(|output| output.status.success()) {
-            eprintln!(
+            output::note(format_args!(
                 "Docker network {0} is still in use: stop its containers, then remove it with \
                  `docker network rm {0}`.",
                 self.name
-            );
+            ));
         }
     }
 }

@@ -6,6 +6,7 @@
 mod function_errors;
 mod line;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use webhooks::webhook::Webhook;
 
 use super::StackInfo;
 use crate::job::table::JobsTable;
+use crate::output;
 use function_errors::FunctionErrors;
 use line::Shown;
 pub use line::{Line, Outcome};
@@ -75,27 +77,29 @@ impl Deliveries {
     }
 
     /// Prints new lines until `is_last` accepts one, and returns that line.
-    pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Line {
+    pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Result<Line> {
         loop {
             for error in self.errors.read() {
-                anstream::println!("{error}");
+                output::line(error)?;
             }
             let begun = Instant::now();
             match self.new_lines().await {
                 Ok(lines) => {
                     let mut last = None;
                     for line in lines {
-                        anstream::println!("{line}");
+                        output::line(&line)?;
                         last = last.or(Some(line).filter(&is_last));
                     }
                     if let Some(line) = last {
-                        return line;
+                        return Ok(line);
                     }
                     sleep(PERIOD.max(begun.elapsed() * PAUSE_FACTOR)).await;
                 }
                 // A read can fail on a busy machine.
                 Err(error) => {
-                    eprintln!("  cannot read the delivery log, will retry: {error:#}");
+                    output::note(format_args!(
+                        "  cannot read the delivery log, will retry: {error:#}"
+                    ));
                     sleep(RETRY_AFTER).await;
                 }
             }
@@ -105,13 +109,17 @@ impl Deliveries {
     /// The lines since the last call, by time.
     pub async fn new_lines(&mut self) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
+        let mut webhooks = HashMap::new();
         for row in self.changed_rows().await? {
             self.newest_ttl = self.newest_ttl.max(row.ttl);
             let shown = Shown::of(&row);
             if self.shown.get(&row.summary.delivery_id) == Some(&shown) {
                 continue;
             }
-            let webhook = self.webhook_of(&row).await;
+            let webhook = match webhooks.entry(row.summary.webhook) {
+                Entry::Occupied(read) => read.into_mut(),
+                Entry::Vacant(unread) => unread.insert(self.webhook_of(&row).await),
+            };
             let before = self.shown.get(&row.summary.delivery_id);
             let mut new = line::lines(&row, before, webhook.as_ref());
             for line in &mut new {
@@ -158,7 +166,7 @@ impl Deliveries {
     fn report_once(&mut self, error: &StoreError) {
         let error = chain(error);
         if !self.reported.contains(&error) {
-            eprintln!("  {error}");
+            output::note(format_args!("  {error}"));
             self.reported.insert(error);
         }
     }

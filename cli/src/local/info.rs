@@ -125,6 +125,7 @@ mod tests {
         StackInfo {
             outputs: Outputs {
                 api_url: url(),
+                fanout_function_name: name(),
                 jobs_table: Some(name()),
                 webhooks_table: name(),
                 api_keys_table: name(),
@@ -132,6 +133,7 @@ mod tests {
                 delivery_queue_url: url(),
                 dead_letter_queue_url: url(),
                 pipeline_faults_queue_url: url(),
+                delivery_log_days: name(),
             },
             api_key: "dk_test_hidden".to_owned(),
             tenant_id: TenantId::random(),

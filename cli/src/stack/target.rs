@@ -44,7 +44,7 @@ pub(crate) enum Target {
     Deployed {
         name: String,
         config: SdkConfig,
-        outputs: Outputs,
+        outputs: Box<Outputs>,
     },
     /// A table on AWS, without its stack.
     Table {
@@ -71,7 +71,19 @@ impl StackArgs {
                 table.flag()
             )
         })?;
-        Ok(Target::Deployed { name, config, outputs })
+        Ok(Target::Deployed { name, config, outputs: Box::new(outputs) })
+    }
+
+    /// A whole stack: a configuration with the caller's rights, and the outputs.
+    pub(crate) async fn stack(&self) -> Result<(SdkConfig, Outputs)> {
+        match &self.stack_name {
+            Some(name) => {
+                let config = deployed::load_config().await?;
+                let outputs = sam::outputs(name, &config).await;
+                Ok((config, outputs.with_context(|| format!("cannot look up stack {name}"))?))
+            }
+            None => StackInfo::load().map(|info| (info.aws_config(), info.outputs)),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! the error and does not post again.
 
 mod chain;
+mod lookup;
 mod query;
 mod row;
 mod skip;

@@ -24,10 +24,10 @@ async fn attempts(tenant: &Tenant, hook: &Hook) -> Vec<(u32, u32)> {
     row.attempts.iter().map(|attempt| (attempt.chain, attempt.number)).collect()
 }
 
-/// A webhook whose receiver answers 410 to the first request, and then follows `statuses` by number; its one delivery has
+/// A webhook whose receiver answers 400 to the first request, and then follows `statuses` by number; its one delivery has
 /// failed.
 async fn failed(statuses: fn(u64) -> u16) -> (Tenant, Receiver, Hook, String) {
-    let script = by_number(move |number| status(if number == 1 { 410 } else { statuses(number) }));
+    let script = by_number(move |number| status(if number == 1 { 400 } else { statuses(number) }));
     let (tenant, receiver, hook) = Tenant::subscribed(script).await;
     job::upload(tenant.id).await;
     let row = tenant.delivery(&hook, Failed).await;

@@ -1,0 +1,299 @@
+//! `docintell dlq`: what is parked in the dead-letter queue, or in the queue for faults, and why; and what to do about it.
+//!
+//! `select` reads the `queue`, joins each message (`parked`, `content`) with the delivery log, and applies the
+//! `filter`. `view` shows messages, `redrive` sends them again (`plan` decides how, `job_change` goes through fanout),
+//! and `discard` drops them. `held` keeps messages hidden meanwhile, and `stop` is Ctrl-C.
+//!
+//! The rule: no command loses a message, and none hides one for longer than it works on it.
+
+mod age;
+mod content;
+mod discard;
+mod filter;
+mod held;
+mod job_change;
+mod parked;
+mod plan;
+mod queue;
+mod redrive;
+mod select;
+mod stop;
+mod view;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, ensure};
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_types::SdkConfig;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand};
+use webhooks::queue::Queue;
+use webhooks::store::{DeliveryLog, DynamoDb, WebhookStore};
+use webhooks::timestamp::Timestamp;
+
+use crate::output;
+use crate::stack::{Outputs, StackArgs};
+use filter::{Filter, Ids};
+use job_change::Fanout;
+use parked::Parked;
+use queue::ParkedQueue;
+use redrive::Destinations;
+use select::{Selection, Source, Wanted};
+use stop::Stop;
+
+/// Time limit of one try of a call. An empty receive waits for a second.
+const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit of an invocation of fanout: its own limit is 30 s.
+const INVOKE_TIMEOUT: Duration = Duration::from_secs(40);
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DlqArgs {
+    #[command(subcommand)]
+    command: DlqCommand,
+    #[command(flatten)]
+    stack: StackArgs,
+    /// Work on `PipelineFaultsQueue`: what the service itself could not process
+    #[arg(long, global = true)]
+    faults: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum DlqCommand {
+    /// List parked messages, oldest first
+    List {
+        #[command(flatten)]
+        ids: Ids,
+        #[command(flatten)]
+        filter: Filter,
+        /// One JSON object per line, without bodies
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything about one message, with its body
+    Show {
+        /// Id of a message or of a delivery; for faults also of a job, or a sequence number
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
+        /// One JSON object per message
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send messages again, each as a new chain of attempts, and delete them here
+    Redrive {
+        #[command(flatten)]
+        ids: Ids,
+        #[command(flatten)]
+        filter: Filter,
+        /// Also send what has been delivered since, according to the delivery log
+        #[arg(long)]
+        all: bool,
+        /// Show what would be sent, and send nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Messages per second
+        #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        rate: u32,
+    },
+    /// Delete messages for good; needs ids, a filter, --delivered or --all
+    Drop {
+        #[command(flatten)]
+        ids: Ids,
+        #[command(flatten)]
+        filter: Filter,
+        /// Only what has been delivered since, according to the delivery log; needs no confirmation
+        #[arg(long)]
+        delivered: bool,
+        /// Every message
+        #[arg(long, conflicts_with_all = ["delivered", "ids", "Filter"])]
+        all: bool,
+        /// Show what would be dropped, and drop nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+pub(crate) async fn run(args: DlqArgs) -> Result<()> {
+    let DlqArgs { command, stack, faults } = args;
+    let (ids, filter, delivered) = match &command {
+        DlqCommand::List { ids, filter, .. } | DlqCommand::Redrive { ids, filter, .. } => {
+            (ids.ids.clone(), filter.clone(), false)
+        }
+        DlqCommand::Show { id, .. } => (vec![id.clone()], Filter::default(), false),
+        DlqCommand::Drop { ids, filter, delivered, all, .. } => {
+            ensure!(
+                *delivered || *all || !ids.ids.is_empty() || !filter.is_empty(),
+                "nothing says what to drop: name ids, a filter, --delivered or --all"
+            );
+            (ids.ids.clone(), filter.clone(), *delivered)
+        }
+    };
+    let (config, outputs) = stack.stack().await?;
+    let parts = Parts::new(&config, &outputs, faults)?;
+    let now = Timestamp::now();
+    let wanted = Wanted { filter: &filter, ids: &ids, delivered };
+    let mut selection = parts.source.select(&wanted, now).await?;
+    let result = parts.carry_out(command, faults, &mut selection, now).await;
+    selection.held.release_all().await;
+    result
+}
+
+/// The clients that the commands use.
+struct Parts {
+    source: Source,
+    destinations: Destinations,
+}
+
+impl Parts {
+    fn new(config: &SdkConfig, outputs: &Outputs, faults: bool) -> Result<Self> {
+        let config = with_timeout(config, TRY_TIMEOUT);
+        // Not retried: fanout may be at work even if its answer does not come.
+        let invoke = with_timeout(&config, INVOKE_TIMEOUT)
+            .into_builder()
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let url = if faults {
+            &outputs.pipeline_faults_queue_url
+        } else {
+            &outputs.dead_letter_queue_url
+        };
+        let log = DeliveryLog::new(
+            DynamoDb::new(&config),
+            outputs.deliveries_table.clone(),
+            outputs.keep_deliveries()?,
+        );
+        let deliveries =
+            Queue::new(aws_sdk_sqs::Client::new(&config), outputs.delivery_queue_url.clone());
+        Ok(Self {
+            source: Source {
+                queue: ParkedQueue::new(&config, url.clone()),
+                log: log.clone(),
+                webhooks: WebhookStore::new(DynamoDb::new(&config), outputs.webhooks_table.clone()),
+                stop: Stop::on_signals()?,
+            },
+            destinations: Destinations {
+                log,
+                deliveries,
+                fanout: Fanout::new(&invoke, outputs.fanout_function_name.clone()),
+            },
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        command: DlqCommand,
+        faults: bool,
+        selection: &mut Selection,
+        now: Timestamp,
+    ) -> Result<()> {
+        let stop = &self.source.stop;
+        match command {
+            DlqCommand::List { json, .. } => {
+                selection.held.release_all().await;
+                list(&selection.messages, faults, json, now)?;
+                note_numbers(selection);
+            }
+            DlqCommand::Show { json, .. } => {
+                selection.held.release_all().await;
+                for parked in &selection.messages {
+                    if json {
+                        output::line(view::line(&view::full_json(parked, now)))?;
+                    } else {
+                        output::line(format_args!("{}\n", view::full(parked, now)))?;
+                    }
+                }
+            }
+            DlqCommand::Redrive { all, dry_run: true, .. } => {
+                selection.held.release_all().await;
+                self.source.add_webhooks(&mut selection.messages).await?;
+                let (steps, report) = redrive::planned(&selection.messages, all, now);
+                let sent: Vec<&Parked> = steps.iter().map(|(parked, _)| *parked).collect();
+                let number = sent.len();
+                list(sent, faults, false, now)?;
+                output::line(format_args!(
+                    "Dry run: would redrive {number} of {}.",
+                    count(selection.messages.len(), "message")
+                ))?;
+                report.left_out().try_for_each(output::line)?;
+            }
+            DlqCommand::Redrive { all, rate, .. } => {
+                let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
+                let webhooks = self.source.add_webhooks(&mut selection.messages);
+                selection.held.during(webhooks).await?;
+                let selected = selection.messages.len();
+                let report = self.destinations.redrive(selection, all, rate, stop, now).await;
+                selection.held.release_all().await;
+                report.conclude(selected)?;
+                if faults {
+                    output::note(
+                        "Fanout parks a record again if it still cannot process it: see `dlq list --faults`.",
+                    );
+                }
+            }
+            DlqCommand::Drop { dry_run: true, .. } => {
+                selection.held.release_all().await;
+                list(&selection.messages, faults, false, now)?;
+                let number = selection.messages.len();
+                output::line(format_args!("Dry run: would drop {}.", count(number, "message")))?;
+            }
+            DlqCommand::Drop { delivered, yes, .. } => {
+                let number = selection.messages.len();
+                if number > 0 && !delivered && !yes {
+                    discard::ensure_terminal(number)?;
+                    list(&selection.messages, faults, false, now)?;
+                    selection.held.during(discard::confirm(number, stop)).await?;
+                }
+                discard::drop_all(selection, stop).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with_timeout(config: &SdkConfig, attempt: Duration) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).build();
+    config.clone().into_builder().timeout_config(timeouts).build()
+}
+
+fn list<'a>(
+    messages: impl IntoIterator<Item = &'a Parked>,
+    faults: bool,
+    json: bool,
+    now: Timestamp,
+) -> Result<()> {
+    let messages = messages.into_iter();
+    if json {
+        return messages
+            .map(|parked| view::line(&view::json(parked, now)))
+            .try_for_each(output::line);
+    }
+    if faults {
+        view::faults(messages, now).print()
+    } else {
+        view::dead_letters(messages, now).print()
+    }
+}
+
+fn note_numbers(selection: &Selection) {
+    let (selected, read) = (selection.messages.len(), selection.read);
+    if read == 0 {
+        output::note("No messages are parked.");
+    } else if selected == read {
+        output::note(format_args!("{}.", count(read, "parked message")));
+    } else {
+        output::note(format_args!("{selected} of {}.", count(read, "parked message")));
+    }
+}
+
+fn stopped() -> anyhow::Error {
+    anyhow!("stopped: the messages are visible again")
+}
+
+/// Such as `1 message` or `2 messages`.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
