@@ -168,25 +168,6 @@ impl DeliveryLog {
             _ => Err(AwsError::of("UpdateItem")(error).into()),
         }
     }
-    /// One delivery of a webhook; `None` if the log has none with this id.
-    pub async fn get(
-        &self,
-        webhook: WebhookKey,
-        delivery: DeliveryId,
-    ) -> Result<Option<DeliveryRow>, StoreError> {
-        self.dynamodb
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(webhook, delivery)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("GetItem"))?
-            .item
-            .map(row::read)
-            .transpose()
-    }
 }
 
 /// Why `row` refused an update with `entry`.

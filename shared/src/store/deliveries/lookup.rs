@@ -1,4 +1,4 @@
-//! Reads many deliveries of different webhooks by their keys.
+//! Reads deliveries by their keys: one in full, or many of different webhooks.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::row::{self, DeliveryRow};
 use super::{DeliveryLog, key};
+use crate::aws::AwsError;
 use crate::id::{DeliveryId, WebhookKey};
 use crate::store::StoreError;
 
@@ -16,6 +17,26 @@ const MAX_KEYS: usize = 25;
 const CONCURRENT_CALLS: usize = 4;
 
 impl DeliveryLog {
+    /// One delivery of a webhook; `None` if the log has none with this id.
+    pub async fn get(
+        &self,
+        webhook: WebhookKey,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryRow>, StoreError> {
+        self.dynamodb
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(webhook, delivery)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(AwsError::of("GetItem"))?
+            .item
+            .map(row::read)
+            .transpose()
+    }
+
     /// The rows of these deliveries, in any order; those without a row are left out.
     pub async fn get_all(
         &self,
