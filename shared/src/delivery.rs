@@ -134,7 +134,7 @@ named! {
         Delivered = "delivered",
         /// No attempt will follow; the message is in the dead-letter queue, or in `PipelineFaultsQueue`.
         Failed = "failed",
-        /// The webhook was deactivated or deleted before the delivery succeeded.
+        /// The webhook was switched off or deleted before the delivery succeeded.
         Cancelled = "cancelled",
         /// The event happened while the webhook was switched off; nothing was sent.
         Skipped = "skipped",

@@ -41,14 +41,14 @@ pub enum Origin {
 /// The body of a message on `PipelineFaultsQueue`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultBody<'a> {
-    /// The function: `fanout` or `sender`.
+    /// The function: `fanout`, `sender` or `replay`.
     pub source: Cow<'a, str>,
     /// Why the record could not be processed, for people.
     pub reason: Cow<'a, str>,
     /// See [`Origin::Fanout`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<Cow<'a, str>>,
-    /// See [`Origin::Sender`].
+    /// See [`Origin::Sender`] and [`Origin::Replay`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<Cow<'a, str>>,
     /// The record; `None` in a placeholder.

@@ -134,7 +134,7 @@ impl WebhookStore {
         Ok(webhook.map(|webhook| Updated { webhook, is_switched: false }))
     }
 
-    /// Claims the next rotation of the webhook's secret for 6 s. Returns the current webhook, or `None` if it
+    /// Claims the next rotation of the webhook's secret for 12 s. Returns the current webhook, or `None` if it
     /// does not exist or another rotation holds the claim.
     ///
     /// Concurrent rotations would store their versions under the same staging label, and the last one would take it
