@@ -42,8 +42,7 @@ pub(crate) struct Skipping {
 
 impl Skipping {
     fn covers(self, disabled: Disabled) -> bool {
-        let millis = self.now.unix_millis().saturating_sub(disabled.at.unix_millis());
-        Duration::from_millis(millis) < self.limit
+        self.now.since(disabled.at) < self.limit
     }
 }
 

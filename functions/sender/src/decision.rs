@@ -196,8 +196,7 @@ fn after_block<'a>(
     now: Timestamp,
 ) -> Action<'a> {
     let blocked_since = delivery.blocked_since.unwrap_or(now);
-    let blocked_millis = now.unix_millis().saturating_sub(blocked_since.unix_millis());
-    if Duration::from_millis(blocked_millis) >= MAX_BLOCKED {
+    if now.since(blocked_since) >= MAX_BLOCKED {
         return Action::Park(FaultReason::Blocked(reason));
     }
     let attempts = attempt_number(delivery, receive_count).saturating_sub(1);

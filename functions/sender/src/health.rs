@@ -74,11 +74,8 @@ fn change(
         (Evidence::Success, None) => None,
         (Evidence::Success, Some(_)) => Some(HealthChange::Recovered),
         (Evidence::DeadLetter { error }, None) => Some(HealthChange::Failing { error }),
-        (Evidence::DeadLetter { .. }, Some(since)) => {
-            let failing = now.unix_millis().saturating_sub(since.unix_millis());
-            (Duration::from_millis(failing) >= disable_after)
-                .then_some(HealthChange::Disabled(DisabledReason::FailingTooLong))
-        }
+        (Evidence::DeadLetter { .. }, Some(since)) => (now.since(since) >= disable_after)
+            .then_some(HealthChange::Disabled(DisabledReason::FailingTooLong)),
     }
 }
 

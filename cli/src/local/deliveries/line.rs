@@ -92,8 +92,8 @@ pub(super) fn lines(
                 },
                 text: match (&attempt.error, next_attempt_at(row, attempt)) {
                     (Some(error), Some(next)) => {
-                        let millis = next.unix_millis().saturating_sub(ended_at.unix_millis());
-                        format!("{error}; next attempt in {} s", (millis + 500) / 1000)
+                        let wait = next.since(ended_at).as_secs_f64();
+                        format!("{error}; next attempt in {wait:.0} s")
                     }
                     (error, _) => error.clone().unwrap_or_default(),
                 },

@@ -105,9 +105,8 @@ impl DeliverySummary {
     }
 
     fn is_lost(&self, now: Timestamp) -> bool {
-        let due = self.next_attempt_at.unwrap_or_else(|| self.created_at()).unix_millis();
-        self.status == DeliveryStatus::Pending
-            && Duration::from_millis(now.unix_millis().saturating_sub(due)) >= LOST_AFTER
+        let due = self.next_attempt_at.unwrap_or_else(|| self.created_at());
+        self.status == DeliveryStatus::Pending && now.since(due) >= LOST_AFTER
     }
 }
 
@@ -174,7 +173,7 @@ impl DeliveryRow {
 
 /// The `ttl` of a row that changes at `at`.
 pub(super) fn expiry(at: Timestamp, keep: Duration) -> i64 {
-    at.unix_seconds() + i64::try_from(keep.as_secs()).unwrap_or(0)
+    at.plus(keep).unix_seconds()
 }
 
 /// Parses an item of the table. The error contains the delivery's id.
