@@ -10,6 +10,7 @@ use crate::event_type::EventType;
 use crate::id::{DeliveryId, EventId, TenantId, WebhookId, WebhookKey};
 use crate::message::MessageJson;
 use crate::named::named;
+use crate::queue::OutgoingMessage;
 use crate::timestamp::Timestamp;
 
 /// The queue message of one delivery. Fanout writes it and the sender reads it.
@@ -90,6 +91,15 @@ impl DeliveryMessage {
     /// The body of the SQS message.
     pub fn to_json(&self) -> Result<MessageJson, serde_json::Error> {
         MessageJson::of(self)
+    }
+
+    /// The message for the delivery queue.
+    ///
+    /// Its group is the tenant and not the webhook. A tenant could have many webhooks, each too quiet for SQS to treat
+    /// its group as noisy.
+    pub fn outgoing(&self) -> Result<OutgoingMessage, serde_json::Error> {
+        let message = OutgoingMessage::new(self.to_json()?);
+        Ok(OutgoingMessage { group: Some(self.tenant_id), ..message })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::store::{DeliveryLog, StoreError};
 use crate::timestamp::Timestamp;
 
 /// `last_error` of a delivery whose message the queue did not take.
-const NOT_QUEUED: &str = "the delivery could not be queued";
+pub const NOT_QUEUED: &str = "the delivery could not be queued";
 
 /// What became of the request to send a delivery again.
 #[derive(Debug, Clone)]
@@ -50,7 +50,8 @@ pub async fn redeliver(
     let Some(row) = log.start_chain(seen, replay, now).await? else {
         return Ok(Redelivered::UnderWay);
     };
-    if let Err(failure) = send(queue, &row).await {
+    let sent = async { Ok::<_, RedeliveryError>(queue.send(outgoing(&row)?).await?) };
+    if let Err(failure) = sent.await {
         if let Err(error) = log.fail_chain(&row.summary, NOT_QUEUED, now).await {
             error!(
                 delivery.id = %row.summary.delivery_id,
@@ -63,12 +64,11 @@ pub async fn redeliver(
     Ok(Redelivered::Queued(Box::new(row)))
 }
 
-async fn send(queue: &Queue, row: &DeliveryRow) -> Result<(), RedeliveryError> {
+/// The message that begins the row's latest chain.
+pub fn outgoing(row: &DeliveryRow) -> Result<OutgoingMessage, StoreError> {
     let message = row.message()?;
-    let tenant = message.tenant_id;
-    let body = message.to_json().map_err(|source| StoreError::CorruptRow {
+    message.outgoing().map_err(|source| StoreError::CorruptRow {
         key: message.delivery_id.to_string(),
         source: source.into(),
-    })?;
-    Ok(queue.send(OutgoingMessage { group: Some(tenant), ..OutgoingMessage::new(body) }).await?)
+    })
 }

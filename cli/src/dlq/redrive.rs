@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
-use webhooks::queue::{OutgoingMessage, Queue};
+use webhooks::queue::Queue;
 use webhooks::redelivery::{Redelivered, redeliver};
 use webhooks::store::DeliveryLog;
 use webhooks::timestamp::Timestamp;
@@ -151,10 +151,8 @@ impl Destinations {
     /// Queues the delivery's next chain, if it has a row.
     async fn queue(&self, parked: &Parked, delivery: &DeliveryMessage) -> Result<(), NotSent> {
         let Some(row) = &parked.row else {
-            let body = plan::without_a_row(parked, delivery).to_json();
-            let body = body.map_err(anyhow::Error::from)?;
-            let group = Some(delivery.tenant_id);
-            let message = OutgoingMessage { group, ..OutgoingMessage::new(body) };
+            let message = plan::without_a_row(parked, delivery).outgoing();
+            let message = message.map_err(anyhow::Error::from)?;
             return Ok(self.deliveries.send(message).await.map_err(anyhow::Error::from)?);
         };
         let (queue, now) = (&self.deliveries, Timestamp::now());

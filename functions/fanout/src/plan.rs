@@ -135,7 +135,10 @@ impl<'a> Wave<'a> {
         }
         let message = DeliveryMessage::new(event, webhook.id);
         match webhook.disabled {
-            None => self.deliveries.push((record, outgoing(&message)?)),
+            None => {
+                let outgoing = message.outgoing().map_err(FaultReason::Unwritable)?;
+                self.deliveries.push((record, outgoing));
+            }
             Some(disabled) if skipping.covers(disabled) => self.skips.push((record, message)),
             Some(_) => self.dropped += 1,
         }
@@ -154,13 +157,6 @@ impl<'a> Wave<'a> {
         let faults = self.faults.iter().map(|fault| fault.record);
         deliveries.chain(skips).chain(faults).min_by_key(|record| record.index)
     }
-}
-
-fn outgoing(message: &DeliveryMessage) -> Result<OutgoingMessage, FaultReason> {
-    let body = message.to_json().map_err(FaultReason::Unwritable)?;
-    // The group is the tenant and not the webhook. A tenant could have many webhooks, each too quiet for SQS to
-    // treat its group as noisy.
-    Ok(OutgoingMessage { group: Some(message.tenant_id), ..OutgoingMessage::new(body) })
 }
 
 #[cfg(test)]

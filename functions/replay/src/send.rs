@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use tracing::error;
 use webhooks::aws::{CALL_TIMEOUT, chain};
 use webhooks::id::DeliveryId;
-use webhooks::queue::{OutgoingMessage, SendError};
+use webhooks::queue::SendError;
+use webhooks::redelivery::{NOT_QUEUED, outgoing};
 use webhooks::replay::{Replay, Step};
 use webhooks::store::StoreError;
 use webhooks::store::deliveries::{DeliveryRow, DeliverySummary};
@@ -151,19 +152,8 @@ impl Replayer {
     async fn give_up(&self, row: &DeliveryRow, reason: &str) {
         let delivery = row.summary.delivery_id;
         error!(delivery.id = %delivery, reason, "the queue refuses a delivery of a replay");
-        let error = "the delivery could not be queued";
-        if let Err(error) = self.log.fail_chain(&row.summary, error, Timestamp::now()).await {
+        if let Err(error) = self.log.fail_chain(&row.summary, NOT_QUEUED, Timestamp::now()).await {
             error!(delivery.id = %delivery, error = %chain(&error), "cannot write the delivery log");
         }
     }
-}
-
-/// The message that begins the row's chain.
-fn outgoing(row: &DeliveryRow) -> Result<OutgoingMessage, StoreError> {
-    let message = row.message()?;
-    let body = message.to_json().map_err(|source| StoreError::CorruptRow {
-        key: message.delivery_id.to_string(),
-        source: source.into(),
-    })?;
-    Ok(OutgoingMessage { group: Some(message.tenant_id), ..OutgoingMessage::new(body) })
 }

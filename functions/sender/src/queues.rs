@@ -9,7 +9,6 @@ use tracing::{error, warn};
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
 use webhooks::fault::{Origin, PipelineFault};
-use webhooks::message::MessageJson;
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
 
 use crate::Finished;
@@ -20,6 +19,8 @@ use crate::reason::FaultReason;
 
 /// How long a message stays hidden if its replacement cannot be queued.
 const UNAPPLIED_DELAY: Duration = Duration::from_mins(1);
+/// Why a delivery can be written as JSON.
+const WRITABLE: &str = "a message parsed from JSON can be written as JSON";
 
 /// The queues that a message can go to.
 #[derive(Debug)]
@@ -161,13 +162,9 @@ impl Queues {
 }
 
 fn outgoing(delivery: &DeliveryMessage) -> OutgoingMessage {
-    OutgoingMessage { group: Some(delivery.tenant_id), ..OutgoingMessage::new(json(delivery)) }
+    delivery.outgoing().expect(WRITABLE)
 }
 
 fn text(delivery: &DeliveryMessage) -> String {
-    json(delivery).into()
-}
-
-fn json(delivery: &DeliveryMessage) -> MessageJson {
-    delivery.to_json().expect("a message parsed from JSON can be written as JSON")
+    delivery.to_json().expect(WRITABLE).into()
 }
