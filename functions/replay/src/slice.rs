@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
+use webhooks::aws::chain;
 use webhooks::id::{ClaimId, WebhookKey};
 use webhooks::replay::{Replay, ReplayState};
 use webhooks::store::StoreError;
@@ -49,9 +50,12 @@ impl Replayer {
             Ok(end) => end,
             Err(error) => {
                 if progress != begun {
-                    let noted =
-                        self.replays.note_progress(claimed, claim, progress, Timestamp::now());
-                    noted.await?;
+                    let now = Timestamp::now();
+                    let noted = self.replays.note_progress(claimed, claim, progress, now).await;
+                    if let Err(error) = noted {
+                        let replay = claimed.replay_id;
+                        warn!(replay.id = %replay, error = %chain(&error), "cannot note progress");
+                    }
                 }
                 return Err(error);
             }
