@@ -6,8 +6,6 @@
 mod query;
 pub(crate) mod view;
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,11 +21,9 @@ use crate::AppState;
 use crate::auth::{Changing, Tenant};
 use crate::error::ApiError;
 use crate::extract::{NoParameters, PathDeliveryId, PathId};
-use crate::handlers::find;
+use crate::handlers::{Shared, find};
 use query::DeliveryQuery;
 use view::{DeliveryDetail, DeliveryList};
-
-type Shared = State<Arc<AppState>>;
 
 /// `GET /v1/webhooks/{webhook_id}/deliveries`
 pub(crate) async fn list(

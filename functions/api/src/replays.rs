@@ -6,7 +6,6 @@
 mod fields;
 mod view;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -27,11 +26,9 @@ use crate::AppState;
 use crate::auth::{Changing, Tenant};
 use crate::error::ApiError;
 use crate::extract::{JsonObject, NoParameters, PathId, PathReplayId};
-use crate::handlers::find;
+use crate::handlers::{Shared, find};
 use fields::ReplayRequest;
 use view::{CountView, ReplayList, ReplayView};
-
-type Shared = State<Arc<AppState>>;
 
 /// The most replays of a list.
 const MAX_LISTED: usize = 100;
