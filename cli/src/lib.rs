@@ -30,6 +30,7 @@ pub mod program;
 pub mod progress;
 pub mod stack;
 mod stop;
+mod tenant;
 mod words;
 
 pub use command_line::run;
