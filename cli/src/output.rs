@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write as _, stderr};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use webhooks::text::is_printable;
+use webhooks::text::{is_printable, visible};
 
 /// The reader of standard output has closed it.
 #[derive(Debug)]
@@ -51,9 +51,12 @@ fn escaped(c: char) -> String {
     text
 }
 
-/// Prints a line to standard error. The command continues even if nobody can read it.
+/// Prints lines to standard error, without characters that could control a terminal: errors quote strangers. The command
+/// continues even if nobody can read it.
 pub(crate) fn note(text: impl Display) {
-    writeln!(stderr(), "{text}").ok();
+    for line in text.to_string().lines() {
+        writeln!(stderr(), "{}", visible(line)).ok();
+    }
 }
 
 #[cfg(test)]
