@@ -50,8 +50,11 @@ pub(crate) fn attempts(attempts: &[Attempt]) -> Vec<String> {
 fn attempt(attempt: &Attempt) -> Vec<String> {
     let name = format!("attempt {}.{}", attempt.chain, attempt.number);
     let error = attempt.error.as_deref().unwrap_or("delivered");
+    let first = attempt
+        .first_status_code
+        .map_or_else(String::new, |first| format!("{first}, with the previous secret "));
     let text = format!(
-        "{}  status {}  {} ms{}  {error}",
+        "{}  status {first}{}  {} ms{}  {error}",
         attempt.at,
         or_unknown(attempt.status_code),
         attempt.duration_ms,
@@ -115,6 +118,7 @@ mod tests {
             at: Timestamp::from_unix_millis(0),
             duration_ms: 10,
             phases,
+            first_status_code: None,
             status_code: Some(500),
             error: Some("the endpoint answered 500".to_owned()),
             response_body: Some("no\u{1b}".to_owned()),
@@ -123,6 +127,8 @@ mod tests {
             error: None,
             response_body: None,
             phases: Phases::default(),
+            first_status_code: Some(401),
+            status_code: Some(200),
             ..failed.clone()
         };
         let lines = attempts(&[failed, delivered]);
@@ -134,6 +140,9 @@ mod tests {
             "{failed}"
         );
         assert!(response.starts_with("attempt 2.3 response ") && response.ends_with(" no␛"));
-        assert!(delivered.ends_with("  10 ms  delivered"), "{delivered}");
+        assert!(
+            delivered.ends_with("  status 401, with the previous secret 200  10 ms  delivered"),
+            "{delivered}"
+        );
     }
 }

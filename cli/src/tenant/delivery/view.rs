@@ -88,6 +88,7 @@ fn attempt(attempt: &Attempt) -> Value {
         "chain": attempt.chain,
         "number": attempt.number,
         "at": attempt.at,
+        "first_status_code": attempt.first_status_code,
         "status_code": attempt.status_code,
         "duration_ms": attempt.duration_ms,
         "dns_ms": attempt.phases.dns_ms,

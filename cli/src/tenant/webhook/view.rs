@@ -47,7 +47,7 @@ pub(super) fn table(webhooks: &[Webhook]) -> Columns<7> {
 
 /// The API's webhook object, with the tenant.
 pub(super) fn json(webhook: &Webhook, now: Timestamp) -> Value {
-    let previous = webhook.previous_secret.as_ref().filter(|previous| previous.until > now);
+    let previous = webhook.previous_secret_at(now);
     json!({
         "webhook_config_id": webhook.id,
         "tenant_id": webhook.tenant_id,
@@ -101,6 +101,7 @@ mod tests {
             created_at: at(0),
             updated_at: at(2),
             secret_version: "the-version".to_owned(),
+            secret_label: None,
             previous_secret: Some(PreviousSecret { version: "the-old".to_owned(), until: at(9) }),
         }
     }

@@ -1,0 +1,32 @@
+//! `docintell webhooks` and `deliveries`: an operator looks into a tenant's state and repairs it.
+
+mod deliveries;
+mod webhooks;
+
+use serde_json::Value;
+
+use crate::support::operator::{Ended, Operator};
+use crate::support::tenant::Tenant;
+
+/// The operator of one tenant.
+struct OperatorOf {
+    operator: Operator,
+    tenant_id: String,
+}
+
+impl OperatorOf {
+    async fn new(tenant: &Tenant) -> Self {
+        Self { operator: Operator::new().await, tenant_id: tenant.id.to_string() }
+    }
+
+    /// Runs `docintell` with these words, which have no spaces, and the tenant's id.
+    async fn run(&self, command: &str) -> Ended {
+        let words: Vec<&str> = command.split(' ').collect();
+        self.operator.run(&[words.as_slice(), &["--tenant-id", &self.tenant_id]].concat()).await
+    }
+
+    /// The objects that a command prints, which must succeed.
+    async fn json(&self, command: &str) -> Vec<Value> {
+        self.run(&format!("{command} --json")).await.succeeded().objects()
+    }
+}
