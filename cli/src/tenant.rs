@@ -1,9 +1,10 @@
-//! `docintell webhooks` and `deliveries`: an operator looks into a tenant's state and repairs it.
+//! `docintell webhooks`, `deliveries` and `replay`: an operator looks into a tenant's state and repairs it.
 //!
 //! The operator has AWS credentials, not an API key, so the commands use the tables and queues directly, with the same
 //! code as the API. The rule: whatever they change could also be changed through the API.
 
 pub(crate) mod delivery;
+pub(crate) mod replay;
 pub(crate) mod webhook;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};

@@ -144,6 +144,26 @@ fn delivery_row() -> Value {
     })
 }
 
+/// The row of a replay that made no progress.
+fn replay_row() -> Value {
+    let text = |text: &str| json!({"S": text});
+    let (time, number) = (text("2025-12-03T10:30:00Z"), json!({"N": "1"}));
+    json!({
+        "webhook": text(&format!("770e8400-e29b-41d4-a716-446655440002/{WEBHOOK}")),
+        "replay_id": text("019ae3c0-1d40-7a31-8e52-6f0c9b7d2e14"),
+        "state": text("running"),
+        "filter": {"M": {"since": time, "until": time}},
+        "rate_per_second": number,
+        "counted": number,
+        "sent": number,
+        "slice": number,
+        "created_at": time,
+        "updated_at": time,
+        "progressed_at": time,
+        "ttl": number,
+    })
+}
+
 /// One webhook with two rows in its log; there and here, another row is malformed. EventBridge refuses every event.
 fn one_webhook(operation: &str, body: &str) -> Value {
     let request: Value = serde_json::from_str(body).unwrap_or_default();
@@ -151,6 +171,7 @@ fn one_webhook(operation: &str, body: &str) -> Value {
     match operation {
         "GetItem" => json!({"Item": webhook_row()}),
         "Query" if table.contains("Webhook") => json!({"Items": [webhook_row(), {}]}),
+        "Query" if table.contains("Replays") => json!({"Items": [replay_row()]}),
         "Query" => json!({"Items": [delivery_row(), {}]}),
         "UpdateItem" => {
             let mut row = webhook_row();
@@ -253,6 +274,8 @@ async fn a_reader_that_closes_the_pipe_ends_a_command_quietly() {
         &["deliveries", "list"],
         &["deliveries", "list", "--json"],
         &["deliveries", "retry", WEBHOOK],
+        &["replay", "list"],
+        &["replay", "start", "--since", "2025-12-03T10:30:00Z", "--dry-run"],
     ] {
         let (code, error) = unread(&folder.0, &endpoint, arguments).await;
         assert_eq!(code, Some(141), "{error}");

@@ -7,6 +7,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use webhooks::id::TenantId;
 use webhooks::queue::Queue;
+use webhooks::store::replays::ReplayStore;
 use webhooks::store::{DeliveryLog, DynamoDb, WebhookStore};
 
 use super::Outputs;
@@ -36,6 +37,15 @@ impl Stack {
     pub(crate) fn delivery_log(&self) -> Result<DeliveryLog> {
         let table = self.outputs.deliveries_table.clone();
         Ok(DeliveryLog::new(self.dynamodb(), table, self.outputs.keep_deliveries()?))
+    }
+
+    pub(crate) fn replays(&self) -> Result<ReplayStore> {
+        let table = self.outputs.replays_table.clone();
+        Ok(ReplayStore::new(self.dynamodb(), table, self.outputs.keep_deliveries()?))
+    }
+
+    pub(crate) fn replay_queue(&self) -> Queue {
+        self.queue(&self.outputs.replay_queue_url)
     }
 
     pub(crate) fn delivery_queue(&self) -> Queue {

@@ -15,8 +15,10 @@ use crate::output;
 use crate::stop::Stop;
 use crate::words::count;
 use filter::ListFilter;
+pub(super) use filter::{EventFilter, HEADING, check_range};
 use read::Reader;
 use retry::Retrier;
+pub(super) use view::{json, table};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeliveriesArgs {
@@ -119,6 +121,6 @@ async fn show(reader: &Reader<'_>, id: DeliveryId, json: bool) -> Result<()> {
     }
 }
 
-fn count_deliveries(number: usize) -> String {
+pub(super) fn count_deliveries(number: usize) -> String {
     if number == 1 { "1 delivery".to_owned() } else { format!("{number} deliveries") }
 }
