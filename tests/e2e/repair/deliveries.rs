@@ -129,6 +129,24 @@ async fn each_delivery_to_retry_is_started_or_gets_its_reason() {
 }
 
 #[tokio::test]
+async fn a_retry_whose_message_cannot_be_queued_fails_and_can_be_repeated() {
+    let (tenant, receiver, hook, logged, mut operator) = logged(&[Logged::at(1, Failed)]).await;
+    let queue = operator.operator.info.outputs.delivery_queue_url.clone();
+    operator.operator.info.outputs.delivery_queue_url.push_str("-missing");
+    operator.operator.save();
+    let retry = format!("deliveries retry {}", logged[0]);
+    let failed = operator.run(&format!("{retry} --json")).await.failed();
+    assert_eq!(failed.objects()[0]["result"], "failed");
+    assert!(failed.noted.contains("error: 0 of 1 delivery started"), "{failed:?}");
+    assert_eq!(tenant.deliveries(&hook).await[0].summary.status, Failed);
+    operator.operator.info.outputs.delivery_queue_url = queue;
+    operator.operator.save();
+    let started = operator.run(&retry).await.succeeded();
+    assert!(started.printed.contains("started: chain 3"), "{started:?}");
+    receiver.wait_for(1).await;
+}
+
+#[tokio::test]
 async fn with_several_webhooks_a_list_needs_a_choice_and_a_delivery_is_found_in_any() {
     let (tenant, _receiver, hook, logged, operator) = logged(&[Logged::at(1, Failed)]).await;
     let other = tenant.subscribe(&Receiver::start(status(200)).await).await;

@@ -148,6 +148,21 @@ async fn a_webhook_that_is_off_gets_a_dry_run_but_no_replay() {
 }
 
 #[tokio::test]
+async fn a_replay_whose_message_cannot_be_queued_is_cancelled() {
+    let (_tenant, receiver, _hook, mut operator) = failed(1).await;
+    let queue = operator.operator.info.outputs.replay_queue_url.clone();
+    operator.operator.info.outputs.replay_queue_url.push_str("-missing");
+    operator.operator.save();
+    let refused = operator.run(&format!("replay start {SINCE}")).await.failed();
+    assert!(refused.noted.contains("cannot start the replay: nothing was sent"), "{refused:?}");
+    assert_eq!(operator.json("replay list").await[0]["state"], "cancelled");
+    operator.operator.info.outputs.replay_queue_url = queue;
+    operator.operator.save();
+    operator.run(&format!("replay start {SINCE}")).await.succeeded();
+    receiver.wait_for(1).await;
+}
+
+#[tokio::test]
 async fn another_tenants_replays_are_neither_shown_nor_changed() {
     let (tenant, receiver, hook, operator) = failed(100).await;
     let started = id(&operator.json(&format!("replay start {SINCE} --rate 1")).await[0]);

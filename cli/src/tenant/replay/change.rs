@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use webhooks::id::ReplayId;
 use webhooks::replay::{Change, Replay};
+use webhooks::replay_start::queue_message;
 use webhooks::store::replays::Changed;
 use webhooks::timestamp::Timestamp;
 
@@ -22,8 +23,10 @@ impl Replays<'_> {
             Changed::NotFound => bail!("replay {id} has expired"),
         };
         if change == Change::Resume {
-            // Its message may be lost, and a second one does no harm.
-            self.queue(&replay).await.context("cannot resume the replay: try again")?;
+            // Even if it was running: its message may be lost.
+            queue_message(&self.queue, &replay)
+                .await
+                .context("cannot resume the replay: try again")?;
         }
         if self.json {
             return self.show(&replay);

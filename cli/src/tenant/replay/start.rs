@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use clap::Args;
 use tokio::time::Instant;
-use webhooks::aws::chain;
 use webhooks::delivery::DeliveryStatus;
 use webhooks::id::WebhookKey;
-use webhooks::replay::{Change, DEFAULT_STATUSES, Replay, ReplayFilter};
-use webhooks::store::replays::{Count, CreateError, NewReplay, count};
+use webhooks::replay::{DEFAULT_STATUSES, Replay, ReplayFilter};
+use webhooks::replay_start::{StartError, start};
+use webhooks::store::replays::{Count, NewReplay, count};
 use webhooks::timestamp::Timestamp;
 
 use super::{Replays, view};
@@ -152,34 +152,16 @@ impl Replays<'_> {
 
     async fn create(&self, new: NewReplay, now: Timestamp) -> Result<Replay> {
         let webhook = new.webhook;
-        let replay = match self.store.create(new, now).await {
-            Ok(replay) => replay,
-            Err(CreateError::Open) => match self.store.open(webhook, now).await {
-                Ok(Some(open)) => return Err(is_open(&open, now)),
+        match start(&self.store, &self.queue, new, now).await {
+            Ok(replay) => Ok(replay),
+            Err(StartError::Open) => match self.store.open(webhook, now).await {
+                Ok(Some(open)) => Err(is_open(&open, now)),
                 _ => bail!("another replay of the webhook was started at the same time"),
             },
-            Err(CreateError::Store(error)) => {
-                return Err(Error::new(error).context("cannot start the replay"));
+            Err(error) => {
+                Err(Error::new(error).context("cannot start the replay: nothing was sent"))
             }
-        };
-        if let Err(failure) = self.queue(&replay).await {
-            // Without a message it would block other replays for 15 minutes.
-            let cancelled = self.store.change(webhook, replay.replay_id, Change::Cancel, now).await;
-            if let Err(error) = cancelled {
-                output::note(format_args!(
-                    "Replay {} has no message and cannot be cancelled: {}",
-                    replay.replay_id,
-                    chain(&error)
-                ));
-            }
-            return Err(failure.context("cannot start the replay: nothing was sent"));
         }
-        Ok(replay)
-    }
-
-    /// Queues the message that drives the replay.
-    pub(super) async fn queue(&self, replay: &Replay) -> Result<()> {
-        Ok(self.queue.send(replay.message().outgoing()?).await?)
     }
 }
 
@@ -198,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    fn start(options: &[&str]) -> Result<StartArgs, clap::Error> {
+    fn parsed(options: &[&str]) -> Result<StartArgs, clap::Error> {
         let command = StartArgs::augment_args(Command::new("start").no_binary_name(true));
         StartArgs::from_arg_matches(&command.try_get_matches_from(options)?)
     }
@@ -209,13 +191,13 @@ mod tests {
 
     #[test]
     fn a_replay_needs_only_its_begin_and_ends_now() {
-        let args = start(&["--since", "2025-12-03T10:00:00Z"]).unwrap();
+        let args = parsed(&["--since", "2025-12-03T10:00:00Z"]).unwrap();
         let filter = args.filter(now());
         assert_eq!((filter.until, filter.statuses), (now(), Some(DEFAULT_STATUSES.to_vec())));
-        let error = start(&[]).unwrap_err().to_string();
+        let error = parsed(&[]).unwrap_err().to_string();
         assert!(error.contains("--since"), "{error}");
         let beyond = ["--since", "2025-12-03T10:00:00Z", "--until", "2026-12-03T10:00:00Z"];
-        assert_eq!(start(&beyond).unwrap().filter(now()).until, now());
+        assert_eq!(parsed(&beyond).unwrap().filter(now()).until, now());
     }
 
     #[test]
@@ -224,7 +206,7 @@ mod tests {
                        --document-id d --job-id j";
         let options: Vec<&str> = options.split_whitespace().collect();
         let statuses = [options.as_slice(), &["--status", "failed,delivered"]].concat();
-        let filter = start(&statuses).unwrap().filter(now());
+        let filter = parsed(&statuses).unwrap().filter(now());
         let expected = [DeliveryStatus::Failed, DeliveryStatus::Delivered];
         assert_eq!(filter.statuses.as_deref(), Some(&expected[..]));
         assert_eq!(filter.until.to_string(), "2025-12-03T11:00:00Z");
@@ -237,7 +219,7 @@ mod tests {
             (Some("document.uploaded"), Some("d"), Some("j"))
         );
         let all = [options.as_slice(), &["--all"]].concat();
-        assert_eq!(start(&all).unwrap().filter(now()).statuses, None);
+        assert_eq!(parsed(&all).unwrap().filter(now()).statuses, None);
     }
 
     #[test]
@@ -250,10 +232,10 @@ mod tests {
             (["--until", "soon"], "--until"),
             (["--watch", "--dry-run"], "--watch"),
         ] {
-            let error = start(&[["--since", "2h"], options].concat()).unwrap_err().to_string();
+            let error = parsed(&[["--since", "2h"], options].concat()).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
-        let future = start(&["--since", "9999-01-01T00:00:00Z"]).unwrap().check();
+        let future = parsed(&["--since", "9999-01-01T00:00:00Z"]).unwrap().check();
         assert!(future.unwrap_err().to_string().contains("--since"));
     }
 }
