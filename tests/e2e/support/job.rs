@@ -2,6 +2,8 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_types::SdkConfig;
+use docintell::local::StackInfo;
 use serde_json::Value;
 use webhooks::id::TenantId;
 use webhooks::timestamp::Timestamp;
@@ -15,10 +17,13 @@ pub(crate) fn new_id() -> String {
 
 /// Puts a row into the Jobs table: strings as strings, numbers as numbers.
 pub(crate) async fn put(fields: Value) {
-    let world = World::get();
+    put_to(World::get().info(), &World::get().aws(), fields).await;
+}
+
+async fn put_to(info: &StackInfo, aws: &SdkConfig, fields: Value) {
     let Value::Object(fields) = fields else { panic!("a row is an object") };
-    let table = world.info().outputs.jobs_table().expect("a local stack has a Jobs table");
-    let mut put = Client::new(&world.aws()).put_item().table_name(table);
+    let table = info.outputs.jobs_table().expect("a local stack has a Jobs table");
+    let mut put = Client::new(aws).put_item().table_name(table);
     for (name, value) in fields {
         let value = match value {
             Value::String(text) => AttributeValue::S(text),
@@ -36,14 +41,22 @@ pub(crate) async fn upload(tenant: TenantId) -> String {
     job
 }
 
+/// Uploads a document of `tenant` to a stack other than the one that all tests share.
+pub(crate) async fn upload_to(info: &StackInfo, aws: &SdkConfig, tenant: TenantId) {
+    put_to(info, aws, row(tenant, &new_id(), "queued")).await;
+}
+
 /// Writes `job` of `tenant` with this status.
 pub(crate) async fn set_status(tenant: TenantId, job: &str, status: &str) {
-    put(serde_json::json!({
+    put(row(tenant, job, status)).await;
+}
+
+fn row(tenant: TenantId, job: &str, status: &str) -> Value {
+    serde_json::json!({
         "job_id": job,
         "document_id": new_id(),
         "tenant_id": tenant.to_string(),
         "status": status,
         "updated_at": Timestamp::now().to_string(),
-    }))
-    .await;
+    })
 }

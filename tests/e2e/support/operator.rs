@@ -50,7 +50,16 @@ impl Operator {
         let mut info = world.info().clone();
         info.outputs.dead_letter_queue_url = create(&sqs, &format!("letters-{id}")).await;
         info.outputs.pipeline_faults_queue_url = create(&sqs, &format!("faults-{id}")).await;
-        let folder = std::env::temp_dir().join(format!("docintell-operator-{id}"));
+        Self::working_on(info, sqs)
+    }
+
+    /// An operator of a stack other than the one that all tests share, with its real queues.
+    pub(crate) fn of_stack(info: &StackInfo) -> Self {
+        Self::working_on(info.clone(), aws_sdk_sqs::Client::new(&info.aws_config()))
+    }
+
+    fn working_on(info: StackInfo, sqs: aws_sdk_sqs::Client) -> Self {
+        let folder = std::env::temp_dir().join(format!("docintell-operator-{}", job::new_id()));
         let operator = Self { folder, info, sqs };
         operator.save();
         operator

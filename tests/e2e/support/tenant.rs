@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use docintell::http::loopback_client;
 use docintell::keys;
+use docintell::local::StackInfo;
 use harness::{Receiver, Script, eventually};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -22,6 +23,7 @@ pub(crate) struct Tenant {
     pub id: TenantId,
     pub key: String,
     http: reqwest::Client,
+    api_url: String,
 }
 
 /// A response from the API.
@@ -63,8 +65,18 @@ impl Tenant {
             .await
             .expect("a key can be created");
         world.keep_secret(key.expose());
+        Self::calling(&world.info().outputs.api_url, id, key.expose())
+    }
+
+    /// The tenant of a stack other than the one that all tests share.
+    pub(crate) fn of_stack(info: &StackInfo) -> Self {
+        World::get().keep_secret(&info.api_key);
+        Self::calling(&info.outputs.api_url, info.tenant_id, &info.api_key)
+    }
+
+    fn calling(api_url: &str, id: TenantId, key: &str) -> Self {
         let http = loopback_client().expect("a client can be built");
-        Self { id, key: key.expose().to_owned(), http }
+        Self { id, key: key.to_owned(), http, api_url: api_url.to_owned() }
     }
 
     /// Sends a request with the tenant's key and, if given, a JSON body.
@@ -86,7 +98,7 @@ impl Tenant {
 
     /// A request without a key, headers or a body, to be completed and sent.
     pub(crate) fn unsent(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", World::get().info().outputs.api_url))
+        self.http.request(method, format!("{}{path}", self.api_url))
     }
 
     /// Sends any request to the API.
