@@ -94,7 +94,9 @@ fn show(webhook: &Webhook, json: bool) -> Result<()> {
 }
 
 async fn switch(tenant: &Tenant, id: WebhookId, on: bool, json: bool) -> Result<()> {
-    let (webhook, switched) = set_active(tenant, id, on).await?;
+    let seen = tenant.webhook(id).await?;
+    let off_since = seen.disabled.map(|disabled| disabled.at);
+    let (webhook, switched) = set_active(tenant, seen, on).await?;
     if json {
         let mut value = view::json(&webhook, Timestamp::now());
         value["changed"] = (!matches!(switched, Switched::Unchanged)).into();
@@ -114,15 +116,24 @@ async fn switch(tenant: &Tenant, id: WebhookId, on: bool, json: bool) -> Result<
             )));
         }
     };
-    if json { Ok(()) } else { output::line(text) }
+    if json {
+        return Ok(());
+    }
+    output::line(text)?;
+    match off_since {
+        Some(since) if on => output::line(format_args!(
+            "Next: `replay start --webhook-id {id} --since {since}` sends what it missed."
+        )),
+        _ => Ok(()),
+    }
 }
 
-/// Returns the webhook afterwards.
-async fn set_active(tenant: &Tenant, id: WebhookId, on: bool) -> Result<(Webhook, Switched)> {
-    let webhook = tenant.webhook(id).await?;
-    if webhook.is_active() == on {
-        return Ok((webhook, Switched::Unchanged));
+/// `seen` is the webhook before. Returns it as it is afterwards.
+async fn set_active(tenant: &Tenant, seen: Webhook, on: bool) -> Result<(Webhook, Switched)> {
+    if seen.is_active() == on {
+        return Ok((seen, Switched::Unchanged));
     }
+    let id = seen.id;
     let (now, changes) =
         (Timestamp::now(), WebhookChanges { is_active: Some(on), ..WebhookChanges::default() });
     let updated = tenant.webhooks.update(tenant.id, id, &changes, now).await;

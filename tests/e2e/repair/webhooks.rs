@@ -60,8 +60,8 @@ async fn an_operator_switches_a_webhook_off_and_on_and_each_change_is_announced(
     let (tenant, _receiver, hook) = Tenant::subscribed(status(200)).await;
     let (bus, operator) = (Bus::of(&tenant).await, OperatorOf::new(&tenant).await);
 
-    let off = operator.run(&format!("webhooks disable {}", hook.id)).await.succeeded();
-    assert!(off.printed.contains("is switched off. The change was announced"), "{off:?}");
+    let off = operator.json(&format!("webhooks disable {}", hook.id)).await.remove(0);
+    assert_eq!((&off["changed"], &off["announced"]), (&json!(true), &json!(true)));
     let shown = shown_by_the_api(&tenant, &hook).await;
     assert_eq!((&shown["is_active"], &shown["disabled_reason"]), (&json!(false), &json!("owner")));
     let event = bus.next().await;
@@ -73,9 +73,11 @@ async fn an_operator_switches_a_webhook_off_and_on_and_each_change_is_announced(
     assert!(again.printed.contains("is off already: nothing was changed"), "{again:?}");
     assert_eq!(shown_by_the_api(&tenant, &hook).await, shown);
 
-    let on = operator.json(&format!("webhooks enable {}", hook.id)).await.remove(0);
-    assert_eq!((&on["changed"], &on["announced"]), (&json!(true), &json!(true)));
-    assert_eq!((&on["health"], &on["disabled_at"]), (&json!("ok"), &Value::Null));
+    let on = operator.run(&format!("webhooks enable {}", hook.id)).await.succeeded();
+    assert!(on.printed.contains("is switched on. The change was announced"), "{on:?}");
+    let since = off["disabled_at"].as_str().expect("it is a time");
+    let next = format!("Next: `replay start --webhook-id {} --since {since}` sends", hook.id);
+    assert!(on.printed.contains(&next), "{on:?}");
     // Only two changes were announced.
     assert_eq!(bus.next().await["detail-type"], "Webhook Enabled");
     assert_eq!(shown_by_the_api(&tenant, &hook).await["is_active"], true);
