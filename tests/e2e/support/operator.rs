@@ -31,7 +31,7 @@ pub(crate) struct Ended {
     pub code: Option<i32>,
     /// Standard output.
     pub printed: String,
-    /// Standard error.
+    /// Standard error without the lines that show how long a slow task takes.
     pub noted: String,
 }
 
@@ -157,7 +157,10 @@ impl Ended {
         Self {
             code: output.status.code(),
             printed: text(output.stdout),
-            noted: text(output.stderr),
+            noted: text(output.stderr)
+                .split_inclusive('\n')
+                .filter(|line| !line.starts_with("  … "))
+                .collect(),
         }
     }
 
