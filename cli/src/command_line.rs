@@ -7,13 +7,14 @@ use aws_sdk_dynamodb::error::ErrorMetadata;
 use clap::{Parser, Subcommand};
 
 use crate::local::command::LocalArgs;
+use crate::tenant::{delivery, replay, webhook};
 use crate::{dlq, job, keys, local, output};
 
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
 const CLOSED_PIPE: u8 = 141;
 
 /// Signed document events on AWS Lambda: a stack on this machine, job states, API keys, parked
-/// messages.
+/// messages, and a tenant's webhooks, deliveries and replays.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -31,6 +32,12 @@ enum Command {
     Keys(keys::KeysArgs),
     /// See what is parked in the dead-letter queue, send it again, or drop it
     Dlq(dlq::DlqArgs),
+    /// See a tenant's webhooks and their health, and switch them on and off
+    Webhooks(webhook::WebhooksArgs),
+    /// See a webhook's deliveries and their attempts, and send some again
+    Deliveries(delivery::DeliveriesArgs),
+    /// Send a webhook's past deliveries again, and see, pause, resume and cancel such replays
+    Replay(replay::ReplayArgs),
 }
 
 /// Runs the command that the program's arguments name.
@@ -40,6 +47,9 @@ pub async fn run() -> ExitCode {
         Command::Job(args) => job::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
+        Command::Webhooks(args) => webhook::run(args).await,
+        Command::Deliveries(args) => delivery::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,11 +2,10 @@
 //!
 //! `select` reads the `queue`, joins each message (`parked`, `content`) with the delivery log, and applies the
 //! `filter`. `view` shows messages, `redrive` sends them again (`plan` decides how, `job_change` goes through fanout),
-//! and `discard` drops them. `held` keeps messages hidden meanwhile, and `stop` is Ctrl-C.
+//! and `discard` drops them. `held` keeps messages hidden meanwhile.
 //!
 //! The rule: no command loses a message, and none hides one for longer than it works on it.
 
-mod age;
 mod content;
 mod discard;
 mod filter;
@@ -17,34 +16,28 @@ mod plan;
 mod queue;
 mod redrive;
 mod select;
-mod stop;
 mod view;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_types::SdkConfig;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use webhooks::queue::Queue;
-use webhooks::store::{DeliveryLog, DynamoDb, WebhookStore};
 use webhooks::timestamp::Timestamp;
 
 use crate::output;
-use crate::stack::{Outputs, StackArgs};
+use crate::stack::{Stack, StackArgs, with_timeout};
+use crate::stop::Stop;
+use crate::words::count;
 use filter::{Filter, Ids};
 use job_change::Fanout;
 use parked::Parked;
 use queue::ParkedQueue;
 use redrive::Destinations;
 use select::{Selection, Source, Wanted};
-use stop::Stop;
 
-/// Time limit of one try of a call. An empty receive waits for a second.
-const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit of an invocation of fanout: its own limit is 30 s.
 const INVOKE_TIMEOUT: Duration = Duration::from_secs(40);
 
@@ -132,8 +125,7 @@ pub(crate) async fn run(args: DlqArgs) -> Result<()> {
             (ids.ids.clone(), filter.clone(), *delivered)
         }
     };
-    let (config, outputs) = stack.stack().await?;
-    let parts = Parts::new(&config, &outputs, faults)?;
+    let parts = Parts::new(&stack.stack().await?, faults)?;
     let now = Timestamp::now();
     let wanted = Wanted { filter: &filter, ids: &ids, delivered };
     let mut selection = parts.source.select(&wanted, now).await?;
@@ -149,36 +141,29 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(config: &SdkConfig, outputs: &Outputs, faults: bool) -> Result<Self> {
-        let config = with_timeout(config, TRY_TIMEOUT);
+    fn new(stack: &Stack, faults: bool) -> Result<Self> {
         // Not retried: fanout may be at work even if its answer does not come.
-        let invoke = with_timeout(&config, INVOKE_TIMEOUT)
+        let invoke = with_timeout(&stack.config, INVOKE_TIMEOUT)
             .into_builder()
             .retry_config(RetryConfig::disabled())
             .build();
         let url = if faults {
-            &outputs.pipeline_faults_queue_url
+            &stack.outputs.pipeline_faults_queue_url
         } else {
-            &outputs.dead_letter_queue_url
+            &stack.outputs.dead_letter_queue_url
         };
-        let log = DeliveryLog::new(
-            DynamoDb::new(&config),
-            outputs.deliveries_table.clone(),
-            outputs.keep_deliveries()?,
-        );
-        let deliveries =
-            Queue::new(aws_sdk_sqs::Client::new(&config), outputs.delivery_queue_url.clone());
+        let log = stack.delivery_log()?;
         Ok(Self {
             source: Source {
-                queue: ParkedQueue::new(&config, url.clone()),
+                queue: ParkedQueue::new(&stack.config, url.clone()),
                 log: log.clone(),
-                webhooks: WebhookStore::new(DynamoDb::new(&config), outputs.webhooks_table.clone()),
+                webhooks: stack.webhooks(),
                 stop: Stop::on_signals()?,
             },
             destinations: Destinations {
                 log,
-                deliveries,
-                fanout: Fanout::new(&invoke, outputs.fanout_function_name.clone()),
+                deliveries: stack.delivery_queue(),
+                fanout: Fanout::new(&invoke, stack.outputs.fanout_function_name.clone()),
             },
         })
     }
@@ -201,7 +186,7 @@ impl Parts {
                 selection.held.release_all().await;
                 for parked in &selection.messages {
                     if json {
-                        output::line(view::line(&view::full_json(parked, now)))?;
+                        output::json(&view::full_json(parked, now))?;
                     } else {
                         output::line(format_args!("{}\n", view::full(parked, now)))?;
                     }
@@ -254,11 +239,6 @@ impl Parts {
     }
 }
 
-fn with_timeout(config: &SdkConfig, attempt: Duration) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).build();
-    config.clone().into_builder().timeout_config(timeouts).build()
-}
-
 fn list<'a>(
     messages: impl IntoIterator<Item = &'a Parked>,
     faults: bool,
@@ -267,9 +247,7 @@ fn list<'a>(
 ) -> Result<()> {
     let messages = messages.into_iter();
     if json {
-        return messages
-            .map(|parked| view::line(&view::json(parked, now)))
-            .try_for_each(output::line);
+        return messages.map(|parked| view::json(parked, now)).try_for_each(|it| output::json(&it));
     }
     if faults {
         view::faults(messages, now).print()
@@ -291,9 +269,4 @@ fn note_numbers(selection: &Selection) {
 
 fn stopped() -> anyhow::Error {
     anyhow!("stopped: the messages are visible again")
-}
-
-/// Such as `1 message` or `2 messages`.
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

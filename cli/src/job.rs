@@ -4,7 +4,7 @@ pub(crate) mod table;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use webhooks::id::TenantId;
@@ -13,7 +13,7 @@ use webhooks::text::printable;
 
 use crate::checkout;
 use crate::output;
-use crate::stack::{StackArgs, Table, Target};
+use crate::stack::{StackArgs, Table, Target, expect_tenant};
 use table::{JobsTable, NewJob, Transition};
 
 /// How long a new job stays in each state on its way to the requested one. The local stack can only time a
@@ -92,10 +92,7 @@ struct JobSelection {
 
 impl DocumentArgs {
     fn new_job(self, job_id: Option<String>, target: &Target) -> Result<NewJob> {
-        let tenant_id = self
-            .tenant_id
-            .or(target.tenant_id())
-            .context("a stack on AWS has no default tenant: choose one with --tenant-id")?;
+        let tenant_id = expect_tenant(self.tenant_id.or(target.tenant_id()))?;
         let new = NewJob::of(tenant_id);
         Ok(NewJob {
             job_id: job_id.unwrap_or(new.job_id),

@@ -18,7 +18,8 @@ use webhooks::timestamp::Timestamp;
 
 use crate::columns::Columns;
 use crate::output;
-use crate::stack::{StackArgs, Table, Target};
+use crate::stack::{StackArgs, Table, Target, expect_tenant};
+use crate::words::count;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeysArgs {
@@ -136,7 +137,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
             let mut records =
                 keys.list(tenant_id).await.with_context(|| could_not("list the keys"))?;
             records.sort_by_key(|record| record.created_at);
-            output::note(format_args!("{} of tenant {tenant_id}", count(records.len())));
+            output::note(format_args!("{} of tenant {tenant_id}", count(records.len(), "key")));
             let mut columns = Columns::new(["key id", "key", "state", "created", "name"]);
             for record in &records {
                 columns.add(row(record));
@@ -163,22 +164,11 @@ fn default_environment(target: &Target) -> KeyEnvironment {
     }
 }
 
-fn expect_tenant(tenant_id: Option<TenantId>) -> Result<TenantId> {
-    tenant_id.context("a stack on AWS has no default tenant: choose one with --tenant-id")
-}
-
 fn in_days(days: u32) -> Timestamp {
     let millis = Duration::from_secs(u64::from(days) * 24 * 60 * 60).as_millis();
     Timestamp::from_unix_millis(
         Timestamp::now().unix_millis() + u64::try_from(millis).unwrap_or(u64::MAX),
     )
-}
-
-fn count(keys: usize) -> String {
-    match keys {
-        1 => "1 key".to_owned(),
-        count => format!("{count} keys"),
-    }
 }
 
 fn row(record: &ApiKeyRecord) -> [String; 5] {

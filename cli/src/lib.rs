@@ -1,10 +1,10 @@
-//! `docintell`, the command-line tool: a stack on this machine, job states, API keys, parked
-//! messages.
+//! `docintell`, the command-line tool: a stack on this machine, job states, API keys, parked messages, tenants.
 //!
-//! `command_line` parses the arguments and runs one of the commands [`local`], `job`, [`keys`] and `dlq`. [`stack`] finds
-//! the stack that a command works on, local or on AWS, and holds its outputs. [`local`] needs a [`checkout`] of
-//! this project; commands for a deployed stack work anywhere. [`progress`] shows slow tasks, and [`program`] runs
-//! other programs for them. `output` and `columns` print results. Tests start stacks with [`local::LocalStack`].
+//! `command_line` parses the arguments and runs one of the commands [`local`], `job`, [`keys`], `dlq`, and those of
+//! `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs. [`local`] needs a
+//! [`checkout`] of this project; commands for a deployed stack work anywhere. `arguments` and `age` parse options.
+//! [`progress`] shows slow tasks, `stop` is Ctrl-C, and [`program`] runs other programs. `output`, `columns` and `words`
+//! print results. Tests start stacks with [`local::LocalStack`].
 //!
 //! The rule: an error message says what is wrong and what to do.
 
@@ -15,6 +15,8 @@
 )]
 #![allow(missing_docs, reason = "a program; only this workspace uses its library")]
 
+mod age;
+mod arguments;
 pub mod checkout;
 mod columns;
 mod command_line;
@@ -27,5 +29,8 @@ mod output;
 pub mod program;
 pub mod progress;
 pub mod stack;
+mod stop;
+mod tenant;
+mod words;
 
 pub use command_line::run;

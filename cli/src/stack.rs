@@ -2,6 +2,7 @@
 //!
 //! The rule: local and deployed stacks have the same outputs, which template.yaml defines.
 
+mod clients;
 mod deployed;
 mod sam;
 mod target;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use clients::{Stack, expect_tenant, with_timeout};
 pub(crate) use target::{StackArgs, Table, Target};
 
 /// The outputs of template.yaml; each alias is an output's name there.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use axum::Router;
+use axum::http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -14,6 +15,8 @@ use uuid::Uuid;
 
 /// SAM's output for template.yaml.
 const OUTPUTS: &str = include_str!("../src/stack/sam/stack-outputs.json");
+
+const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
 
 /// A temporary folder outside of any checkout.
 struct Folder(PathBuf);
@@ -106,6 +109,83 @@ fn one_key() -> Value {
     }]})
 }
 
+/// A webhook's row.
+fn webhook_row() -> Value {
+    let text = |text: &str| json!({"S": text});
+    json!({
+        "tenant_id": text("770e8400-e29b-41d4-a716-446655440002"),
+        "webhook_config_id": text(WEBHOOK),
+        "url": text("https://example.com/hook"),
+        "events": {"L": [text("document.uploaded")]},
+        "is_active": {"BOOL": true},
+        "retry_enabled": {"BOOL": true},
+        "max_retries": {"N": "5"},
+        "created_at": text("2025-12-03T10:30:00Z"),
+        "updated_at": text("2025-12-03T10:30:00Z"),
+        "secret_version": text("v1"),
+    })
+}
+
+/// A delivery's row.
+fn delivery_row() -> Value {
+    let text = |text: &str| json!({"S": text});
+    let number = json!({"N": "1"});
+    json!({
+        "webhook": text(&format!("770e8400-e29b-41d4-a716-446655440002/{WEBHOOK}")),
+        "delivery_id": text("019ae3b8-7a40-7c1e-9d2f-1a2b3c4d5e6f"),
+        "event_id": text("019ae3b8-7a40-7f00-8a11-0f1e2d3c4b5a"),
+        "event": text("document.uploaded"),
+        "job_id": text("job\u{1b}[2J"),
+        "status": text("failed"),
+        "chain": number,
+        "attempt_count": number,
+        "last_attempt": number,
+        "last_error": text("refused\u{9b}31m"),
+    })
+}
+
+/// The row of a replay that made no progress.
+fn replay_row() -> Value {
+    let text = |text: &str| json!({"S": text});
+    let (time, number) = (text("2025-12-03T10:30:00Z"), json!({"N": "1"}));
+    json!({
+        "webhook": text(&format!("770e8400-e29b-41d4-a716-446655440002/{WEBHOOK}")),
+        "replay_id": text("019ae3c0-1d40-7a31-8e52-6f0c9b7d2e14"),
+        "state": text("running"),
+        "filter": {"M": {"since": time, "until": time}},
+        "rate_per_second": number,
+        "counted": number,
+        "sent": number,
+        "slice": number,
+        "created_at": time,
+        "updated_at": time,
+        "progressed_at": time,
+        "ttl": number,
+    })
+}
+
+/// One webhook with two rows in its log; there and here, another row is malformed. EventBridge refuses every event.
+fn one_webhook(operation: &str, body: &str) -> Value {
+    let request: Value = serde_json::from_str(body).unwrap_or_default();
+    let table = request["TableName"].as_str().unwrap_or_default();
+    match operation {
+        "GetItem" => json!({"Item": webhook_row()}),
+        "Query" if table.contains("Webhook") => json!({"Items": [webhook_row(), {}]}),
+        "Query" if table.contains("Replays") => json!({"Items": [replay_row()]}),
+        "Query" => json!({"Items": [delivery_row(), {}]}),
+        "UpdateItem" => {
+            let mut row = webhook_row();
+            row["is_active"] = json!({"BOOL": false});
+            json!({"Attributes": row})
+        }
+        "PutEvents" => json!({
+            "FailedEntryCount": 1,
+            "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "no\u{1b}"}],
+        }),
+        _ => json!({}),
+    }
+}
+
 /// Starts an AWS that accepts every request; returns its URL.
 async fn aws() -> String {
     aws_with(json!({})).await
@@ -113,9 +193,18 @@ async fn aws() -> String {
 
 /// Starts an AWS that answers every request with `answer`; returns its URL.
 async fn aws_with(answer: Value) -> String {
+    aws_by(move |_, _| answer.clone()).await
+}
+
+/// Starts an AWS that answers by operation and request body; returns its URL.
+async fn aws_by(answer: impl Fn(&str, &str) -> Value + Clone + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
     let address = listener.local_addr().expect("the listener is bound");
-    let app = Router::new().fallback(async move || axum::Json(answer));
+    let app = Router::new().fallback(async move |headers: HeaderMap, body: String| {
+        let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        let operation = target.and_then(|target| target.split('.').nth(1)).unwrap_or_default();
+        axum::Json(answer(operation, &body))
+    });
     tokio::spawn(async move { axum::serve(listener, app).await });
     format!("http://{address}")
 }
@@ -172,12 +261,68 @@ async fn the_list_of_keys_has_headings_over_aligned_columns() {
 
 #[tokio::test]
 async fn a_reader_that_closes_the_pipe_ends_a_command_quietly() {
-    let endpoint = aws_with(one_key()).await;
+    let answer = |operation: &str, body: &str| {
+        if body.contains("ApiKeys") { one_key() } else { one_webhook(operation, body) }
+    };
+    let endpoint = aws_by(answer).await;
     let folder = Folder::checkout(&stack_json(&endpoint));
-    for arguments in [["keys", "list"], ["job", "upload"]] {
-        let (code, error) = unread(&folder.0, &endpoint, &arguments).await;
+    for arguments in [
+        ["keys", "list"].as_slice(),
+        &["job", "upload"],
+        &["webhooks", "list"],
+        &["webhooks", "show", WEBHOOK, "--json"],
+        &["deliveries", "list"],
+        &["deliveries", "list", "--json"],
+        &["deliveries", "retry", WEBHOOK],
+        &["replay", "list"],
+        &["replay", "start", "--since", "2025-12-03T10:30:00Z", "--dry-run"],
+    ] {
+        let (code, error) = unread(&folder.0, &endpoint, arguments).await;
         assert_eq!(code, Some(141), "{error}");
         assert!(!error.contains("panicked") && !error.contains("error:"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_row_is_left_out_with_a_note_and_texts_cannot_control_a_terminal() {
+    let endpoint = aws_by(one_webhook).await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    let run = async |arguments: &[&str]| printed(&docintell(&folder.0, &endpoint, arguments).await);
+    let (list, notes) = run(&["webhooks", "list"]).await;
+    assert_eq!(list.lines().count(), 2, "{list}");
+    assert!(notes.contains("A webhook is malformed and left out: "), "{notes}");
+    let (list, notes) = run(&["deliveries", "list"]).await;
+    assert!(list.contains("  job␛[2J  refused\u{fffd}31m\n"), "{list}");
+    assert!(notes.contains("Left out 1 row of the log that cannot be read."), "{notes}");
+    let (json, _) = run(&["deliveries", "list", "--json"]).await;
+    assert!(json.contains(r#""job_id":"job\u001b[2J""#) && json.lines().count() == 1, "{json}");
+}
+
+#[tokio::test]
+async fn a_switch_that_cannot_be_announced_is_an_error_that_says_so() {
+    let endpoint = aws_by(one_webhook).await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    let output = docintell(&folder.0, &endpoint, &["webhooks", "disable", WEBHOOK, "--json"]).await;
+    let (json, error) = printed(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(json.contains(r#""announced":false"#) && json.contains(r#""changed":true"#), "{json}");
+    for text in [
+        "is switched off, but the change could not be announced",
+        "events:PutEvents",
+        "InternalFailure no␛",
+    ] {
+        assert!(error.contains(text), "{error}");
+    }
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_stack_on_aws_needs_a_tenant() {
+    let script = format!("echo '{}'", OUTPUTS.replace('\'', r"'\''"));
+    let folder = Folder::new().with_sam(&script);
+    for command in ["webhooks", "deliveries"] {
+        let error = failure(&folder.0, &[command, "list", "--stack-name", "prod"]).await;
+        assert!(error.contains("choose one with --tenant-id"), "{error}");
     }
 }
 

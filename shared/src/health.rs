@@ -102,6 +102,15 @@ struct Detail<'a> {
 }
 
 impl HealthEvent {
+    /// The owner has switched the webhook on or off at `at`; `webhook` is the row after that.
+    #[must_use]
+    pub fn of_switch(webhook: &Webhook, at: Timestamp) -> Self {
+        let change = webhook
+            .disabled
+            .map_or(HealthChange::Enabled, |disabled| HealthChange::Disabled(disabled.reason));
+        Self { tenant_id: webhook.tenant_id, webhook_id: webhook.id, change, at }
+    }
+
     /// The event's `detail`, a JSON object.
     pub(crate) fn detail(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&Detail {

@@ -29,14 +29,22 @@ pub struct HealthEvents {
 
 /// Why an event was not published.
 #[derive(Debug, thiserror::Error)]
-enum PublishError {
+pub enum PublishError {
+    /// Never happens with an event of this crate.
     #[error("the event cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
+    /// EventBridge refused the call or did not answer it.
     #[error(transparent)]
     Aws(AwsError),
     /// The call succeeded, but its answer has an error for the event.
     #[error("EventBridge refused the event: {code} {message}")]
-    Refused { code: String, message: String },
+    Refused {
+        /// EventBridge's code.
+        code: String,
+        /// EventBridge's message.
+        message: String,
+    },
+    /// The caller's time limit.
     #[error("there was no time left")]
     TimedOut,
 }
@@ -54,8 +62,7 @@ impl HealthEvents {
     /// which a metric can count.
     pub async fn publish(&self, event: &HealthEvent, give_up_at: Instant) {
         let give_up_at = give_up_at.min(Instant::now() + CALL_TIMEOUT);
-        let published = timeout_at(give_up_at, self.put(event)).await;
-        let published = published.unwrap_or(Err(PublishError::TimedOut));
+        let published = self.try_publish(event, give_up_at).await;
         let change = event.change.detail_type();
         match published {
             Ok(()) => info!(
@@ -73,6 +80,16 @@ impl HealthEvents {
                 "cannot publish that the health of a webhook changed"
             ),
         }
+    }
+
+    /// [`Self::publish`] for a caller who handles the error: logs nothing, and has only the caller's time limit.
+    pub async fn try_publish(
+        &self,
+        event: &HealthEvent,
+        give_up_at: Instant,
+    ) -> Result<(), PublishError> {
+        let published = timeout_at(give_up_at, self.put(event)).await;
+        published.unwrap_or(Err(PublishError::TimedOut))
     }
 
     async fn put(&self, event: &HealthEvent) -> Result<(), PublishError> {

@@ -49,6 +49,7 @@ pub mod env;
 pub mod health_events;
 pub mod queue;
 pub mod redelivery;
+pub mod replay_start;
 pub mod runtime;
 pub mod secrets;
 pub mod store;

@@ -171,7 +171,7 @@ impl Replay {
 
     /// True if no other replay of the webhook may start.
     #[must_use]
-    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+    pub fn is_open(&self, now: Timestamp) -> bool {
         matches!(self.state_at(now), ReplayState::Running | ReplayState::Paused)
     }
 

@@ -198,7 +198,7 @@ async fn a_redrive_that_is_stopped_loses_and_hides_nothing() {
         message["delivery_id"] = job::new_id().into();
         operator.park(&Parked { body: message.to_string(), ..letter.clone() }).await;
     }
-    let running = operator.start(&["redrive", "--rate", "1"]).await;
+    let running = operator.start(&["dlq", "redrive", "--rate", "1"]).await;
     receiver.wait_for(2).await;
     let id = running.id().expect("it still runs").to_string();
     let kill = Command::new("kill").args(["-INT", &id]).status();

@@ -1,6 +1,5 @@
 //! A webhook's health, from the endpoint's answers and the owner's changes to the API and the events on the bus.
 
-mod bus;
 mod writes;
 
 use aws_sdk_dynamodb::Client;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use webhooks::delivery::DeliveryStatus;
 use webhooks::timestamp::Timestamp;
 
-use self::bus::Bus;
+use crate::support::bus::Bus;
 use crate::support::job;
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::World;

@@ -20,6 +20,7 @@ mod neighbours;
 mod old_rows;
 mod permissions;
 mod recovery;
+mod repair;
 mod replays;
 mod retries;
 mod rotation;

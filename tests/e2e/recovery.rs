@@ -19,6 +19,7 @@ use webhooks::timestamp::Timestamp;
 use crate::support::job;
 use crate::support::operator::{Operator, Size};
 use crate::support::tenant::{Hook, Tenant};
+use crate::support::world::patient;
 
 /// How long the receiver is down: longer than the 15 s of a delivery's attempts.
 const DOWN: Duration = Duration::from_secs(30);
@@ -127,7 +128,7 @@ async fn after_an_outage_a_replay_delivers_every_event_although_its_function_is_
     let owner = Owner { tenant, hook };
 
     let since = Timestamp::now();
-    let aws = stack.info().aws_config();
+    let aws = patient(&stack.info().aws_config());
     let uploads = (0..EVENTS).map(|_| job::upload_to(stack.info(), &aws, owner.tenant.id));
     tokio::join!(join_all(uploads), sleep(DOWN));
     owner.wait_for(EVENTS, DeliveryStatus::Failed).await;

@@ -11,10 +11,11 @@ use tokio::sync::oneshot;
 use super::held::BATCH;
 use super::parked::Parked;
 use super::select::Selection;
-use super::stop::Stop;
-use super::{count, stopped};
+use super::stopped;
 use crate::output;
 use crate::progress::Progress;
+use crate::stop::Stop;
+use crate::words::count;
 
 /// An error if nobody can confirm anything.
 pub(super) fn ensure_terminal(messages: usize) -> Result<()> {

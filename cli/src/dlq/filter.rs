@@ -8,8 +8,9 @@ use webhooks::event_type::EventType;
 use webhooks::id::{TenantId, WebhookId};
 use webhooks::timestamp::Timestamp;
 
-use super::age;
 use super::parked::Parked;
+use crate::age;
+use crate::arguments::event_type;
 
 /// The heading of the filter's options in the help text.
 const HEADING: &str = "Which messages";
@@ -73,13 +74,6 @@ impl Filter {
         let wanted = self.reason.as_ref().map(|text| text.to_lowercase());
         wanted.is_none_or(|text| parked.reason(now).to_lowercase().contains(&text))
     }
-}
-
-fn event_type(name: &str) -> Result<EventType, String> {
-    EventType::from_name(name).ok_or_else(|| {
-        let names = EventType::ALL.map(EventType::as_str).join(", ");
-        format!("not an event; expected one of {names}")
-    })
 }
 
 #[cfg(test)]

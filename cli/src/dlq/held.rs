@@ -11,9 +11,9 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 use webhooks::aws::chain;
 
-use super::count;
 use super::parked::Parked;
 use crate::output;
+use crate::words::count;
 
 /// Maximum entries per call.
 pub(super) const BATCH: usize = 10;

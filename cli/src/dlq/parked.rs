@@ -12,9 +12,9 @@ use webhooks::store::deliveries::DeliveryRow;
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
-use super::age;
 use super::content::{Content, Record};
 use super::queue::Received;
+use crate::age;
 
 #[derive(Debug)]
 pub(super) struct Parked {

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use webhooks::timestamp::Timestamp;
 
 use super::held::{Held, MARGIN, whole_seconds};
-use super::stop::Stop;
 use crate::progress::Task;
+use crate::stop::Stop;
 
 /// Maximum receives in flight.
 const MAX_READERS: usize = 8;

@@ -17,15 +17,15 @@ use webhooks::redelivery::{Redelivered, redeliver};
 use webhooks::store::DeliveryLog;
 use webhooks::timestamp::Timestamp;
 
-use super::count;
 use super::held::{BATCH, Held};
 use super::job_change::Fanout;
 use super::parked::Parked;
 use super::plan::{self, LeftOut, Step};
 use super::select::Selection;
-use super::stop::Stop;
 use crate::output;
 use crate::progress::{Progress, Task};
+use crate::stop::Stop;
+use crate::words::count;
 
 /// A redrive ends after so many failures in a row: the others would fail too.
 const HOPELESS: usize = 10;

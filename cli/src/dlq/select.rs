@@ -14,10 +14,11 @@ use super::filter::Filter;
 use super::held::Held;
 use super::parked::{Parked, WebhookState};
 use super::queue::ParkedQueue;
-use super::stop::Stop;
-use super::{count, stopped};
+use super::stopped;
 use crate::output;
 use crate::progress::Progress;
+use crate::stop::Stop;
+use crate::words::count;
 
 /// Maximum webhooks per call.
 const MAX_WEBHOOKS: usize = 100;

@@ -1,19 +1,15 @@
 //! Shows parked messages: as a table, as JSON, or one in full. Pure.
-//!
-//! The rule: text from outside cannot control a terminal. JSON escapes what other texts replace.
 
 use serde_json::{Value, json};
 use webhooks::event::Subject;
-use webhooks::text::{first_chars, is_printable, visible};
+use webhooks::text::visible;
 use webhooks::timestamp::Timestamp;
 
-use super::age;
 use super::content::{Content, Record};
 use super::parked::Parked;
+use crate::age;
 use crate::columns::Columns;
-
-/// Maximum characters of a reason in a table.
-const REASON: usize = 100;
+use crate::words::{UNKNOWN, attempts, field, fields, or_unknown, short};
 
 /// The fields of [`json`] in the order in which people read them.
 const IN_ORDER: [&str; 15] = [
@@ -33,9 +29,6 @@ const IN_ORDER: [&str; 15] = [
     "sent_at",
     "age_seconds",
 ];
-
-/// What a table has for a value that is unknown.
-const UNKNOWN: &str = "-";
 
 /// The table of dead letters.
 pub(super) fn dead_letters<'a>(
@@ -118,43 +111,14 @@ pub(super) fn full_json(parked: &Parked, now: Timestamp) -> Value {
     value
 }
 
-/// JSON in one line, with escapes for all characters that are not printable.
-pub(super) fn line(value: &Value) -> String {
-    // Outside of strings, JSON has only printable characters.
-    value.to_string().chars().map(escaped).collect()
-}
-
-fn escaped(c: char) -> String {
-    let mut text = c.to_string();
-    if !is_printable(&text) {
-        let escapes: Vec<String> = text.encode_utf16().map(|it| format!("\\u{it:04x}")).collect();
-        text = escapes.concat();
-    }
-    text
-}
-
 /// Everything about one message, for people.
 pub(super) fn full(parked: &Parked, now: Timestamp) -> String {
-    let mut lines = Vec::new();
-    let fields = json(parked, now);
-    for name in IN_ORDER {
-        match &fields[name] {
-            Value::Null => {}
-            Value::String(text) => lines.push(field(name, &visible(text))),
-            value => lines.push(field(name, &value.to_string())),
-        }
-    }
+    let mut lines = fields(&json(parked, now), &IN_ORDER);
     lines.push(field("receive_count", &parked.received.receive_count.to_string()));
     for (name, value) in &parked.received.attributes {
         lines.push(field(&format!("attribute {}", visible(name)), &visible(value)));
     }
-    for attempt in parked.row.iter().flat_map(|row| &row.attempts) {
-        let status = attempt.status_code.map_or(UNKNOWN.to_owned(), |code| code.to_string());
-        let error = attempt.error.as_deref().unwrap_or("delivered");
-        let text = format!("{}  status {status}  {} ms  {error}", attempt.at, attempt.duration_ms);
-        let name = format!("attempt {}.{}", attempt.chain, attempt.number);
-        lines.push(field(&name, &visible(&text)));
-    }
+    lines.extend(parked.row.iter().flat_map(|row| attempts(&row.attempts)));
     let (name, text) = payload(parked);
     lines.push(field(name, &visible(text)));
     lines.join("\n")
@@ -170,10 +134,6 @@ fn payload(parked: &Parked) -> (&'static str, &str) {
         },
         _ => ("body", &parked.received.body),
     }
-}
-
-fn field(name: &str, value: &str) -> String {
-    format!("{name:<28}  {value}")
 }
 
 /// The function that parked the message.
@@ -199,15 +159,6 @@ fn job_id(parked: &Parked) -> Option<String> {
 fn delivery_or_message_id(parked: &Parked) -> String {
     let delivery = parked.delivery().map(|delivery| delivery.delivery_id.to_string());
     delivery.unwrap_or_else(|| parked.received.message_id.clone())
-}
-
-fn or_unknown(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| UNKNOWN.to_owned(), |value| value.to_string())
-}
-
-fn short(reason: &str) -> String {
-    let cut = first_chars(reason, REASON);
-    if cut.len() < reason.len() { format!("{cut}…") } else { reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -252,10 +203,10 @@ mod tests {
     #[test]
     fn a_long_reason_is_cut_in_the_table_only() {
         let mut long = delivery();
-        long.received.attributes.insert("reason".to_owned(), "é".repeat(REASON + 1));
+        long.received.attributes.insert("reason".to_owned(), "é".repeat(101));
         let table: Vec<String> = dead_letters(std::iter::once(&long), now()).lines().collect();
-        assert!(table[1].ends_with(&format!("  {}…", "é".repeat(REASON))));
-        assert_eq!(json(&long, now())["reason"], "é".repeat(REASON + 1));
+        assert!(table[1].ends_with(&format!("  {}…", "é".repeat(100))));
+        assert_eq!(json(&long, now())["reason"], "é".repeat(101));
     }
 
     #[test]
@@ -277,14 +228,6 @@ mod tests {
         let known = full_json(&delivery(), now());
         assert_eq!(known["log"]["attempts"][1]["error"], "the endpoint answered 500");
         assert_eq!((&known["log_status"], &known["chain"]), (&json!("failed"), &json!(1)));
-    }
-
-    #[test]
-    fn a_json_line_keeps_the_value_and_escapes_what_is_not_printable() {
-        let value = json!({"body": "é\u{7f}\u{9b}2J\u{202e}\u{e0041}\n世"});
-        let line = line(&value);
-        assert_eq!(line, r#"{"body":"é\u007f\u009b2J\u202e\udb40\udc41\n世"}"#);
-        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
     }
 
     #[test]

@@ -1,26 +1,22 @@
 //! Loads the caller's AWS region and credentials, from the same places as the AWS CLI.
 
 use std::ffi::OsString;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use aws_config::BehaviorVersion;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use aws_types::SdkConfig;
 use reqwest::Url;
 use webhooks::aws;
 
-/// Timeout of each try of a call; the caller's network may be slow.
-const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+use super::clients::TRY_TIMEOUT;
+use super::with_timeout;
 
 /// Configuration for clients with the caller's rights.
 pub(super) async fn load_config() -> Result<SdkConfig> {
     expect_urls(std::env::vars_os())?;
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TRY_TIMEOUT).build();
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(aws::http_client(TRY_TIMEOUT))
-        .timeout_config(timeouts)
         .load()
         .await;
     config
@@ -33,7 +29,7 @@ pub(super) async fn load_config() -> Result<SdkConfig> {
         "cannot find AWS credentials: log in (`aws sso login`), or set AWS_PROFILE or \
          AWS_ACCESS_KEY_ID",
     )?;
-    Ok(config)
+    Ok(with_timeout(&config, TRY_TIMEOUT))
 }
 
 /// Checks the endpoints among `variables`: the SDK ignores some that are wrong, and panics or quotes the whole request

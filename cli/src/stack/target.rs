@@ -6,7 +6,8 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use webhooks::id::TenantId;
 
-use super::{Outputs, deployed, sam};
+use super::clients::TRY_TIMEOUT;
+use super::{Outputs, Stack, deployed, sam, with_timeout};
 use crate::local::StackInfo;
 
 #[derive(Debug, Clone, Args)]
@@ -74,16 +75,17 @@ impl StackArgs {
         Ok(Target::Deployed { name, config, outputs: Box::new(outputs) })
     }
 
-    /// A whole stack: a configuration with the caller's rights, and the outputs.
-    pub(crate) async fn stack(&self) -> Result<(SdkConfig, Outputs)> {
-        match &self.stack_name {
-            Some(name) => {
-                let config = deployed::load_config().await?;
-                let outputs = sam::outputs(name, &config).await;
-                Ok((config, outputs.with_context(|| format!("cannot look up stack {name}"))?))
-            }
-            None => StackInfo::load().map(|info| (info.aws_config(), info.outputs)),
-        }
+    /// A whole stack.
+    pub(crate) async fn stack(&self) -> Result<Stack> {
+        let Some(name) = &self.stack_name else {
+            let info = StackInfo::load()?;
+            let config = with_timeout(&info.aws_config(), TRY_TIMEOUT);
+            return Ok(Stack { config, outputs: info.outputs, tenant_id: Some(info.tenant_id) });
+        };
+        let config = deployed::load_config().await?;
+        let outputs = sam::outputs(name, &config).await;
+        let outputs = outputs.with_context(|| format!("cannot look up stack {name}"))?;
+        Ok(Stack { config, outputs, tenant_id: None })
     }
 }
 

@@ -16,6 +16,7 @@ use webhooks::aws;
 use webhooks::queue::SendError;
 use webhooks::redelivery::RedeliveryError;
 use webhooks::replay::ReplayState;
+use webhooks::replay_start::StartError;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError, TESTS_PER_MINUTE};
@@ -313,6 +314,17 @@ impl From<RedeliveryError> for ApiError {
         match error {
             RedeliveryError::Log(error) => error.into(),
             RedeliveryError::Queue(error) => error.into(),
+        }
+    }
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Open => Self::ReplayRunning,
+            StartError::Store(error) => error.into(),
+            StartError::Queue(error) => error.into(),
+            StartError::Encode(_) => Self::internal(error),
         }
     }
 }

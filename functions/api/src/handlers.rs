@@ -15,7 +15,7 @@ use tracing::field::display;
 use tracing::{Span, error, info};
 
 use webhooks::aws;
-use webhooks::health::{HealthChange, HealthEvent};
+use webhooks::health::HealthEvent;
 use webhooks::id::{TenantId, WebhookId};
 use webhooks::rotation::{RotatedSecrets, StagingLabel};
 use webhooks::secret::SigningSecret;
@@ -199,12 +199,7 @@ pub(crate) async fn update(
 
 /// Announces that the owner has switched the webhook off or on.
 async fn publish_switch(state: &AppState, webhook: &Webhook, at: Timestamp) {
-    let change = match webhook.disabled {
-        Some(Disabled { reason, .. }) => HealthChange::Disabled(reason),
-        None => HealthChange::Enabled,
-    };
-    let (tenant_id, webhook_id) = (webhook.tenant_id, webhook.id);
-    let event = HealthEvent { tenant_id, webhook_id, change, at };
+    let event = HealthEvent::of_switch(webhook, at);
     state.health_events.publish(&event, Instant::now() + aws::CALL_TIMEOUT).await;
 }
 

@@ -14,12 +14,12 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::info;
 
-use webhooks::aws;
 use webhooks::id::{ReplayId, WebhookKey};
 use webhooks::replay::{Change, Replay};
-use webhooks::store::replays::{Changed, CreateError, NewReplay, count};
+use webhooks::replay_start::{queue_message, start};
+use webhooks::store::replays::{Changed, NewReplay, count};
 use webhooks::timestamp::Timestamp;
 
 use crate::AppState;
@@ -64,31 +64,10 @@ pub(crate) async fn create(
         return Ok(Json(CountView::of(&counted, rate_per_second, now)).into_response());
     }
     let new = NewReplay { webhook, filter, rate_per_second, counted: counted.count };
-    let replay = match state.replays.create(new, now).await {
-        Ok(replay) => replay,
-        Err(CreateError::Open) => return Err(ApiError::ReplayRunning),
-        Err(CreateError::Store(error)) => return Err(error.into()),
-    };
-    if let Err(failure) = queue(&state, &replay).await {
-        // Without a message it would block other replays for 15 minutes.
-        let cancelled = state.replays.change(webhook, replay.replay_id, Change::Cancel, now);
-        if let Err(error) = cancelled.await {
-            error!(
-                replay.id = %replay.replay_id,
-                error = %aws::chain(&error),
-                "cannot cancel a replay whose message was not queued"
-            );
-        }
-        return Err(failure);
-    }
+    let replay = start(&state.replays, &state.replay_queue, new, now).await?;
     info!(replay.id = %replay.replay_id, "replay started");
     let location = [(LOCATION, format!("/v1/webhooks/{id}/replays/{}", replay.replay_id))];
     Ok((StatusCode::CREATED, location, Json(ReplayView::of(&replay, now))).into_response())
-}
-
-async fn queue(state: &AppState, replay: &Replay) -> Result<(), ApiError> {
-    let message = replay.message().outgoing().map_err(ApiError::internal)?;
-    Ok(state.replay_queue.send(message).await?)
 }
 
 /// `GET /v1/webhooks/{webhook_id}/replays`
@@ -154,7 +133,7 @@ pub(crate) async fn resume(
         });
     }
     let resumed = change(&state, webhook, replay, Change::Resume).await?;
-    queue(&state, &resumed).await?;
+    queue_message(&state.replay_queue, &resumed).await?;
     Ok(Json(ReplayView::of(&resumed, Timestamp::now())).into_response())
 }
 

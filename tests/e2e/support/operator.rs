@@ -31,7 +31,7 @@ pub(crate) struct Ended {
     pub code: Option<i32>,
     /// Standard output.
     pub printed: String,
-    /// Standard error.
+    /// Standard error without the lines that show how long a slow task takes.
     pub noted: String,
 }
 
@@ -121,15 +121,19 @@ impl Operator {
         }
     }
 
-    /// Runs `docintell dlq` with these arguments, without a terminal.
+    /// Runs `docintell dlq` with these arguments.
     pub(crate) async fn dlq(&self, arguments: &[&str]) -> Ended {
+        self.run(&[&["dlq"], arguments].concat()).await
+    }
+
+    /// Runs `docintell` with these arguments, without a terminal.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(self.start(arguments).await).await
     }
 
-    /// [`Operator::dlq`] without waiting for the end.
+    /// [`Operator::run`] without waiting for the end.
     pub(crate) async fn start(&self, arguments: &[&str]) -> Child {
         Command::new(binary().await)
-            .arg("dlq")
             .args(arguments)
             .current_dir(&self.folder)
             .stdin(Stdio::null())
@@ -142,10 +146,7 @@ impl Operator {
 
     /// The objects that `docintell dlq` prints for these arguments.
     pub(crate) async fn json(&self, arguments: &[&str]) -> Vec<Value> {
-        let ended = self.dlq(&[arguments, &["--json"]].concat()).await.succeeded();
-        let parse =
-            |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-        ended.printed.lines().map(parse).collect()
+        self.dlq(&[arguments, &["--json"]].concat()).await.succeeded().objects()
     }
 }
 
@@ -156,8 +157,18 @@ impl Ended {
         Self {
             code: output.status.code(),
             printed: text(output.stdout),
-            noted: text(output.stderr),
+            noted: text(output.stderr)
+                .split_inclusive('\n')
+                .filter(|line| !line.starts_with("  … "))
+                .collect(),
         }
+    }
+
+    /// The objects that the command printed, one a line.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        let parse =
+            |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        self.printed.lines().map(parse).collect()
     }
 
     /// Asserts that the command succeeded.

@@ -58,8 +58,7 @@ impl World {
 
     /// Configuration for clients on the caller's runtime, with longer timeouts than the functions use.
     pub(crate) fn aws(&self) -> SdkConfig {
-        let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(1)).build();
-        self.stack.info().aws_config().into_builder().timeout_config(timeouts).build()
+        patient(&self.stack.info().aws_config())
     }
 
     /// The dead letters so far whose body contains `id`.
@@ -129,6 +128,12 @@ impl World {
             .map(|path| fs::read_to_string(path).expect("the log can be read"))
             .concat()
     }
+}
+
+/// The configuration with longer timeouts than the functions use: an emulator is slow while it works for many.
+pub(crate) fn patient(config: &SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(1)).build();
+    config.clone().into_builder().timeout_config(timeouts).build()
 }
 
 fn start() -> Result<World, String> {

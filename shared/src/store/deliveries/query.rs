@@ -91,6 +91,8 @@ pub struct Page {
     pub deliveries: Vec<DeliverySummary>,
     /// The position after which the next page begins; `None` if there is no more.
     pub next: Option<DeliveryId>,
+    /// Rows that were left out because they are corrupt.
+    pub unreadable: usize,
 }
 
 impl DeliveryLog {
@@ -125,6 +127,7 @@ impl DeliveryLog {
                     Ok(summary) if filter.accepts(&summary, now) => page.deliveries.push(summary),
                     Ok(_refused) => {}
                     Err(error) => {
+                        page.unreadable += 1;
                         error!(error = %chain(&error), "a delivery is missing from a list");
                     }
                 }

@@ -1,4 +1,4 @@
-//! Ages and periods as people write them: `90s`, `15m`, `2h`, `3d`.
+//! Ages as people write them, `90s`, `15m`, `2h`, `3d`, and times that an age can stand for.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use webhooks::timestamp::Timestamp;
 const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 
 /// Parses a number with a unit.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let parsed = UNITS.iter().find_map(|(unit, seconds)| {
         let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
         number.checked_mul(*seconds)
@@ -18,8 +18,21 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     parsed.map(Duration::from_secs).ok_or_else(error)
 }
 
+/// Parses an RFC 3339 time, or an age: so long before `now`.
+pub(crate) fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Ok(time) = Timestamp::parse(text) {
+        return Ok(time);
+    }
+    let age = parse(text).map_err(|_malformed| {
+        "not a time; expected the form 2025-12-03T10:30:00Z, or an age such as 90s, 15m, 2h or 3d"
+            .to_owned()
+    })?;
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    Ok(Timestamp::from_unix_millis(now.unix_millis().saturating_sub(age)))
+}
+
 /// The age in the largest unit that fits at least twice.
-pub(super) fn short(age: Duration) -> String {
+pub(crate) fn short(age: Duration) -> String {
     let seconds = age.as_secs();
     let fitting = UNITS.iter().find(|(_, length)| seconds >= 2 * length);
     let (unit, length) = fitting.unwrap_or(&("s", 1));
@@ -27,7 +40,7 @@ pub(super) fn short(age: Duration) -> String {
 }
 
 /// The time from `since` to `now`; zero if `since` is later.
-pub(super) fn of(since: Timestamp, now: Timestamp) -> Duration {
+pub(crate) fn of(since: Timestamp, now: Timestamp) -> Duration {
     Duration::from_millis(now.unix_millis().saturating_sub(since.unix_millis()))
 }
 
@@ -44,6 +57,25 @@ mod tests {
         }
         for text in ["", "5", "h", "-1h", "1w", "1.5h", "1h30m", "18446744073709551615d"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_date_with_a_time_or_an_age_before_now() {
+        let now = Timestamp::from_unix_millis(7_200_000);
+        for (text, millis) in [
+            ("1970-01-01T01:00:00+01:00", 0),
+            ("2h", 0),
+            ("15m", 6_300_000),
+            ("0s", 7_200_000),
+            ("3d", 0),
+            ("213503982334601d", 0),
+        ] {
+            assert_eq!(parse_time(text, now), Ok(Timestamp::from_unix_millis(millis)), "{text}");
+        }
+        for text in ["", "yesterday", "2025-12-03", "2 h", "-1h"] {
+            let error = parse_time(text, now).unwrap_err();
+            assert!(error.contains("2025-12-03T10:30:00Z") && error.contains("2h"), "{error}");
         }
     }
 

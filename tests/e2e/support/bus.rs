@@ -5,18 +5,18 @@ use harness::eventually;
 use serde_json::{Value, json};
 use webhooks::id::WebhookId;
 
-use crate::support::tenant::Tenant;
-use crate::support::world::World;
+use super::tenant::Tenant;
+use super::world::World;
 
 /// A queue with the events of one tenant.
-pub(super) struct Bus {
+pub(crate) struct Bus {
     sqs: aws_sdk_sqs::Client,
     queue_url: String,
 }
 
 impl Bus {
     /// Gets the events from now on.
-    pub(super) async fn of(tenant: &Tenant) -> Self {
+    pub(crate) async fn of(tenant: &Tenant) -> Self {
         let aws = World::get().aws();
         let (sqs, events) =
             (aws_sdk_sqs::Client::new(&aws), aws_sdk_eventbridge::Client::new(&aws));
@@ -37,7 +37,7 @@ impl Bus {
     }
 
     /// Waits for the next event. Every test names all events that it causes, so a superfluous one fails it.
-    pub(super) async fn next(&self) -> Value {
+    pub(crate) async fn next(&self) -> Value {
         let message = eventually("an event on the bus", async || {
             let received = self.sqs.receive_message().queue_url(&self.queue_url).send().await;
             received.expect("the queue can be read").messages.unwrap_or_default().pop()
