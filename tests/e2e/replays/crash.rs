@@ -12,7 +12,7 @@ use webhooks::replay::{Replay, ReplayFilter};
 use webhooks::store::replays::NewReplay;
 use webhooks::timestamp::Timestamp;
 
-use super::Past;
+use super::{KEEP, Past};
 use crate::samples;
 use crate::support::world::World;
 
@@ -52,6 +52,17 @@ impl Past {
             .send()
             .await
             .expect("the row can be written");
+    }
+
+    async fn delete(&self, replay: ReplayId) {
+        aws_sdk_dynamodb::Client::new(&World::get().aws())
+            .delete_item()
+            .table_name(&World::get().info().outputs.replays_table)
+            .key("webhook", AttributeValue::S(self.webhook.to_string()))
+            .key("replay_id", AttributeValue::S(replay.to_string()))
+            .send()
+            .await
+            .expect("the row can be deleted");
     }
 
     fn path_of(&self, replay: &Replay) -> String {
@@ -120,6 +131,15 @@ async fn the_message_of_the_slice_before_replaces_a_lost_message() {
     queue(&replay).await;
     past.until(&past.path_of(&replay), "completed").await;
     past.assert_arrived_once(0..5).await;
+}
+
+#[tokio::test]
+async fn an_expired_replay_blocks_no_other_even_if_only_its_row_is_deleted_yet() {
+    let past = Past::new().await;
+    let expired = past.without_message(1, KEEP + Duration::from_mins(1)).await;
+    past.delete(expired.replay_id).await;
+    let next = past.without_message(1, Duration::ZERO).await;
+    assert_eq!(past.row(next.replay_id).await, next);
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Creates a replay, unless another one of the webhook is open.
 //!
 //! The rule: one transaction puts the row and moves the webhook's pointer to its latest replay, which two concurrent
-//! creates cannot both do. A pointer that expired does no harm: the latest row is read as well.
+//! creates cannot both do. A pointer that expired counts as missing, because DynamoDB deletes expired rows in any order:
+//! the row that it names may be gone. That does no harm, because the latest row is read as well.
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 
-use super::update::text;
+use super::update::{number, text};
 use super::{ReplayStore, key};
 use crate::id::{ReplayId, WebhookKey};
 use crate::replay::{FAILED_AFTER, Replay, ReplayFilter, ReplayState};
@@ -80,7 +81,7 @@ impl ReplayStore {
         }
     }
 
-    /// Points to `replay` if the pointer is at `latest`, or missing.
+    /// Points to `replay` if the pointer is at `latest`, missing or expired.
     fn point_to(&self, replay: &Replay, latest: Option<&Replay>) -> TransactWriteItem {
         let mut update = Update::builder()
             .table_name(&self.table)
@@ -88,11 +89,13 @@ impl ReplayStore {
             .update_expression("SET latest = :new, #ttl = :ttl")
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":new", text(replay.replay_id))
-            .expression_attribute_values(":ttl", self.expiry(replay.created_at));
+            .expression_attribute_values(":ttl", self.expiry(replay.created_at))
+            .expression_attribute_values(":now", number(replay.created_at.unix_seconds()));
+        let is_free = "attribute_not_exists(latest) OR #ttl <= :now";
         update = match latest {
-            None => update.condition_expression("attribute_not_exists(latest)"),
+            None => update.condition_expression(is_free),
             Some(latest) => update
-                .condition_expression("attribute_not_exists(latest) OR latest = :latest")
+                .condition_expression(format!("{is_free} OR latest = :latest"))
                 .expression_attribute_values(":latest", text(latest.replay_id)),
         };
         write(update)
