@@ -63,8 +63,8 @@ pub struct Replay {
     pub rate_per_second: u32,
     /// Deliveries that it selected when it was created, at most [`MAX_COUNT`](crate::store::replays::MAX_COUNT).
     pub counted: u64,
-    /// Deliveries up to the cursor that it has queued. After a crash it can lack those of a second: the index does not
-    /// show what is delivered by then.
+    /// Deliveries up to the cursor that it has queued. After a crash up to a second's deliveries can be missing: if they
+    /// are delivered by then, the index no longer has them.
     pub sent: u64,
     /// Number of the current slice, from 1.
     pub slice: u32,

@@ -52,7 +52,7 @@ impl TestError {
 }
 
 impl Sender {
-    /// Posts an example event to the webhook, even if it is switched off. An error is a fault of ours.
+    /// Posts an example event to the webhook, even if it is switched off. An error is an internal one.
     pub(crate) async fn test(
         &self,
         test: &TestRequest,
