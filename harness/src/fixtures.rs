@@ -1,5 +1,6 @@
 //! Inputs for the functions, in AWS's own formats: webhook rows, batches of the queue and of the stream, requests.
 
+mod deliveries;
 mod queue;
 mod requests;
 mod stream;
@@ -9,6 +10,7 @@ use webhooks::event_type::EventType;
 use webhooks::id::{TenantId, WebhookId};
 
 use crate::attributes::item;
+pub use deliveries::{LISTS, delivery_row, delivery_rows};
 pub use queue::{
     BODY, GUIDES_BODY, Message, batch, batch_of, batches, delivery_id, first_receives, message,
     text,

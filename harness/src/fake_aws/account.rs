@@ -235,14 +235,14 @@ impl Account {
                 return (json!({}), 0);
             }
             let (row, units) = self.log.update(input);
-            return (attributes(input, row), units);
+            return (attributes(input, &row), units);
         }
         if key["replay_id"].is_object() {
             let before = self.replays.get(key).unwrap_or_else(|| key.clone());
             let row = expression::updated(&before, input);
             self.replays.put(&row);
             let bytes = size::of_item(&row).max(size::of_item(&before));
-            return (attributes(input, row), size::write_units(bytes));
+            return (attributes(input, &row), size::write_units(bytes));
         }
         let row = self.webhook(key);
         let written = size::of_item(key) + size::of_item(&input["ExpressionAttributeValues"]);
@@ -258,6 +258,6 @@ impl Account {
 }
 
 /// The answer to an `UpdateItem`.
-fn attributes(input: &Value, row: Value) -> Value {
+fn attributes(input: &Value, row: &Value) -> Value {
     if input["ReturnValues"] == "ALL_NEW" { json!({"Attributes": row}) } else { json!({}) }
 }
