@@ -15,7 +15,7 @@ pub use queue::{
     BODY, GUIDES_BODY, Message, batch, batch_of, batches, delivery_id, first_receives, message,
     text,
 };
-pub use requests::{api_key_row, get};
+pub use requests::{api_key_row, get, post};
 pub use stream::{job_change, job_change_with, job_changes, numbered_job_changes, sequence_number};
 
 pub const DELIVERIES: &str = "https://sqs.test/123456789012/deliveries";

@@ -239,7 +239,9 @@ mod tests {
         for number in 0..300 {
             let id = format!("d{number:03}");
             let body = "x".repeat(8192);
-            table.put(&json!({"webhook": {"S": "w"}, "delivery_id": {"S": id}, "body": {"S": body}}));
+            table.put(
+                &json!({"webhook": {"S": "w"}, "delivery_id": {"S": id}, "body": {"S": body}}),
+            );
         }
         let found = table.query(&query(&json!({})));
         assert_eq!(found.rows, 128);
