@@ -222,7 +222,8 @@ impl Parts {
             }
             DlqCommand::Redrive { all, rate, .. } => {
                 let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
-                self.source.add_webhooks(&mut selection.messages).await?;
+                let webhooks = self.source.add_webhooks(&mut selection.messages);
+                selection.held.during(webhooks).await?;
                 let selected = selection.messages.len();
                 let report = self.destinations.redrive(selection, all, rate, stop, now).await;
                 selection.held.release_all().await;
@@ -244,7 +245,7 @@ impl Parts {
                 if number > 0 && !delivered && !yes {
                     discard::ensure_terminal(number)?;
                     list(&selection.messages, faults, false, now)?;
-                    discard::confirm(&mut selection.held, number, stop).await?;
+                    selection.held.during(discard::confirm(number, stop)).await?;
                 }
                 discard::drop_all(selection, stop).await?;
             }

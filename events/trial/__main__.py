@@ -36,6 +36,7 @@ REQUESTS = {
     "api-get": 200,
     "api-test": 200,
     "api-rotate": 200,
+    "api-delete-previous-secret": 204,
     "api-update": 200,
     "api-delete": 204,
 }

@@ -156,6 +156,10 @@ pub struct Attempt {
     /// Where the time went.
     #[serde(default, skip_serializing_if = "Phases::is_unknown")]
     pub phases: Phases,
+    /// 401 or 403 if an endpoint refused the current secret while a rotation overlapped. The phases and the next three
+    /// fields are then about the second POST, signed with the previous secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_status_code: Option<u16>,
     /// HTTP status; `None` if there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,

@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_version_0_1_0_is_read() {
+        let json = include_str!("../../tests/formats/0.1.0/fault-message.json");
+        let body: FaultBody<'_> = serde_json::from_str(json).unwrap();
+        assert_eq!((body.source.as_ref(), body.record_is_cut), ("fanout", false));
+        assert_eq!(body.sequence_number.as_deref(), Some("10000000000000000001"));
+        assert!(body.record.unwrap().contains(r#""tenant_id":{"S":"acme"}"#));
+    }
+
+    #[test]
     fn a_record_without_a_sequence_number_is_parked_without_one() {
         let origin = Origin::Fanout { sequence_number: None };
         let message = PipelineFault::new(origin, "no record", "1".to_owned()).placeholder();

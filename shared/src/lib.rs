@@ -26,6 +26,7 @@ pub(crate) mod address;
 pub mod endpoint;
 pub mod resolve;
 pub mod retry;
+pub mod rotation;
 pub mod webhook;
 
 pub mod health;

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
+use crate::rotation::StagingLabel;
 use crate::secret::SigningSecret;
 
 /// Reads and writes the signing secrets of all webhooks.
@@ -61,18 +62,21 @@ impl SecretStore {
         response.version_id.ok_or(SecretError::Malformed)
     }
 
-    /// Stores a new version of a webhook's secret. Returns its version id. Earlier versions stay readable.
+    /// Stores a new version of a webhook's secret under `label`. Returns its version id. Secrets Manager keeps the
+    /// versions with other labels, `AWSCURRENT` on the first one included.
     pub async fn put(
         &self,
         tenant: TenantId,
         webhook: WebhookId,
         secret: &SigningSecret,
+        label: StagingLabel,
     ) -> Result<String, SecretError> {
         let response = self
             .client
             .put_secret_value()
             .secret_id(self.name(tenant, webhook))
             .secret_string(stored(secret)?.as_str())
+            .version_stages(label.as_str())
             .send()
             .await
             .map_err(|error| match error.as_service_error() {

@@ -7,6 +7,7 @@ use crate::event_type::EventType;
 use crate::id::{TenantId, WebhookId};
 use crate::named::named;
 use crate::retry::RetryPolicy;
+use crate::rotation::StagingLabel;
 use crate::timestamp::Timestamp;
 
 /// A webhook's row; the signing secret is not in it.
@@ -32,6 +33,8 @@ pub struct Webhook {
     pub updated_at: Timestamp,
     /// Secrets Manager version id of the secret in force. A version never changes, so it can be cached by id.
     pub secret_version: String,
+    /// The staging label of that version; `None` for the first one.
+    pub secret_label: Option<StagingLabel>,
     /// The secret that the last rotation replaced, while it still signs.
     pub previous_secret: Option<PreviousSecret>,
 }
@@ -62,7 +65,7 @@ named! {
 pub struct PreviousSecret {
     /// Secrets Manager version id.
     pub version: String,
-    /// It does not sign after this time.
+    /// It signs before this time.
     pub until: Timestamp,
 }
 
@@ -71,6 +74,12 @@ impl Webhook {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.disabled.is_none()
+    }
+
+    /// The previous secret, if it still signs at `now`.
+    #[must_use]
+    pub fn previous_secret_at(&self, now: Timestamp) -> Option<&PreviousSecret> {
+        self.previous_secret.as_ref().filter(|previous| now < previous.until)
     }
 }
 

@@ -139,6 +139,7 @@ async fn delete_returns_204_and_the_webhook_is_then_not_found() {
         (Method::DELETE, path.clone(), None),
         (Method::PATCH, path.clone(), Some(json!({"is_active": true}))),
         (Method::POST, format!("{path}/rotate"), None),
+        (Method::DELETE, format!("{path}/previous-secret"), None),
         (Method::POST, format!("{path}/test"), None),
     ] {
         let response = tenant.request(method.clone(), &path, body).await;
@@ -158,10 +159,12 @@ async fn another_tenants_webhook_cannot_be_seen_or_changed() {
     let receiver = Receiver::start(status(200)).await;
     let hook = owner.subscribe(&receiver).await;
     let path = format!("/v1/webhooks/{}", hook.id);
+    let rotated = owner.request(Method::POST, &format!("{path}/rotate"), None).await.body;
     for (method, path, body) in [
         (Method::GET, path.clone(), None),
         (Method::PATCH, path.clone(), Some(json!({"is_active": false}))),
         (Method::POST, format!("{path}/rotate"), None),
+        (Method::DELETE, format!("{path}/previous-secret"), None),
         (Method::DELETE, path.clone(), None),
     ] {
         assert_eq!(stranger.request(method.clone(), &path, body).await.status, 404, "{method}");
@@ -170,6 +173,9 @@ async fn another_tenants_webhook_cannot_be_seen_or_changed() {
     assert_eq!(list.body["total"], 0);
     let untouched = owner.request(Method::GET, &path, None).await;
     assert_eq!((untouched.status, &untouched.body["is_active"]), (200, &json!(true)));
+    assert_eq!(untouched.body["previous_secret_expires_at"], rotated["previous_secret_expires_at"]);
     crate::support::job::upload(owner.id).await;
-    assert!(receiver.wait_for(1).await[0].is_signed_with(&hook.secret));
+    let arrival = receiver.wait_for(1).await.remove(0);
+    let new = rotated["signing_secret"].as_str().expect("rotate returns the secret");
+    assert!(arrival.is_signed_with(new) && arrival.passes_standard_webhooks(&hook.secret));
 }

@@ -48,6 +48,7 @@ impl Logged {
             at: Timestamp::from_unix_millis(u64::from(number) * 1000),
             duration_ms: 1,
             phases: Phases::default(),
+            first_status_code: None,
             status_code: Some(500),
             error: (status != DeliveryStatus::Delivered).then(|| "out of order".to_owned()),
             response_body: None,

@@ -20,6 +20,7 @@ mod neighbours;
 mod old_rows;
 mod permissions;
 mod retries;
+mod rotation;
 mod samples;
 mod shown;
 mod skipped;

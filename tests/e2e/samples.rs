@@ -105,6 +105,7 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         created_at: now,
         updated_at: now,
         secret_version,
+        secret_label: None,
         previous_secret: None,
     };
     let store = WebhookStore::new(DynamoDb::new(&aws), info.outputs.webhooks_table.clone());
@@ -130,6 +131,11 @@ async fn each_sample_event_gets_the_expected_result() {
         ("retry", include_str!("../../events/api-retry.json"), 202),
         ("update", include_str!("../../events/api-update.json"), 200),
         ("rotate", include_str!("../../events/api-rotate.json"), 200),
+        (
+            "delete-previous-secret",
+            include_str!("../../events/api-delete-previous-secret.json"),
+            204,
+        ),
         ("test", include_str!("../../events/api-test.json"), 200),
         ("delete", include_str!("../../events/api-delete.json"), 204),
     ] {

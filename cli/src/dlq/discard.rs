@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{Result, bail, ensure};
 use tokio::sync::oneshot;
 
-use super::held::{BATCH, Held};
+use super::held::BATCH;
 use super::parked::Parked;
 use super::select::Selection;
 use super::stop::Stop;
@@ -26,8 +26,8 @@ pub(super) fn ensure_terminal(messages: usize) -> Result<()> {
     Ok(())
 }
 
-/// Asks for confirmation, while the messages stay hidden.
-pub(super) async fn confirm(held: &mut Held, messages: usize, stop: &Stop) -> Result<()> {
+/// Asks for confirmation.
+pub(super) async fn confirm(messages: usize, stop: &Stop) -> Result<()> {
     output::note(format_args!("Drop {} for good? [y/N]", count(messages, "message")));
     let (sender, answer) = oneshot::channel();
     // Not a task of tokio, which would wait for the line before the program could end.
@@ -43,7 +43,6 @@ pub(super) async fn confirm(held: &mut Held, messages: usize, stop: &Stop) -> Re
             ensure!(is_yes, "not confirmed: nothing was dropped");
             Ok(())
         }
-        () = held.keep() => Ok(()),
         () = stop.requested() => Err(stopped()),
     }
 }

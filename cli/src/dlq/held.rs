@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 use futures_util::{StreamExt as _, stream};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use webhooks::aws::chain;
 
 use super::count;
@@ -82,16 +82,22 @@ impl Held {
         self.until = Instant::now() + self.duration;
     }
 
-    /// Hides the messages until the future is dropped.
-    pub(super) async fn keep(&mut self) {
+    /// Keeps the messages hidden until `work` ends.
+    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
         loop {
-            tokio::time::sleep_until(self.until - MARGIN).await;
-            self.extend_if_due().await;
+            tokio::select! {
+                result = &mut work => return result,
+                () = sleep_until(self.until - MARGIN) => self.extend_if_due().await,
+            }
         }
     }
 
     /// Deletes up to ten messages. Returns the ids of those that the queue could not delete, with the reasons.
     pub(super) async fn delete(&mut self, ids: &[&str]) -> Vec<(String, String)> {
+        if ids.is_empty() {
+            return Vec::new();
+        }
         let handles: Vec<String> =
             ids.iter().map(|id| self.handles.get(*id).cloned().unwrap_or_default()).collect();
         let results = self.delete_handles(&handles).await;

@@ -3,6 +3,8 @@
 //! The rule: the record says what happened, and the job's row says what the job is. A record that was parked because of
 //! a wrong attribute can be redriven after the row has been corrected.
 
+use std::collections::HashMap;
+
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
@@ -10,7 +12,6 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_types::SdkConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 

@@ -96,7 +96,8 @@ impl Source {
             .messages
             .retain(|parked| is_named(parked) && wanted.filter.accepts_message(parked, now));
         selection.release_the_rest().await;
-        self.add_rows(&mut selection.messages).await?;
+        let rows = self.add_rows(&mut selection.messages);
+        selection.held.during(rows).await?;
         selection.messages.retain(|parked| {
             wanted.filter.accepts_reason(parked, now)
                 && (!wanted.delivered || parked.is_delivered_since(now))
@@ -124,9 +125,7 @@ impl Source {
         }
         Ok(())
     }
-}
 
-impl Source {
     /// Looks up the webhooks of all deliveries.
     pub(super) async fn add_webhooks(&self, messages: &mut [Parked]) -> Result<()> {
         let ids: BTreeSet<_> = messages

@@ -1,4 +1,4 @@
-//! `docintell local`: starts the stack, processes two documents as a demo, and then shows every delivery.
+//! `docintell local`: starts the stack, runs a demo, and then shows every delivery.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;

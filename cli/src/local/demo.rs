@@ -1,12 +1,15 @@
-//! Processes two documents and delivers their events to a local test receiver, through the real functions.
+//! Processes documents and delivers their events to a local test receiver, through the real functions. The last delivery
+//! fails, is found in the log, and is sent again.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::timeout;
 use webhooks::event_type::EventType;
-use webhooks::id::TenantId;
+use webhooks::id::{TenantId, WebhookId};
 use webhooks::job::JobStatus;
 use webhooks::secret::SigningSecret;
 use webhooks::timestamp::Timestamp;
@@ -22,8 +25,13 @@ use crate::progress::Progress;
 /// The longest wait for a delivery, including the functions' first start.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Attempts of each delivery to the receiver, so that a failed one ends soon.
+const MAX_ATTEMPTS: u8 = 2;
+
 #[derive(Debug)]
 pub(super) struct Demo {
+    api: Api,
+    webhook_id: WebhookId,
     receiver: Receiver,
     jobs: JobsTable,
     tenant_id: TenantId,
@@ -34,32 +42,25 @@ impl Demo {
     pub(super) async fn register(info: &StackInfo, receiver: Receiver) -> Result<Self> {
         #[derive(Deserialize)]
         struct Created {
+            webhook_config_id: WebhookId,
             signing_secret: String,
         }
         let task = Progress::Shown.begin("registering a receiver");
         let events = EventType::ALL.map(EventType::as_str);
-        let request = http::loopback_client()?
-            .post(format!("{}/v1/webhooks", info.outputs.api_url))
-            .bearer_auth(&info.api_key)
-            .header("Content-Type", "application/json")
-            .body(json!({"url": receiver.url(), "events": events}).to_string());
-        let response = task.watch(request.send()).await.context("the API does not answer")?;
-        let status = response.status();
-        let body = response.text().await.context("the API's response ended early")?;
-        if status != reqwest::StatusCode::CREATED {
-            bail!("the API did not register the receiver: {status}, {body}");
-        }
+        let webhook = json!({"url": receiver.url(), "events": events, "max_retries": MAX_ATTEMPTS});
+        let api = Api::new(info)?;
+        let body = task.watch(api.send(Method::POST, "/v1/webhooks", Some(&webhook))).await?;
         // The parser's own error could quote the secret.
-        let Ok(Created { signing_secret }) = serde_json::from_str(&body) else {
-            bail!("the API's response to a new webhook has no signing secret");
+        let Ok(Created { webhook_config_id, signing_secret }) = serde_json::from_value(body) else {
+            bail!("the API's response to a new webhook has no id or no signing secret");
         };
         receiver.trust(SigningSecret::parse(&signing_secret)?)?;
         task.done(format_args!("webhook for all events, with a receiver at {}", receiver.url()));
         let jobs = JobsTable::new(&info.aws_config(), info.outputs.jobs_table()?.to_owned());
-        Ok(Self { receiver, jobs, tenant_id: info.tenant_id })
+        Ok(Self { api, webhook_id: webhook_config_id, receiver, jobs, tenant_id: info.tenant_id })
     }
 
-    /// Completes one document's job, fails another one, and waits for each event.
+    /// Completes one document's job, fails another one, and waits for each event. Then lets a delivery fail and recover.
     pub(super) async fn run(&self, deliveries: &mut Deliveries) -> Result<()> {
         let complete =
             Transition::Complete { pages: 12, seconds: 45.2, ir_version: "v001".to_owned() };
@@ -69,7 +70,34 @@ impl Demo {
         output::line("\nProcessing a document that fails:\n")?;
         self.document(deliveries, &Transition::Fail { message }, EventType::ProcessingFailed)
             .await?;
+        self.recover(deliveries).await?;
         output::line("\nThe receiver verified the signature of each delivery.")
+    }
+
+    /// Uploads a document while the receiver is out of order. Then finds the failed delivery in the log and sends it
+    /// again, through the API.
+    async fn recover(&self, deliveries: &mut Deliveries) -> Result<()> {
+        output::line("\nUploading a document while the receiver is out of order:\n")?;
+        self.receiver.set_out_of_order(true);
+        let job = NewJob::of(self.tenant_id);
+        print_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job)?;
+        self.ended(deliveries, EventType::DocumentUploaded, &job).await?;
+        self.receiver.set_out_of_order(false);
+
+        let path = format!("/v1/webhooks/{}/deliveries", self.webhook_id);
+        output::line(format_args!(
+            "\nThe receiver works again. GET {path}?status=failed lists:\n"
+        ))?;
+        let list = self.api.send(Method::GET, &format!("{path}?status=failed"), None).await?;
+        let failed = &list["deliveries"][0];
+        let Some(id) = failed["delivery_id"].as_str() else {
+            bail!("the API does not list the failed delivery: {list}");
+        };
+        output::line(format_args!("{failed:#}"))?;
+        let path = format!("{path}/{id}/retry");
+        output::line(format_args!("\nPOST {path} sends it again:\n"))?;
+        self.api.send(Method::POST, &path, None).await?;
+        self.expect(deliveries, EventType::DocumentUploaded, &job).await
     }
 
     async fn document(
@@ -95,21 +123,66 @@ impl Demo {
         event: EventType,
         job: &NewJob,
     ) -> Result<()> {
-        let is_last = |line: &Line| {
-            line.event == event && line.job_id == job.job_id && line.outcome != Outcome::Pending
-        };
-        let shown = deliveries.show_until(is_last);
-        let Ok(line) = tokio::time::timeout(TIMEOUT, shown).await else {
-            bail!("{event} was not delivered within {} s", TIMEOUT.as_secs());
-        };
-        match self.receiver.has_verified(line?.delivery_id) {
+        let line = self.ended(deliveries, event, job).await?;
+        match self.receiver.has_verified(line.delivery_id) {
             Some(true) => Ok(()),
             Some(false) => bail!("{event} arrived with a wrong signature"),
             None => bail!("{event} did not reach the receiver"),
+        }
+    }
+
+    /// Shows deliveries until that of `event` of `job` ends.
+    async fn ended(
+        &self,
+        deliveries: &mut Deliveries,
+        event: EventType,
+        job: &NewJob,
+    ) -> Result<Line> {
+        let is_last = |line: &Line| {
+            line.event == event && line.job_id == job.job_id && line.outcome != Outcome::Pending
+        };
+        match timeout(TIMEOUT, deliveries.show_until(is_last)).await {
+            Ok(line) => line,
+            Err(_elapsed) => {
+                bail!("the delivery of {event} did not end within {} s", TIMEOUT.as_secs())
+            }
         }
     }
 }
 
 fn print_state(at: Timestamp, status: JobStatus, job: &NewJob) -> Result<()> {
     output::line(format_args!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id))
+}
+
+/// The stack's API, called by its tenant.
+#[derive(Debug)]
+struct Api {
+    http: reqwest::Client,
+    url: String,
+    key: String,
+}
+
+impl Api {
+    fn new(info: &StackInfo) -> Result<Self> {
+        let StackInfo { outputs, api_key, .. } = info;
+        let http = http::loopback_client()?;
+        Ok(Self { http, url: outputs.api_url.clone(), key: api_key.clone() })
+    }
+
+    /// Sends a request and returns the response's JSON. A status other than 2xx is an error.
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let request = request.bearer_auth(&self.key);
+        let request = match body {
+            Some(body) => request.header("Content-Type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        let response = request.send().await.context("the API does not answer")?;
+        let status = response.status();
+        let text = response.text().await.context("the API's response ended early")?;
+        if !status.is_success() {
+            bail!("the API refused the request to {path}: {status}, {text}");
+        }
+        serde_json::from_str(&text).ok().context("the API's response is not JSON")
+    }
 }

@@ -1,4 +1,4 @@
-//! Installs the emulator's Python environment on first use.
+//! Installs Python environments on first use, such as the emulator's.
 //!
 //! The rule: an environment is complete if its marker file exists, and the marker is written last.
 
@@ -15,17 +15,38 @@ use crate::checkout::{Checkout, display_path};
 use crate::program;
 use crate::progress::{Progress, Task};
 
-/// The oldest Python version that the emulator supports.
+/// The oldest Python version that the requirements support.
 const OLDEST: (u32, u32) = (3, 10);
 
 /// Possible names of Python 3, the likeliest first.
 const NAMES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
-/// Installs the packages of `requirements.txt` if needed; returns the path of the environment's Python.
+/// What an environment is for, in the progress.
+#[derive(Debug, Clone, Copy)]
+pub struct Purpose {
+    /// Such as "installing the AWS emulator".
+    pub installing: &'static str,
+    /// Such as "AWS emulator installed".
+    pub installed: &'static str,
+}
+
+const EMULATOR: Purpose =
+    Purpose { installing: "installing the AWS emulator", installed: "AWS emulator installed" };
+
+/// Installs the emulator's packages if needed; returns the path of the environment's Python.
 pub async fn ensure(checkout: &Checkout, progress: Progress) -> Result<PathBuf> {
-    let requirements = checkout.script("requirements.txt");
-    let text = fs::read(&requirements)
+    ensure_for(EMULATOR, checkout, &checkout.script("requirements.txt"), progress).await
+}
+
+/// Installs the packages of the file `requirements` if needed; returns the path of the environment's Python.
+pub async fn ensure_for(
+    purpose: Purpose,
+    checkout: &Checkout,
+    requirements: &Path,
+    progress: Progress,
+) -> Result<PathBuf> {
+    let text = fs::read(requirements)
         .with_context(|| format!("{} cannot be read", requirements.display()))?;
     let key = &hex(&Sha256::digest(&text))[..12];
     let folder = checkout.local_folder();
@@ -33,7 +54,7 @@ pub async fn ensure(checkout: &Checkout, progress: Progress) -> Result<PathBuf> 
         .with_context(|| format!("{} cannot be created", folder.display()))?;
     let environment = Environment { folder: folder.join(format!("venv-{key}")) };
     if !environment.is_complete() {
-        environment.install(&requirements, progress).await?;
+        environment.install(requirements, purpose, progress).await?;
     }
     Ok(environment.python())
 }
@@ -59,12 +80,17 @@ impl Environment {
         })
     }
 
-    async fn install(&self, requirements: &Path, progress: Progress) -> Result<()> {
+    async fn install(
+        &self,
+        requirements: &Path,
+        purpose: Purpose,
+        progress: Progress,
+    ) -> Result<()> {
         let task = progress.begin("looking for Python");
         let python = find()?;
         task.done(format_args!("Python {}.{}", python.version.0, python.version.1));
 
-        let task = progress.begin("installing the AWS emulator");
+        let task = progress.begin(purpose.installing);
         let lock = self.lock(&task).await?;
         if self.is_complete() {
             return Ok(());
@@ -92,7 +118,7 @@ impl Environment {
         program::run(&task, &mut install).await?;
         fs::write(self.marker(), format!("{:?}", python.version))
             .with_context(|| format!("{} cannot be written", self.marker().display()))?;
-        task.done(format_args!("AWS emulator installed in {}", display_path(&self.folder)));
+        task.done(format_args!("{} in {}", purpose.installed, display_path(&self.folder)));
         Ok(())
     }
 
@@ -143,7 +169,7 @@ fn find() -> Result<Python> {
     match found.into_iter().max_by_key(|it| it.version) {
         None => bail!("Python was not found: install {needed} and put `python3` in the PATH"),
         Some(Python { version: (major, minor), .. }) if (major, minor) < OLDEST => {
-            bail!("Python {major}.{minor} is too old for the AWS emulator: install {needed}")
+            bail!("Python {major}.{minor} is too old: install {needed}")
         }
         Some(Python { path, version: (major, minor), .. }) => bail!(
             "Python {major}.{minor} ({}) cannot create virtual environments: install its venv module \

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, bail};
@@ -34,6 +35,8 @@ pub(super) struct Receiver {
 #[derive(Debug, Default)]
 struct Shared {
     secret: OnceLock<SigningSecret>,
+    /// Answers every request with 503.
+    is_out_of_order: AtomicBool,
     /// By `X-DocIntell-Delivery`: whether the last request had a valid signature.
     verified: Mutex<HashMap<String, bool>>,
 }
@@ -73,6 +76,11 @@ impl Receiver {
         }
     }
 
+    /// While out of order, the receiver answers every request with 503.
+    pub(super) fn set_out_of_order(&self, is_out_of_order: bool) {
+        self.shared.is_out_of_order.store(is_out_of_order, Ordering::Relaxed);
+    }
+
     /// Whether the delivery's last request had a valid signature; `None` without a request.
     pub(super) fn has_verified(&self, delivery: DeliveryId) -> Option<bool> {
         self.shared.verified().get(&delivery.to_string()).copied()
@@ -90,6 +98,9 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, Json<Value>) {
+    if shared.is_out_of_order.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": "Out of order"})));
+    }
     let header = |name| {
         headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
@@ -137,6 +148,18 @@ mod tests {
         assert_eq!(receiver.has_verified(delivery), Some(false));
         assert_eq!(post(&receiver, &signature::guide(&secret, BODY.as_bytes())).await, 200);
         assert_eq!(receiver.has_verified(delivery), Some(true));
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_is_out_of_order_answers_503() {
+        let receiver = Receiver::start(0).await.unwrap();
+        let secret = SigningSecret::generate().unwrap();
+        receiver.trust(secret.clone()).unwrap();
+        let signature = signature::guide(&secret, BODY.as_bytes());
+        receiver.set_out_of_order(true);
+        assert_eq!(post(&receiver, &signature).await, 503);
+        receiver.set_out_of_order(false);
+        assert_eq!(post(&receiver, &signature).await, 200);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Validation of the body of a create or an update.
+//! Validation of request bodies.
 //!
 //! The rule: every field is checked, so one response names all that are wrong.
 
@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
 use webhooks::event_type::EventType;
 use webhooks::retry::{MAX_RETRIES_LIMIT, RetryPolicy};
+use webhooks::rotation::Overlap;
 use webhooks::webhook::{EventSet, WebhookChanges};
 
 use crate::endpoint;
@@ -41,6 +42,19 @@ pub(crate) async fn changes(
     let (changes, mut wrong) = read(object, policy);
     check_name(&changes, policy, &mut wrong).await;
     if wrong.is_empty() { Ok(changes) } else { Err(ApiError::InvalidFields(wrong)) }
+}
+
+/// Reads the optional body of a rotation.
+pub(crate) fn overlap(body: Option<JsonObject>) -> Result<Overlap, ApiError> {
+    let JsonObject(mut fields) = body.unwrap_or_default();
+    let mut wrong = Details::new();
+    let overlap = take(&mut fields, &mut wrong, "overlap_seconds", overlap_seconds);
+    refuse_others(fields, &mut wrong);
+    if wrong.is_empty() {
+        Ok(overlap.unwrap_or_default())
+    } else {
+        Err(ApiError::InvalidFields(wrong))
+    }
 }
 
 /// Reads the body of a test, in which the event is optional.
@@ -118,6 +132,12 @@ fn max_retries(json: &RawValue) -> Result<u8, String> {
     value(json)
         .filter(|number| *number <= MAX_RETRIES_LIMIT)
         .ok_or_else(|| format!("must be a whole number from 0 to {MAX_RETRIES_LIMIT}"))
+}
+
+fn overlap_seconds(json: &RawValue) -> Result<Overlap, String> {
+    value(json)
+        .and_then(Overlap::from_seconds)
+        .ok_or_else(|| format!("must be a whole number from 0 to {}", Overlap::MAX_SECONDS))
 }
 
 /// Drops the error, because its text can quote the value.

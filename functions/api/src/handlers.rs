@@ -1,4 +1,4 @@
-//! One handler per route: create, list, get, update, rotate and delete webhooks.
+//! One handler per route: create, list, get, update and delete webhooks, and rotate their secrets.
 //!
 //! The rule: a row never exists without its secret. Create writes the secret first; delete removes the row
 //! first. If a write fails without a clear result, the handler reads the row to find out what happened.
@@ -17,6 +17,7 @@ use tracing::{Span, error, info};
 use webhooks::aws;
 use webhooks::health::{HealthChange, HealthEvent};
 use webhooks::id::{TenantId, WebhookId};
+use webhooks::rotation::{RotatedSecrets, StagingLabel};
 use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
@@ -62,17 +63,19 @@ pub(crate) async fn create(
         created_at: now,
         updated_at: now,
         secret_version,
+        secret_label: None,
         previous_secret: None,
     };
     store_row(&state, &webhook).await?;
     info!("webhook created");
     let location = [(LOCATION, format!("/v1/webhooks/{id}"))];
-    Ok((StatusCode::CREATED, location, with_secret(&webhook, &secret)).into_response())
+    Ok((StatusCode::CREATED, location, with_secret(&webhook, &secret, now)).into_response())
 }
 
 /// Shows the signing secret; `no-store` keeps it out of caches.
-fn with_secret(webhook: &Webhook, secret: &SigningSecret) -> Response {
-    ([(CACHE_CONTROL, "no-store")], Json(WebhookView::with_secret(webhook, secret))).into_response()
+fn with_secret(webhook: &Webhook, secret: &SigningSecret, now: Timestamp) -> Response {
+    let view = WebhookView::with_secret(webhook, secret, now);
+    ([(CACHE_CONTROL, "no-store")], Json(view)).into_response()
 }
 
 async fn store_first_secret(
@@ -140,7 +143,7 @@ pub(crate) async fn list(
     let mut webhooks: Vec<Webhook> =
         state.webhooks.list(tenant).await?.into_iter().filter_map(readable).collect();
     webhooks.sort_by_key(|webhook| (webhook.created_at, webhook.id));
-    Ok(Json(WebhookList::of(&webhooks, page)).into_response())
+    Ok(Json(WebhookList::of(&webhooks, page, Timestamp::now())).into_response())
 }
 
 /// Skips a corrupt row: the tenant still sees the others.
@@ -157,7 +160,7 @@ pub(crate) async fn get(
     State(state): Shared,
 ) -> Result<Response, ApiError> {
     let webhook = find(&state, tenant, id).await?;
-    Ok(Json(WebhookView::of(&webhook)).into_response())
+    Ok(Json(WebhookView::of(&webhook, Timestamp::now())).into_response())
 }
 
 /// The tenant's webhook, or a 404.
@@ -191,7 +194,7 @@ pub(crate) async fn update(
         }
         webhook
     };
-    Ok(Json(WebhookView::of(&webhook)).into_response())
+    Ok(Json(WebhookView::of(&webhook, Timestamp::now())).into_response())
 }
 
 /// Announces that the owner has switched the webhook off or on.
@@ -211,7 +214,9 @@ pub(crate) async fn rotate(
     NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
+    body: Option<JsonObject>,
 ) -> Result<Response, ApiError> {
+    let overlap = fields::overlap(body)?;
     let now = Timestamp::now();
     let Some(claimed) = state.webhooks.claim_rotation(tenant, id, now).await? else {
         find(&state, tenant, id).await?;
@@ -226,7 +231,8 @@ pub(crate) async fn rotate(
         return Err(refused.into());
     }
     let secret = SigningSecret::generate().map_err(ApiError::internal)?;
-    let new = match state.secrets.put(tenant, id, &secret).await {
+    let label = StagingLabel::after(claimed.secret_label);
+    let version = match state.secrets.put(tenant, id, &secret, label).await {
         Ok(version) => version,
         Err(error @ SecretError::NotFound) => {
             // If a concurrent delete removed the secret, its row is gone too and this is a 404.
@@ -235,16 +241,17 @@ pub(crate) async fn rotate(
         }
         Err(error) => return Err(error.into()),
     };
-    let old = claimed.secret_version;
-    let replaced =
-        state.webhooks.replace_secret_version(tenant, id, &old, &new, Timestamp::now()).await;
+    let now = Timestamp::now();
+    let new = RotatedSecrets::new(&claimed, version, now, overlap);
+    let old = &claimed.secret_version;
+    let replaced = state.webhooks.replace_secret(tenant, id, old, &new, now).await;
     let webhook = match replaced {
         Ok(Some(webhook)) => webhook,
         other => {
-            // The SDK may have repeated a write that succeeded and then found `new` instead of `old`. The row
-            // says whether our secret is in force.
+            // The SDK may have repeated a write that succeeded and then found the new version instead of `old`. The
+            // row says whether our secret is in force.
             let webhook = find(&state, tenant, id).await?;
-            if webhook.secret_version != new {
+            if webhook.secret_version != new.version {
                 other?;
                 return Err(ApiError::RotationConflict);
             }
@@ -252,7 +259,28 @@ pub(crate) async fn rotate(
         }
     };
     info!("signing secret rotated");
-    Ok(with_secret(&webhook, &secret))
+    Ok(with_secret(&webhook, &secret, now))
+}
+
+/// `DELETE /v1/webhooks/{webhook_id}/previous-secret`
+pub(crate) async fn delete_previous_secret(
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
+    PathId(id): PathId,
+    State(state): Shared,
+) -> Result<StatusCode, ApiError> {
+    let now = Timestamp::now();
+    let webhook = find(&state, tenant, id).await?;
+    if webhook.previous_secret_at(now).is_none() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    // Does not end the overlap of a concurrent rotation, because its caller has not asked for that.
+    if state.webhooks.end_overlap(tenant, id, &webhook.secret_version, now).await?.is_none() {
+        find(&state, tenant, id).await?;
+        return Err(ApiError::RotationConflict);
+    }
+    info!("overlap of signing secrets ended");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /v1/webhooks/{webhook_id}`

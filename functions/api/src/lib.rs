@@ -24,7 +24,7 @@ mod webhook_test;
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::health_events::HealthEvents;
@@ -103,6 +103,10 @@ pub fn router(state: Arc<AppState>) -> Router {
             get(handlers::get).patch(handlers::update).delete(handlers::delete),
         )
         .route("/v1/webhooks/{webhook_id}/rotate", post(handlers::rotate))
+        .route(
+            "/v1/webhooks/{webhook_id}/previous-secret",
+            delete(handlers::delete_previous_secret),
+        )
         .route("/v1/webhooks/{webhook_id}/test", post(webhook_test::test))
         .route("/v1/webhooks/{webhook_id}/deliveries", get(deliveries::list))
         .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", get(deliveries::get))
@@ -164,6 +168,7 @@ mod tests {
             include_str!("../../../events/api-list.json"),
             include_str!("../../../events/api-update.json"),
             include_str!("../../../events/api-rotate.json"),
+            include_str!("../../../events/api-delete-previous-secret.json"),
             include_str!("../../../events/api-test.json"),
             include_str!("../../../events/api-delete.json"),
             include_str!("../../../events/api-deliveries.json"),

@@ -27,6 +27,8 @@ pub(crate) struct WebhookView<'a> {
     failing_since: Option<Timestamp>,
     disabled_at: Option<Timestamp>,
     disabled_reason: Option<DisabledReason>,
+    /// The end of a rotation's overlap; `None` outside of it.
+    previous_secret_expires_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -44,9 +46,9 @@ pub(crate) struct WebhookList<'a> {
 struct ExposedSecret<'a>(&'a SigningSecret);
 
 impl<'a> WebhookView<'a> {
-    /// Without the signing secret.
+    /// As of `now`, without the signing secret.
     #[must_use]
-    pub(crate) fn of(webhook: &'a Webhook) -> Self {
+    pub(crate) fn of(webhook: &'a Webhook, now: Timestamp) -> Self {
         Self {
             webhook_config_id: webhook.id,
             url: webhook.url.as_str(),
@@ -59,6 +61,7 @@ impl<'a> WebhookView<'a> {
             failing_since: webhook.failing_since,
             disabled_at: webhook.disabled.map(|disabled| disabled.at),
             disabled_reason: webhook.disabled.map(|disabled| disabled.reason),
+            previous_secret_expires_at: webhook.previous_secret_at(now).map(|it| it.until),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
         }
@@ -66,17 +69,21 @@ impl<'a> WebhookView<'a> {
 
     /// For the responses of create and rotate, which alone show the secret.
     #[must_use]
-    pub(crate) fn with_secret(webhook: &'a Webhook, secret: &'a SigningSecret) -> Self {
-        Self { signing_secret: Some(ExposedSecret(secret)), ..Self::of(webhook) }
+    pub(crate) fn with_secret(
+        webhook: &'a Webhook,
+        secret: &'a SigningSecret,
+        now: Timestamp,
+    ) -> Self {
+        Self { signing_secret: Some(ExposedSecret(secret)), ..Self::of(webhook, now) }
     }
 }
 
 impl<'a> WebhookList<'a> {
     /// `webhooks` are all of the tenant's; the result has those on `page`.
     #[must_use]
-    pub(crate) fn of(webhooks: &'a [Webhook], page: Page) -> Self {
+    pub(crate) fn of(webhooks: &'a [Webhook], page: Page, now: Timestamp) -> Self {
         Self {
-            webhooks: page.of(webhooks).map(WebhookView::of).collect(),
+            webhooks: page.of(webhooks).map(|webhook| WebhookView::of(webhook, now)).collect(),
             total: webhooks.len(),
             page: page.number,
             per_page: page.size,

@@ -230,6 +230,7 @@ mod tests {
             at: now(),
             duration_ms: 0,
             phases: Phases::default(),
+            first_status_code: None,
             status_code: None,
             error: failure.map(ToString::to_string),
             response_body: None,

@@ -11,7 +11,7 @@ use webhooks::store::deliveries::LogEntry;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
-use crate::attempt::{self, ATTEMPT_TIMEOUT};
+use crate::attempt::{self, ATTEMPT_TIMEOUT, Posted};
 use crate::decision::{Action, Decision, Outcome, attempt_number, decide, log_parked};
 use crate::failure::Failure;
 use crate::health::{BatchEvidence, Evidence};
@@ -94,9 +94,10 @@ impl Sender {
         };
         // If a secret cannot be read, the deliveries that need it try one after the other. Each of them has its
         // own time limit.
-        let secret = match timeout(aws::CALL_TIMEOUT, self.secret_cache.get(webhook)).await {
-            Ok(Ok(secret)) => secret,
-            Ok(Err(error)) => return Outcome::Blocked(BlockReason::SecretUnreadable(error)),
+        let reading = self.secret_cache.in_force(webhook, Timestamp::now());
+        let secrets = match timeout(aws::CALL_TIMEOUT, reading).await {
+            Ok(Ok(secrets)) => secrets,
+            Ok(Err(reason)) => return Outcome::Blocked(reason),
             Err(_elapsed) => return Outcome::Blocked(BlockReason::SecretTimedOut),
         };
         if Instant::now() + ATTEMPT_TIMEOUT + aws::CALL_TIMEOUT > ends_at {
@@ -106,8 +107,9 @@ impl Sender {
             Ok(client) => client,
             Err(error) => return Outcome::Blocked(BlockReason::NoClient(error)),
         };
-        let (attempt, failure, _body) =
-            attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secret, number).await;
+        let posted =
+            attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secrets, number).await;
+        let Posted { attempt, failure, .. } = posted;
         Outcome::Attempted { attempt, failure, retry: webhook.retry }
     }
 }
@@ -142,6 +144,7 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhook
         at: Timestamp::now(),
         duration_ms: 0,
         phases: Phases::default(),
+        first_status_code: None,
         status_code: None,
         error: Some(failure.to_string()),
         response_body: None,
@@ -170,6 +173,7 @@ fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
                 $level,
                 attempt.number = $attempt.number,
                 http.status = $attempt.status_code,
+                http.first_status = $attempt.first_status_code,
                 error = $attempt.error,
                 duration_ms = $attempt.duration_ms,
                 $sentence

@@ -176,6 +176,7 @@ mod tests {
             created_at: now(),
             updated_at: now(),
             secret_version: "1".to_owned(),
+            secret_label: None,
             previous_secret: None,
         }
     }

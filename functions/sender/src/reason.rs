@@ -32,6 +32,10 @@ pub enum BlockReason<'a> {
     /// Secrets Manager refused, or the secret is missing or malformed.
     #[error("the secret cannot be read: {}", chain(.0))]
     SecretUnreadable(SecretError),
+    /// The same for the previous secret. Without it, an endpoint that does not know the new one would refuse the
+    /// delivery for good.
+    #[error("the previous secret cannot be read: {}", chain(.0))]
+    PreviousSecretUnreadable(SecretError),
     /// Secrets Manager did not answer in time.
     #[error("the secret cannot be read in time")]
     SecretTimedOut,

@@ -10,62 +10,115 @@ use tokio::sync::OnceCell;
 use webhooks::id::WebhookId;
 use webhooks::secret::SigningSecret;
 use webhooks::secrets::{SecretError, SecretStore};
+use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
-/// Maximum entries. Beyond it, a new entry replaces another. An entry takes 200 bytes, so the cache stays below
-/// 2 MB.
-const MAX_ENTRIES: usize = 10_000;
+use crate::reason::BlockReason;
+
+/// Maximum webhooks. Beyond it, a new webhook replaces another. A webhook takes 200 bytes for each secret in force,
+/// so the cache stays below 4 MB.
+const MAX_WEBHOOKS: usize = 10_000;
 
 /// Reads each version of a secret once.
 #[derive(Debug)]
 pub(crate) struct SecretCache {
     store: SecretStore,
-    entries: Mutex<HashMap<WebhookId, Entry>>,
+    /// At most two versions each: those that the webhook's row named when the last one was added.
+    webhooks: Mutex<HashMap<WebhookId, Vec<CachedVersion>>>,
 }
 
-#[derive(Debug, Clone)]
-struct Entry {
+#[derive(Debug)]
+struct CachedVersion {
     version: String,
-    /// The first delivery that needs the secret reads it, and the others of the batch wait.
-    secret: Arc<OnceCell<Arc<SigningSecret>>>,
+    secret: SecretCell,
+}
+
+/// The first delivery that needs the secret reads it, and the others of the batch wait.
+type SecretCell = Arc<OnceCell<Arc<SigningSecret>>>;
+
+/// The secrets that sign a delivery.
+#[derive(Debug)]
+pub(crate) struct SigningSecrets {
+    pub(crate) current: Arc<SigningSecret>,
+    /// Signs too while a rotation overlaps.
+    pub(crate) previous: Option<Arc<SigningSecret>>,
 }
 
 impl SecretCache {
     pub(crate) fn new(store: SecretStore) -> Self {
-        Self { store, entries: Mutex::default() }
+        Self { store, webhooks: Mutex::default() }
     }
 
-    /// The secret in the version that `webhook` names. A failed read is not cached.
-    pub(crate) async fn get(&self, webhook: &Webhook) -> Result<Arc<SigningSecret>, SecretError> {
-        let entry = self.entry(webhook);
-        if let Some(secret) = entry.secret.get() {
+    /// The secrets of `webhook` that are in force at `now`. A failed read is not cached.
+    pub(crate) async fn in_force(
+        &self,
+        webhook: &Webhook,
+        now: Timestamp,
+    ) -> Result<SigningSecrets, BlockReason<'static>> {
+        let Some(previous) = webhook.previous_secret_at(now) else {
+            let current = self.get(webhook, &webhook.secret_version).await;
+            let current = current.map_err(BlockReason::SecretUnreadable)?;
+            return Ok(SigningSecrets { current, previous: None });
+        };
+        // Boxed, because outside of an overlap no delivery needs it.
+        Box::pin(self.both(webhook, &previous.version)).await
+    }
+
+    /// Reads both at the same time.
+    async fn both(
+        &self,
+        webhook: &Webhook,
+        previous: &str,
+    ) -> Result<SigningSecrets, BlockReason<'static>> {
+        let (current, previous) =
+            tokio::join!(self.get(webhook, &webhook.secret_version), self.get(webhook, previous));
+        Ok(SigningSecrets {
+            current: current.map_err(BlockReason::SecretUnreadable)?,
+            previous: Some(previous.map_err(BlockReason::PreviousSecretUnreadable)?),
+        })
+    }
+
+    async fn get(
+        &self,
+        webhook: &Webhook,
+        version: &str,
+    ) -> Result<Arc<SigningSecret>, SecretError> {
+        let cell = self.cell(webhook, version);
+        if let Some(secret) = cell.get() {
             return Ok(Arc::clone(secret));
         }
         // Boxed, because each version is read only once, while inline every delivery's future would reserve
         // space for the read.
-        let read = || async {
-            let Webhook { tenant_id, id, secret_version, .. } = webhook;
-            self.store.get(*tenant_id, *id, secret_version).await.map(Arc::new)
-        };
-        Box::pin(entry.secret.get_or_try_init(read)).await.cloned()
+        let read =
+            || async { self.store.get(webhook.tenant_id, webhook.id, version).await.map(Arc::new) };
+        Box::pin(cell.get_or_try_init(read)).await.cloned()
     }
 
-    fn entry(&self, webhook: &Webhook) -> Entry {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        match entries.get(&webhook.id) {
-            Some(entry) if entry.version == webhook.secret_version => entry.clone(),
-            _ => {
-                if entries.len() >= MAX_ENTRIES {
-                    // Removes any one entry. If the cache were cleared, every secret would have to be read
-                    // again.
-                    let other = entries.keys().next().copied();
-                    other.and_then(|id| entries.remove(&id));
-                }
-                let version = webhook.secret_version.clone();
-                let entry = Entry { version, secret: Arc::default() };
-                entries.insert(webhook.id, entry.clone());
-                entry
-            }
+    fn cell(&self, webhook: &Webhook, version: &str) -> SecretCell {
+        let mut webhooks = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = webhooks.get(&webhook.id).and_then(|cached| find(cached, version)) {
+            return cached;
         }
+        if webhooks.len() >= MAX_WEBHOOKS && !webhooks.contains_key(&webhook.id) {
+            // Removes any one webhook. If the cache were cleared, every secret would have to be read again.
+            let other = webhooks.keys().next().copied();
+            other.and_then(|id| webhooks.remove(&id));
+        }
+        let cached = webhooks.entry(webhook.id).or_default();
+        cached.retain(|cached| is_named(webhook, &cached.version));
+        let secret = SecretCell::default();
+        cached.push(CachedVersion { version: version.to_owned(), secret: Arc::clone(&secret) });
+        secret
     }
+}
+
+fn find(cached: &[CachedVersion], version: &str) -> Option<SecretCell> {
+    let found = cached.iter().find(|cached| cached.version == version)?;
+    Some(Arc::clone(&found.secret))
+}
+
+/// True if the webhook's row names the version, so that a read of the other one does not remove it.
+fn is_named(webhook: &Webhook, version: &str) -> bool {
+    let previous = webhook.previous_secret.as_ref();
+    webhook.secret_version == version || previous.is_some_and(|it| it.version == version)
 }

@@ -4,7 +4,6 @@
 //! retry.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use lambda_runtime::Error;
@@ -15,14 +14,15 @@ use tracing::{error, info};
 use webhooks::aws::{self, chain};
 use webhooks::batch::done_by;
 use webhooks::delivery::DeliveryMessage;
-use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 use webhooks::webhook_test::{SentRequest, TestAnswer, TestRequest, TestResult, example};
 
-use crate::attempt::{self, ATTEMPT_TIMEOUT};
+use crate::attempt::{self, ATTEMPT_TIMEOUT, Posted};
+use crate::reason::BlockReason;
+use crate::secret_cache::SigningSecrets;
 use crate::{RESPONSE_MARGIN, Sender, guard};
 
 /// Why a test cannot be made. The text includes the cause, because Lambda shows nothing else of an error.
@@ -30,8 +30,8 @@ use crate::{RESPONSE_MARGIN, Sender, guard};
 enum TestError {
     #[error("the webhook cannot be read: {}", chain(.0))]
     Webhook(#[from] StoreError),
-    #[error("the secret cannot be read: {}", chain(.0))]
-    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Secret(#[from] BlockReason<'static>),
     #[error("the webhook and its secret cannot be read in time")]
     TimedOut,
 }
@@ -42,7 +42,10 @@ impl TestError {
         matches!(
             self,
             Self::Webhook(StoreError::Aws(_) | StoreError::Unprocessed { .. })
-                | Self::Secret(SecretError::Aws(_))
+                | Self::Secret(
+                    BlockReason::SecretUnreadable(SecretError::Aws(_))
+                        | BlockReason::PreviousSecretUnreadable(SecretError::Aws(_))
+                )
                 | Self::TimedOut
         )
     }
@@ -61,8 +64,8 @@ impl Sender {
         let read_by = post_by.min(begun + aws::CALL_TIMEOUT);
         let read = timeout_at(read_by, self.read(test)).await;
         match read.unwrap_or(Err(TestError::TimedOut)) {
-            Ok(Some((webhook, secret))) => {
-                Ok(TestAnswer::Tested(self.post_example(test, &webhook, &secret).await?))
+            Ok(Some((webhook, secrets))) => {
+                Ok(TestAnswer::Tested(self.post_example(test, &webhook, &secrets).await?))
             }
             Ok(None) => Ok(TestAnswer::WebhookNotFound),
             Err(error) if error.is_temporary() => {
@@ -78,41 +81,42 @@ impl Sender {
         }
     }
 
-    /// The webhook and its secret; `None` if the webhook does not exist.
+    /// The webhook and its secrets; `None` if the webhook does not exist.
     async fn read(
         &self,
         test: &TestRequest,
-    ) -> Result<Option<(Webhook, Arc<SigningSecret>)>, TestError> {
+    ) -> Result<Option<(Webhook, SigningSecrets)>, TestError> {
         let key = (test.tenant_id, test.webhook_config_id);
         let mut found = self.webhook_store.get_many(&[key]).await?;
         let Some(webhook) = found.remove(&test.webhook_config_id) else { return Ok(None) };
         let webhook = webhook?;
-        let secret = self.secret_cache.get(&webhook).await?;
-        Ok(Some((webhook, secret)))
+        let secrets = self.secret_cache.in_force(&webhook, Timestamp::now()).await?;
+        Ok(Some((webhook, secrets)))
     }
 
     async fn post_example(
         &self,
         test: &TestRequest,
         webhook: &Webhook,
-        secret: &SigningSecret,
+        secrets: &SigningSecrets,
     ) -> Result<TestResult, Error> {
         let name = test.event.unwrap_or_else(|| webhook.events.first());
         let event = example(name, webhook.tenant_id, Timestamp::now())?;
         let delivery = DeliveryMessage::new(&event, webhook.id);
         let client = self.clients.client(&webhook.url, Instant::now())?;
-        let (attempt, failure, body) =
-            attempt::post(&client, &self.endpoints, &webhook.url, &delivery, secret, 1).await;
+        let Posted { attempt, failure, body, guide } =
+            attempt::post(&client, &self.endpoints, &webhook.url, &delivery, secrets, 1).await;
         info!(
             webhook.id = %webhook.id,
             tenant.id = %webhook.tenant_id,
             http.status = attempt.status_code,
+            http.first_status = attempt.first_status_code,
             error = attempt.error,
             duration_ms = attempt.duration_ms,
             "webhook tested"
         );
         // The same request again: nothing in it differs but the time, which is that of the attempt.
-        let request = attempt::request(&webhook.url, &delivery, secret, attempt.at);
+        let request = attempt::request(&webhook.url, &delivery, secrets, guide, attempt.at);
         Ok(TestResult {
             success: failure.is_none(),
             webhook_config_id: webhook.id,

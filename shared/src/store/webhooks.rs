@@ -14,8 +14,9 @@ use serde::Serialize;
 use super::{DynamoDb, SdkItem, StoreError, condition_failed};
 use crate::aws::{AwsError, CALL_TIMEOUT};
 use crate::id::{TenantId, WebhookId};
+use crate::rotation::RotatedSecrets;
 use crate::timestamp::Timestamp;
-use crate::webhook::{Webhook, WebhookChanges};
+use crate::webhook::{PreviousSecret, Webhook, WebhookChanges};
 
 pub use create_delete::CreateError;
 
@@ -136,8 +137,8 @@ impl WebhookStore {
     /// Claims the next rotation of the webhook's secret for 6 s. Returns the current webhook, or `None` if it
     /// does not exist or another rotation holds the claim.
     ///
-    /// Secrets Manager may drop a version after two newer ones are stored. Without the claim, concurrent
-    /// rotations could drop the version that [`Self::replace_secret_version`] puts in force.
+    /// Concurrent rotations would store their versions under the same staging label, and the last one would take it
+    /// from the version that [`Self::replace_secret`] puts in force.
     pub async fn claim_rotation(
         &self,
         tenant: TenantId,
@@ -165,23 +166,42 @@ impl WebhookStore {
         self.set(tenant, id, none, "#rotating_until = :claim", Some(claim)).await.map(drop)
     }
 
-    /// Puts secret version `new` in force and ends the rotation. Returns `None` if version `old` is no longer
-    /// in force or the webhook no longer exists.
-    pub async fn replace_secret_version(
+    /// Puts the secrets `new` in force and ends the rotation. Returns `None` if version `old` is no longer in force
+    /// or the webhook no longer exists.
+    pub async fn replace_secret(
         &self,
         tenant: TenantId,
         id: WebhookId,
         old: &str,
-        new: &str,
+        new: &RotatedSecrets,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let attributes = vec![
             ("updated_at", encode(&now)?),
-            ("secret_version", AttributeValue::S(new.to_owned())),
+            ("secret_version", AttributeValue::S(new.version.clone())),
+            ("secret_label", encode(&new.label)?),
+            ("previous_secret", encode(&new.previous)?),
             ("rotating_until", millis(0)),
         ];
         let old = (":old", AttributeValue::S(old.to_owned()));
         self.set(tenant, id, attributes, "secret_version = :old", Some(old)).await
+    }
+
+    /// Ends the overlap after the rotation to version `current`. Returns `None` if that version is no longer in
+    /// force or the webhook no longer exists.
+    pub async fn end_overlap(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        current: &str,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let attributes = vec![
+            ("updated_at", encode(&now)?),
+            ("previous_secret", encode(&None::<PreviousSecret>)?),
+        ];
+        let current = (":current", AttributeValue::S(current.to_owned()));
+        self.set(tenant, id, attributes, "secret_version = :current", Some(current)).await
     }
 
     /// One `UpdateItem` that sets `attributes` if `condition` holds. `operand` is a value that the condition

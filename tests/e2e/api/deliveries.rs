@@ -83,7 +83,7 @@ async fn a_failed_delivery_is_listed_and_shown_in_full() {
     assert_eq!(
         attempts,
         json!([{
-            "chain": 1, "number": 1, "at": attempt.at, "status_code": 400,
+            "chain": 1, "number": 1, "at": attempt.at, "first_status_code": null, "status_code": 400,
             "duration_ms": attempt.duration_ms, "dns_ms": phases.dns_ms,
             "connect_ms": phases.connect_ms, "tls_ms": phases.tls_ms,
             "first_byte_ms": phases.first_byte_ms,

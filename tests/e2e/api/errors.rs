@@ -49,6 +49,7 @@ async fn a_missing_or_wrong_key_is_401_on_every_route() {
         (Method::PATCH, format!("/v1/webhooks/{id}")),
         (Method::DELETE, format!("/v1/webhooks/{id}")),
         (Method::POST, format!("/v1/webhooks/{id}/rotate")),
+        (Method::DELETE, format!("/v1/webhooks/{id}/previous-secret")),
         (Method::POST, format!("/v1/webhooks/{id}/test")),
         (Method::GET, format!("/v1/webhooks/{id}/deliveries")),
         (Method::GET, format!("/v1/webhooks/{id}/deliveries/{id}")),
@@ -107,6 +108,7 @@ async fn an_unknown_route_is_404_and_a_wrong_method_is_405_with_allow() {
         (Method::DELETE, "/v1/webhooks", "GET,HEAD,POST"),
         (Method::POST, "/v1/webhooks/x", "DELETE,GET,HEAD,PATCH"),
         (Method::GET, "/v1/webhooks/x/rotate", "POST"),
+        (Method::GET, "/v1/webhooks/x/previous-secret", "DELETE"),
         (Method::GET, "/v1/webhooks/x/test", "POST"),
         (Method::POST, "/v1/webhooks/x/deliveries", "GET,HEAD"),
         (Method::DELETE, "/v1/webhooks/x/deliveries/x", "GET,HEAD"),
@@ -142,6 +144,7 @@ async fn an_invalid_or_unknown_query_parameter_is_400_and_named() {
     let list = "/v1/webhooks".to_owned();
     let one = format!("/v1/webhooks/{id}");
     let rotate = format!("{one}/rotate");
+    let previous = format!("{one}/previous-secret");
     for (method, path, query, wrong) in [
         (Method::GET, &list, "page=0", "page"),
         (Method::GET, &list, "page=x", "page"),
@@ -154,6 +157,7 @@ async fn an_invalid_or_unknown_query_parameter_is_400_and_named() {
         (Method::PATCH, &one, "is_active=false", "is_active"),
         (Method::DELETE, &one, "force=true", "force"),
         (Method::POST, &rotate, "overlap_seconds=1", "overlap_seconds"),
+        (Method::DELETE, &previous, "force=true", "force"),
     ] {
         let body =
             Some(json!({"url": URL})).filter(|_| matches!(method, Method::POST | Method::PATCH));
@@ -208,7 +212,7 @@ async fn each_kind_of_bad_body_has_its_own_error() {
         let response = create_raw(&tenant, content_type, body.to_owned()).await;
         assert_error(&response, status, code);
     }
-    // A route that takes no body refuses a large one too.
+    // A route that needs no body refuses a large one too.
     let rotate = tenant.unsent(Method::POST, "/v1/webhooks/x/rotate").bearer_auth(&tenant.key);
     assert_error(&Tenant::send(rotate.body(large)).await, 413, "body_too_large");
     assert_eq!(tenant.request(Method::GET, "/v1/webhooks", None).await.body["total"], 0);

@@ -108,7 +108,37 @@ async fn concurrent_rotations_sign_with_a_returned_secret_and_a_conflict_returns
     job::upload(tenant.id).await;
     let arrival = receiver.wait_for(1).await.remove(0);
     assert!(returned.iter().any(|secret| arrival.is_signed_with(secret)));
+    // Two secrets are in force, each in turn. A caller knows both.
+    let known = returned.iter().copied().chain([hook.secret.as_str()]);
+    let in_force = known.filter(|secret| arrival.passes_standard_webhooks(secret)).count();
+    assert_eq!(in_force, 2, "{} rotations", returned.len());
     tenant.delivery(&hook, DeliveryStatus::Delivered).await;
+}
+
+#[tokio::test]
+async fn the_webhook_shows_an_overlap_exactly_if_two_secrets_sign_after_concurrent_changes() {
+    let (tenant, receiver, hook) = Tenant::subscribed(status(200)).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    let (rotate, previous) = (format!("{path}/rotate"), format!("{path}/previous-secret"));
+    let mut known = vec![hook.secret.clone()];
+    for round in 1..=4 {
+        let (rotations, ends) = tokio::join!(
+            join_all((0..3).map(|_| tenant.request(Method::POST, &rotate, None))),
+            join_all((0..3).map(|_| tenant.request(Method::DELETE, &previous, None))),
+        );
+        assert!(rotations.iter().all(|response| matches!(response.status, 200 | 409)));
+        assert!(ends.iter().all(|response| matches!(response.status, 204 | 409)));
+        let secrets = rotations.iter().filter_map(|it| it.body["signing_secret"].as_str());
+        known.extend(secrets.map(str::to_owned));
+
+        let shown = tenant.request(Method::GET, &path, None).await.body;
+        job::upload(tenant.id).await;
+        let arrival = receiver.wait_for(round).await.remove(round - 1);
+        let in_force = known.iter().filter(|it| arrival.passes_standard_webhooks(it)).count();
+        let expected = if shown["previous_secret_expires_at"].is_null() { 1 } else { 2 };
+        assert_eq!(in_force, expected, "round {round}");
+        assert!(known.iter().any(|secret| arrival.is_signed_with(secret)), "round {round}");
+    }
 }
 
 #[tokio::test]

@@ -105,6 +105,7 @@ async fn a_skipped_delivery_whose_message_is_queued_too_shows_what_became_of_the
             at: Timestamp::now(),
             duration_ms: 1,
             phases: Phases::default(),
+            first_status_code: None,
             status_code: Some(200),
             error: None,
             response_body: None,

@@ -30,12 +30,13 @@ pub(super) enum Task {
     FailingDelivery,
 }
 
-pub(super) const TASKS: [Task; 10] = [
+pub(super) const TASKS: [Task; 11] = [
     Task::Api("create", include_str!("../../../events/api-create.json"), 201),
     Task::Api("get", include_str!("../../../events/api-get.json"), 200),
     Task::Api("list", include_str!("../../../events/api-list.json"), 200),
     Task::Api("update", include_str!("../../../events/api-update.json"), 200),
     Task::Api("rotate", include_str!("../../../events/api-rotate.json"), 200),
+    Task::Api("end overlap", include_str!("../../../events/api-delete-previous-secret.json"), 204),
     Task::Api("test", include_str!("../../../events/api-test.json"), 200),
     Task::Api("delete", include_str!("../../../events/api-delete.json"), 204),
     Task::JobChange,

@@ -4,6 +4,7 @@ mod changes;
 mod health;
 mod limits;
 mod retry;
+mod rotation;
 mod unreadable;
 mod webhook_test;
 
@@ -38,6 +39,8 @@ const CREATE: &str = include_str!("../../../events/api-create.json");
 const GET: &str = include_str!("../../../events/api-get.json");
 const UPDATE: &str = include_str!("../../../events/api-update.json");
 const ROTATE: &str = include_str!("../../../events/api-rotate.json");
+const DELETE_PREVIOUS_SECRET: &str =
+    include_str!("../../../events/api-delete-previous-secret.json");
 const TEST: &str = include_str!("../../../events/api-test.json");
 const DELETE: &str = include_str!("../../../events/api-delete.json");
 

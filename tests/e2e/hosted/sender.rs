@@ -6,6 +6,7 @@ mod health;
 mod hostile;
 mod interrupted;
 mod log;
+mod overlap;
 mod phases;
 mod posts;
 mod retries;

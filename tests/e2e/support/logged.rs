@@ -67,6 +67,7 @@ impl Logged {
             at: Timestamp::from_unix_millis(self.second * 1000),
             duration_ms: 1,
             phases: Phases { first_byte_ms: Some(1), ..Phases::default() },
+            first_status_code: None,
             status_code: Some(if is_success { 200 } else { 500 }),
             error: (!is_success).then(|| "the endpoint answered 500".to_owned()),
             response_body: None,

@@ -225,6 +225,7 @@ mod tests {
                 at: Timestamp::from_unix_millis(0),
                 duration_ms: 1,
                 phases: crate::delivery::Phases { first_byte_ms: Some(1), ..Default::default() },
+                first_status_code: None,
                 status_code: Some(500),
                 error: Some("the endpoint answered 500".to_owned()),
                 response_body: None,

@@ -6,6 +6,7 @@ use serde_dynamo::{AttributeValue, Item};
 use crate::endpoint::EndpointUrl;
 use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
+use crate::rotation::StagingLabel;
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
 use crate::webhook::{Disabled, DisabledReason, EventSet, PreviousSecret, Webhook};
@@ -55,6 +56,8 @@ struct Row {
     updated_at: Timestamp,
     secret_version: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret_label: Option<StagingLabel>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     previous_secret: Option<PreviousSecret>,
 }
 
@@ -82,6 +85,7 @@ impl From<&Webhook> for Row {
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
             secret_version: webhook.secret_version.clone(),
+            secret_label: webhook.secret_label,
             previous_secret: webhook.previous_secret.clone(),
         }
     }
@@ -104,6 +108,7 @@ impl From<Row> for Webhook {
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret_version: row.secret_version,
+            secret_label: row.secret_label,
             previous_secret: row.previous_secret,
         }
     }
@@ -111,6 +116,8 @@ impl From<Row> for Webhook {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue as SdkAttributeValue;
+
     use super::*;
 
     #[test]
@@ -123,5 +130,22 @@ mod tests {
         assert_eq!(webhook.retry, RetryPolicy::default());
         assert_eq!(webhook.updated_at.to_string(), "2025-12-02T08:15:30.25Z");
         assert_eq!(webhook.secret_version, "3f1f6f6e-0000-4000-8000-000000000001");
+        assert_eq!((webhook.secret_label, webhook.previous_secret), (None, None));
+    }
+
+    #[test]
+    fn a_row_keeps_the_previous_secret_and_null_means_that_there_is_none() {
+        let json = include_str!("../../../../tests/formats/0.1.0/webhook-row.json");
+        let item: Item = serde_json::from_str(json).unwrap();
+        let until = Timestamp::parse("2025-12-04T10:30:00Z").unwrap();
+        let rotated = Webhook {
+            secret_label: Some(StagingLabel::B),
+            previous_secret: Some(PreviousSecret { version: "old".to_owned(), until }),
+            ..read(item).unwrap()
+        };
+        let mut row = write(&rotated).unwrap();
+        assert_eq!(read(row.clone()).unwrap(), rotated);
+        row.insert("previous_secret".to_owned(), SdkAttributeValue::Null(true));
+        assert_eq!(read(row).unwrap().previous_secret, None);
     }
 }

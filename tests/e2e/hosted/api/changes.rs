@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 
 use super::{CREATE, DELETE, KEY_ID, ROTATE, UPDATE, api, fake_updates, lines, sample, send};
 
-/// The sample with a host name that does not resolve.
+/// The sample, with a host name that does not resolve if it has a body.
 fn change(text: &str) -> Value {
     let mut event = sample(text);
-    event["body"] = json!({"url": "https://hooks.invalid/"}).to_string().into();
+    if let Some(body) = event.get_mut("body") {
+        *body = json!({"url": "https://hooks.invalid/"}).to_string().into();
+    }
     event
 }
 
