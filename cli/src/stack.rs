@@ -31,6 +31,10 @@ pub struct Outputs {
     /// The delivery log.
     #[serde(alias = "DeliveriesTable")]
     pub deliveries_table: String,
+    #[serde(alias = "ReplaysTable")]
+    pub replays_table: String,
+    #[serde(alias = "ReplayQueueUrl")]
+    pub replay_queue_url: String,
     #[serde(alias = "DeliveryQueueUrl")]
     pub delivery_queue_url: String,
     /// Deliveries that endpoints did not accept.

@@ -35,6 +35,8 @@ REQUESTS = {
     "api-list": 200,
     "api-get": 200,
     "api-test": 200,
+    "api-replay": 200,
+    "api-replays": 200,
     "api-rotate": 200,
     "api-delete-previous-secret": 204,
     "api-update": 200,
@@ -82,7 +84,7 @@ def validate() -> None:
 def build() -> None:
     step("sam build")
     run(["sam", "build", "--build-dir", BUILD, *parameters()], QUICK_BUILD)
-    for function in ("ApiFunction", "FanoutFunction", "SenderFunction"):
+    for function in ("ApiFunction", "FanoutFunction", "SenderFunction", "ReplayFunction"):
         bootstrap = BUILD / function / "bootstrap"
         if not bootstrap.is_file():
             raise Failure(f"sam build did not create {bootstrap}.")
@@ -100,6 +102,8 @@ def invoke(stack: LocalStack, receiver: Receiver) -> None:
     receiver.expect("/samples", {"document.uploaded"})
     expect_no_failures("stream-batch", stack.invoke("FanoutFunction", samples.stream_batch(stack.tenant)))
     receiver.expect("/samples", set(webhook["events"]))
+    # The sample's replay does not exist, so there is nothing to do.
+    expect_no_failures("replay-slice", stack.invoke("ReplayFunction", samples.sample("replay-slice")))
     test = stack.invoke("SenderFunction", samples.sender_test(stack.tenant, webhook_id))
     if not test.get("tested", {}).get("success"):
         raise Failure(f"sender-test returned {test}.")
@@ -107,7 +111,8 @@ def invoke(stack: LocalStack, receiver: Receiver) -> None:
     for name, status in REQUESTS.items():
         expect_status(name, status, stack.invoke("ApiFunction", samples.api(name, stack.key, webhook_id)))
 
-    if missing := samples.names() - REQUESTS.keys() - {"api-create", "queue-batch", "sender-test", "stream-batch"}:
+    others = {"api-create", "queue-batch", "replay-slice", "sender-test", "stream-batch"}
+    if missing := samples.names() - REQUESTS.keys() - others:
         raise Failure(f"no step tries {', '.join(sorted(missing))}.")
 
 

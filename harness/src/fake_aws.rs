@@ -23,7 +23,7 @@ use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::attributes::{item, plain};
-use crate::fixtures::{DEAD_LETTERS, DELIVERIES, FAULTS};
+use crate::fixtures::{DEAD_LETTERS, DELIVERIES, FAULTS, REPLAYS};
 use crate::function::Environment;
 use crate::lock;
 use crate::server::{Answer, Server, answer};
@@ -268,6 +268,10 @@ impl FakeAws {
             ("DELIVERIES_TABLE", "Deliveries"),
             ("API_KEYS_TABLE", "ApiKeys"),
             ("DELIVERY_QUEUE_URL", DELIVERIES),
+            ("REPLAYS_TABLE", "Replays"),
+            ("REPLAY_QUEUE_URL", REPLAYS),
+            ("REPLAY_RATE", "50"),
+            ("MAX_REPLAY_RATE", "500"),
             ("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS),
             ("PIPELINE_FAULTS_QUEUE_URL", FAULTS),
             ("SECRETS_PREFIX", "docintell-webhooks"),

@@ -20,6 +20,7 @@ pub use stream::{job_change, job_change_with, job_changes, numbered_job_changes,
 
 pub const DELIVERIES: &str = "https://sqs.test/123456789012/deliveries";
 pub const DEAD_LETTERS: &str = "https://sqs.test/123456789012/dead-letters";
+pub const REPLAYS: &str = "https://sqs.test/123456789012/replays";
 pub const FAULTS: &str = "https://sqs.test/123456789012/pipeline-faults";
 
 /// The default tenant of the fixtures.

@@ -31,6 +31,11 @@ pub enum Origin {
         /// The id that SQS gave the message.
         message_id: String,
     },
+    /// A message of the replay queue.
+    Replay {
+        /// The id that SQS gave the message.
+        message_id: String,
+    },
 }
 
 /// The body of a message on `PipelineFaultsQueue`.
@@ -86,6 +91,7 @@ impl PipelineFault {
         let (source, sequence_number, message_id) = match &self.origin {
             Origin::Fanout { sequence_number } => ("fanout", sequence_number.as_deref(), None),
             Origin::Sender { message_id } => ("sender", None, Some(message_id.as_str())),
+            Origin::Replay { message_id } => ("replay", None, Some(message_id.as_str())),
         };
         let body = FaultBody {
             source: source.into(),

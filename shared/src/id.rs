@@ -92,6 +92,10 @@ uuid_id! {
     ReplayId
 }
 uuid_id! {
+    /// One function's claim of a slice of a replay.
+    ClaimId
+}
+uuid_id! {
     /// Identifies an API key; not secret, safe to show and log.
     KeyId
 }
@@ -104,6 +108,22 @@ impl EventId {
     #[must_use]
     pub fn of_record(record_id: &str, at: Timestamp) -> Self {
         Self(deterministic_v7(at.unix_millis(), &[b"event", record_id.as_bytes()]))
+    }
+}
+
+impl ReplayId {
+    /// A random id that contains the time `at`, so that ids are in the order of their times.
+    #[must_use]
+    pub(crate) fn at(at: Timestamp) -> Self {
+        let mut random = [0; 10];
+        random.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
+        Self(Builder::from_unix_timestamp_millis(at.unix_millis(), &random).into_uuid())
+    }
+
+    /// The time in the id.
+    #[must_use]
+    pub(crate) fn time(self) -> Timestamp {
+        Timestamp::from_unix_millis(v7_millis(self.0))
     }
 }
 
@@ -248,6 +268,16 @@ mod tests {
         assert_eq!(v7_millis(event().0), 1_764_757_800_000);
         let delivery = DeliveryId::of(event(), WebhookId::random());
         assert_eq!(delivery.created_at().to_string(), "2025-12-03T10:30:00Z");
+    }
+
+    #[test]
+    fn replay_ids_are_random_and_in_the_order_of_their_times() {
+        let at =
+            |millis: u64| ReplayId::at(Timestamp::from_unix_millis(1_764_757_800_000 + millis));
+        assert_ne!(at(0), at(0));
+        assert!(at(0) < at(1) && at(0).to_string() < at(1).to_string());
+        assert_eq!(at(5).time().to_string(), "2025-12-03T10:30:00.005Z");
+        assert_eq!(at(5).0.get_version_num(), 7);
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! to it gets one [`delivery`]: a message on a [`queue`] with the event's exact bytes. The sender reads the
 //! webhook and its [`secret`], checks the [`endpoint`], makes the [`signature`]s, posts, and writes the result
 //! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again, and [`redelivery`] sends a
-//! delivery of the log again. A webhook's [`health`] says whether its endpoint accepts deliveries. A record that we
-//! cannot process becomes a [`fault`]. A [`webhook_test`] is one POST that a tenant asks for.
+//! delivery of the log again. A [`replay`] does so for all that it selects. A webhook's [`health`] says whether its
+//! endpoint accepts deliveries. A record that we cannot process becomes a [`fault`]. A [`webhook_test`] is one POST that
+//! a tenant asks for.
 //!
 //! The modules from [`id`] to [`webhook_test`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
 //! [`queue`] and [`health_events`] call AWS, each through a concrete client. Time and policy are always arguments.
@@ -36,6 +37,7 @@ pub mod signature;
 
 pub mod delivery;
 pub mod fault;
+pub mod replay;
 pub mod webhook_test;
 
 pub mod tls;

@@ -6,6 +6,7 @@ mod batch_client;
 pub mod deliveries;
 mod dynamodb;
 pub mod rate_limit;
+pub mod replays;
 mod transaction;
 pub mod webhooks;
 
@@ -22,6 +23,7 @@ pub use api_keys::ApiKeyStore;
 pub use deliveries::DeliveryLog;
 pub use dynamodb::DynamoDb;
 pub use rate_limit::RateLimiter;
+pub use replays::ReplayStore;
 pub use webhooks::WebhookStore;
 
 /// An item as the SDK has it. `serde_dynamo` has a type of its own, `Item`, which converts to and from rows.

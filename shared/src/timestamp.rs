@@ -74,6 +74,12 @@ impl Timestamp {
         )
     }
 
+    /// The time from `earlier` to this one; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.unix_millis().saturating_sub(earlier.unix_millis()))
+    }
+
     fn from_utc(utc: OffsetDateTime) -> Self {
         let whole_millis = u32::from(utc.millisecond()) * 1_000_000;
         Self(utc.replace_nanosecond(whole_millis).unwrap_or(utc))

@@ -250,6 +250,11 @@ async fn a_filter_finds_deliveries_by_status_time_event_document_and_job() {
     assert_eq!(find(&of_statuses(&[DeliveryStatus::Pending]), any).await, []);
 
     let second = |second: u64| Some(Timestamp::from_unix_millis(second * 1000));
+    let late = Some(Timestamp::from_unix_millis(2999));
+    for since in [second(2), late] {
+        let range = Range { since, until: second(4), after: None };
+        assert_eq!(find(&DeliveryFilter::default(), range).await, all[1..4]);
+    }
     let range = Range { since: second(2), until: second(4), after: None };
     assert_eq!(find(&DeliveryFilter::default(), range).await, all[1..4]);
     assert_eq!(find(&of_statuses(&[failed]), range).await, [all[2]]);

@@ -9,5 +9,6 @@ mod fanout;
 mod growth;
 mod journey;
 mod refused;
+mod replay;
 mod sdk;
 mod sender;

@@ -19,6 +19,7 @@ mod health;
 mod neighbours;
 mod old_rows;
 mod permissions;
+mod replays;
 mod retries;
 mod rotation;
 mod samples;

@@ -46,6 +46,10 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("API_KEYS_TABLE", &info.outputs.api_keys_table),
         ("DELIVERIES_TABLE", &info.outputs.deliveries_table),
         ("DELIVERY_QUEUE_URL", &info.outputs.delivery_queue_url),
+        ("REPLAYS_TABLE", &info.outputs.replays_table),
+        ("REPLAY_QUEUE_URL", &info.outputs.replay_queue_url),
+        ("REPLAY_RATE", "50"),
+        ("MAX_REPLAY_RATE", "500"),
         ("DEAD_LETTER_QUEUE_URL", &info.outputs.dead_letter_queue_url),
         ("PIPELINE_FAULTS_QUEUE_URL", &info.outputs.pipeline_faults_queue_url),
         ("SECRETS_PREFIX", PREFIX),
@@ -131,6 +135,8 @@ async fn each_sample_event_gets_the_expected_result() {
         ("retry", include_str!("../../events/api-retry.json"), 202),
         ("update", include_str!("../../events/api-update.json"), 200),
         ("rotate", include_str!("../../events/api-rotate.json"), 200),
+        ("replay", include_str!("../../events/api-replay.json"), 200),
+        ("replays", include_str!("../../events/api-replays.json"), 200),
         (
             "delete-previous-secret",
             include_str!("../../events/api-delete-previous-secret.json"),
@@ -152,6 +158,11 @@ async fn each_sample_event_gets_the_expected_result() {
     let rows = owner.deliveries(&hook).await;
     let cancelled = rows.iter().find(|row| row.summary.delivery_id.to_string() == DELIVERY);
     assert_eq!(cancelled.map(|row| row.summary.status), Some(DeliveryStatus::Cancelled));
+
+    // The sample replay does not exist.
+    let replay = host("replay").await;
+    let batch = sample(include_str!("../../events/replay-slice.json"));
+    assert_eq!(replay.invoke(batch).await, Ok(json!({"batchItemFailures": []})));
 
     let receiver = Receiver::start(status(200)).await;
     owner.subscribe(&receiver).await;

@@ -8,9 +8,9 @@ use crate::template;
 
 /// Total webhooks of all tenants.
 const WEBHOOKS: f64 = 100.0;
-/// Receives per month from an idle queue by five pollers, assuming that each waits for 20 s.
+/// Receives per month from the two idle queues by five pollers each, assuming that each waits for 20 s.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
-const IDLE_RECEIVES: f64 = 5.0 * 3.0 * 60.0 * 730.0;
+const IDLE_RECEIVES: f64 = 2.0 * 5.0 * 3.0 * 60.0 * 730.0;
 /// Deliveries per month.
 const VOLUMES: [f64; 3] = [1e4, 1e6, 1e8];
 
@@ -23,7 +23,7 @@ fn idle() -> [(&'static str, f64); 4] {
         ("the secrets of 100 webhooks", prices::SECRETS.of(WEBHOOKS)),
         ("the alarm topics' key", in_template("AWS::KMS::Key", prices::KEYS)),
         ("alarms", in_template("AWS::CloudWatch::Alarm", prices::ALARMS)),
-        ("receives from an empty queue", prices::SQS_REQUESTS.of(IDLE_RECEIVES)),
+        ("receives from two empty queues", prices::SQS_REQUESTS.of(IDLE_RECEIVES)),
     ]
 }
 

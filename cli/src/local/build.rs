@@ -12,7 +12,7 @@ use crate::program;
 use crate::progress::Progress;
 
 /// The binaries that template.yaml names.
-const FUNCTIONS: [&str; 3] = ["api", "fanout", "sender"];
+const FUNCTIONS: [&str; 4] = ["api", "fanout", "replay", "sender"];
 
 /// This package, whose binary has the same name.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");

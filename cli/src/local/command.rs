@@ -221,6 +221,7 @@ fn print_locations(info: &StackInfo, files: &Files) -> Result<()> {
         &outputs.webhooks_table,
         &outputs.api_keys_table,
         &outputs.deliveries_table,
+        &outputs.replays_table,
     ];
     output::line(format_args!(
         "

@@ -130,6 +130,8 @@ mod tests {
                 webhooks_table: name(),
                 api_keys_table: name(),
                 deliveries_table: name(),
+                replays_table: name(),
+                replay_queue_url: url(),
                 delivery_queue_url: url(),
                 dead_letter_queue_url: url(),
                 pipeline_faults_queue_url: url(),

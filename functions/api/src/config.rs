@@ -18,28 +18,51 @@ pub struct Config {
     pub(crate) keep_deliveries: Duration,
     /// `DELIVERY_QUEUE_URL`
     pub(crate) delivery_queue_url: String,
+    /// `REPLAYS_TABLE`
+    pub(crate) replays_table: String,
+    /// `REPLAY_QUEUE_URL`
+    pub(crate) replay_queue_url: String,
+    /// `REPLAY_RATE` and `MAX_REPLAY_RATE`
+    pub(crate) replay_rate: ReplayRate,
     /// `SECRETS_PREFIX`: the first part of every signing secret's name, without a trailing slash.
     pub(crate) secrets_prefix: String,
     /// `SENDER_FUNCTION_NAME`
     pub(crate) sender_function: String,
     /// `MAX_WEBHOOKS_PER_TENANT`
     pub(crate) max_webhooks_per_tenant: u32,
-    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations, deletes, tests and retries together.
+    /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations, deletes, tests, retries and changes of replays
+    /// together.
     pub(crate) changes_per_minute: u32,
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub(crate) endpoint_policy: EndpointPolicy,
+}
+
+/// Deliveries per second of a replay.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplayRate {
+    /// If the request does not say.
+    pub default: u32,
+    /// The most that a request may ask for.
+    pub max: u32,
 }
 
 impl Config {
     /// Fails on a variable that is missing or malformed, and names it.
     pub fn from_env() -> Result<Self, EnvError> {
         let days: u32 = env::parsed("DELIVERY_LOG_DAYS")?;
+        let max_rate = env::parsed("MAX_REPLAY_RATE")?;
         Ok(Self {
             webhooks_table: env::required("WEBHOOKS_TABLE")?,
             api_keys_table: env::required("API_KEYS_TABLE")?,
             deliveries_table: env::required("DELIVERIES_TABLE")?,
             keep_deliveries: Duration::from_hours(24) * days,
             delivery_queue_url: env::required("DELIVERY_QUEUE_URL")?,
+            replays_table: env::required("REPLAYS_TABLE")?,
+            replay_queue_url: env::required("REPLAY_QUEUE_URL")?,
+            replay_rate: ReplayRate {
+                default: env::parsed::<u32>("REPLAY_RATE")?.min(max_rate),
+                max: max_rate,
+            },
             secrets_prefix: env::required("SECRETS_PREFIX")?,
             sender_function: env::required("SENDER_FUNCTION_NAME")?,
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,

@@ -4,7 +4,7 @@
 //! delivery's id shows nothing of another webhook.
 
 mod query;
-mod view;
+pub(crate) mod view;
 
 use std::sync::Arc;
 

@@ -13,7 +13,9 @@ use serde::Serialize;
 use tracing::error;
 
 use webhooks::aws;
+use webhooks::queue::SendError;
 use webhooks::redelivery::RedeliveryError;
+use webhooks::replay::ReplayState;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, RateLimitError, TESTS_PER_MINUTE};
@@ -86,6 +88,12 @@ pub(crate) enum ApiError {
     DeliveryPending,
     /// The webhook is switched off.
     WebhookInactive,
+    /// The webhook has no replay with this id, even if another webhook does.
+    ReplayNotFound,
+    /// Another replay of the webhook is running or paused.
+    ReplayRunning,
+    /// The replay has ended.
+    ReplayEnded(ReplayState),
     /// An AWS service failed.
     Unavailable(Cause),
     /// An AWS service is busy.
@@ -209,6 +217,21 @@ impl ApiError {
                 "webhook_inactive",
                 "The webhook is switched off; set `is_active` to true first.".into(),
             ),
+            Self::ReplayNotFound => (
+                StatusCode::NOT_FOUND,
+                "replay_not_found",
+                "This webhook has no replay with this id, or its entry has expired.".into(),
+            ),
+            Self::ReplayRunning => (
+                StatusCode::CONFLICT,
+                "replay_running",
+                "Another replay of this webhook is running or paused; wait for its end, or cancel it.".into(),
+            ),
+            Self::ReplayEnded(state) => (
+                StatusCode::CONFLICT,
+                "replay_ended",
+                format!("This replay is {state}; start another one."),
+            ),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "service_unavailable",
@@ -289,8 +312,14 @@ impl From<RedeliveryError> for ApiError {
     fn from(error: RedeliveryError) -> Self {
         match error {
             RedeliveryError::Log(error) => error.into(),
-            RedeliveryError::Queue(error) => Self::Unavailable(error.into()),
+            RedeliveryError::Queue(error) => error.into(),
         }
+    }
+}
+
+impl From<SendError> for ApiError {
+    fn from(error: SendError) -> Self {
+        Self::Unavailable(error.into())
     }
 }
 
@@ -358,6 +387,9 @@ mod tests {
             ApiError::RotationConflict,
             ApiError::DeliveryPending,
             ApiError::WebhookInactive,
+            ApiError::ReplayNotFound,
+            ApiError::ReplayRunning,
+            ApiError::ReplayEnded(ReplayState::Completed),
             ApiError::Unavailable("".into()),
             ApiError::Busy { cause: "".into(), retry_after_seconds: 1 },
             ApiError::Internal("".into()),

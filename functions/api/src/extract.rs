@@ -16,7 +16,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use webhooks::id::{DeliveryId, WebhookId};
+use webhooks::id::{DeliveryId, ReplayId, WebhookId};
 
 use crate::MAX_BODY_BYTES;
 use crate::error::{ApiError, Details, quoted};
@@ -184,6 +184,20 @@ impl<S: Send + Sync> FromRequestParts<S> for PathDeliveryId {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let id = path_parameter(parts, state, "delivery_id").await;
         id.map(Self).ok_or(ApiError::DeliveryNotFound)
+    }
+}
+
+/// The `{replay_id}` of the path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PathReplayId(pub ReplayId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathReplayId {
+    type Rejection = ApiError;
+
+    /// A malformed id is a 404, like an unknown one.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = path_parameter(parts, state, "replay_id").await;
+        id.map(Self).ok_or(ApiError::ReplayNotFound)
     }
 }
 

@@ -81,12 +81,13 @@ fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (Webhook
 }
 
 /// Adds the fields that are left to `wrong`.
-fn refuse_others(fields: Vec<(String, Box<RawValue>)>, wrong: &mut Details) {
+pub(crate) fn refuse_others(fields: Vec<(String, Box<RawValue>)>, wrong: &mut Details) {
     let unknown = |(name, _): (String, _)| (quoted(&name), "is not a known field".to_owned());
     wrong.extend(fields.into_iter().map(unknown));
 }
 
-fn take<T>(
+/// Takes the field `name` out of `fields`; `None` if it is absent or null. Adds the reason to `wrong` if it is invalid.
+pub(crate) fn take<T>(
     fields: &mut Vec<(String, Box<RawValue>)>,
     wrong: &mut Details,
     name: &str,
@@ -117,14 +118,14 @@ fn events(json: &RawValue) -> Result<EventSet, String> {
 }
 
 /// `rule` is the error's beginning; the names of the event types follow.
-fn event(json: &RawValue, rule: &str) -> Result<EventType, String> {
+pub(crate) fn event(json: &RawValue, rule: &str) -> Result<EventType, String> {
     let known = || EventType::ALL.map(EventType::as_str).join(", ");
     let name: String = value(json).ok_or_else(|| format!("{rule} {}", known()))?;
     EventType::from_name(&name)
         .ok_or_else(|| format!("{rule} {}, not `{}`", known(), quoted(&name)))
 }
 
-fn boolean(json: &RawValue) -> Result<bool, String> {
+pub(crate) fn boolean(json: &RawValue) -> Result<bool, String> {
     Ok(value(json).ok_or("must be true or false")?)
 }
 
@@ -141,7 +142,7 @@ fn overlap_seconds(json: &RawValue) -> Result<Overlap, String> {
 }
 
 /// Drops the error, because its text can quote the value.
-fn value<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
+pub(crate) fn value<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
     serde_json::from_str(json.get()).ok()
 }
 

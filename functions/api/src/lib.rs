@@ -3,8 +3,8 @@
 //! A request comes through the [`gateway`] to the [`router`], which lists the routes. Extractors find the
 //! tenant of its API key, count it towards the tenant's limits ([`auth`]) and parse its path, query and body
 //! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work; those of the delivery log are in
-//! [`deliveries`], and [`webhook_test`] asks the [`sender`]. Every failure is an [`error::ApiError`], which makes the
-//! error response. Each request writes one log line ([`request_log`]).
+//! [`deliveries`], those of replays in [`replays`], and [`webhook_test`] asks the [`sender`]. Every failure is an
+//! [`error::ApiError`], which makes the error response. Each request writes one log line ([`request_log`]).
 
 mod auth;
 mod config;
@@ -16,6 +16,7 @@ mod fields;
 mod gateway;
 mod handlers;
 mod page;
+mod replays;
 mod request_log;
 mod sender;
 mod view;
@@ -30,12 +31,12 @@ use webhooks::endpoint::EndpointPolicy;
 use webhooks::health_events::HealthEvents;
 use webhooks::queue::Queue;
 use webhooks::secrets::SecretStore;
-use webhooks::store::{ApiKeyStore, DeliveryLog, DynamoDb, RateLimiter, WebhookStore};
+use webhooks::store::{ApiKeyStore, DeliveryLog, DynamoDb, RateLimiter, ReplayStore, WebhookStore};
 
 use crate::error::ApiError;
 use crate::sender::SenderFunction;
 
-pub use crate::config::Config;
+pub use crate::config::{Config, ReplayRate};
 pub use crate::gateway::serve;
 
 /// Maximum size of a request body, in bytes.
@@ -52,6 +53,12 @@ pub struct AppState {
     pub(crate) log: DeliveryLog,
     /// The queue of deliveries in progress.
     pub(crate) delivery_queue: Queue,
+    /// The webhooks' replays.
+    pub(crate) replays: ReplayStore,
+    /// The queue that drives replays.
+    pub(crate) replay_queue: Queue,
+    /// The pace of replays.
+    pub(crate) replay_rate: ReplayRate,
     /// Signing secrets, which the API writes and never reads.
     pub(crate) secrets: SecretStore,
     /// Announces that a webhook was switched off or on.
@@ -64,7 +71,7 @@ pub struct AppState {
     pub(crate) endpoint_policy: EndpointPolicy,
     /// At this number, create responds with 409.
     pub(crate) max_webhooks_per_tenant: u32,
-    /// Creates, updates, rotations, deletes, tests and retries together; above it, they get a 429.
+    /// Creates, updates, rotations, deletes, tests, retries and changes of replays together; above it, they get a 429.
     pub(crate) changes_per_minute: u32,
 }
 
@@ -74,6 +81,7 @@ impl AppState {
     pub fn new(sdk: &SdkConfig, config: Config) -> Self {
         let dynamodb = DynamoDb::new(sdk);
         let secrets_manager = aws_sdk_secretsmanager::Client::new(sdk);
+        let sqs = aws_sdk_sqs::Client::new(sdk);
         Self {
             api_keys: ApiKeyStore::new(dynamodb.clone(), config.api_keys_table),
             webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table.clone()),
@@ -82,7 +90,14 @@ impl AppState {
                 config.deliveries_table,
                 config.keep_deliveries,
             ),
-            delivery_queue: Queue::new(aws_sdk_sqs::Client::new(sdk), config.delivery_queue_url),
+            delivery_queue: Queue::new(sqs.clone(), config.delivery_queue_url),
+            replays: ReplayStore::new(
+                dynamodb.clone(),
+                config.replays_table,
+                config.keep_deliveries,
+            ),
+            replay_queue: Queue::new(sqs, config.replay_queue_url),
+            replay_rate: config.replay_rate,
             rate_limiter: RateLimiter::new(dynamodb, config.webhooks_table),
             secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
             health_events: HealthEvents::new(sdk),
@@ -111,6 +126,13 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/v1/webhooks/{webhook_id}/deliveries", get(deliveries::list))
         .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", get(deliveries::get))
         .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", post(deliveries::retry))
+        .route("/v1/webhooks/{webhook_id}/replays", post(replays::create).get(replays::list))
+        .route(
+            "/v1/webhooks/{webhook_id}/replays/{replay_id}",
+            get(replays::get).delete(replays::cancel),
+        )
+        .route("/v1/webhooks/{webhook_id}/replays/{replay_id}/pause", post(replays::pause))
+        .route("/v1/webhooks/{webhook_id}/replays/{replay_id}/resume", post(replays::resume))
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn(extract::refuse_large_bodies))
@@ -137,6 +159,9 @@ mod tests {
             deliveries_table: "deliveries".to_owned(),
             keep_deliveries: Duration::from_hours(1),
             delivery_queue_url: "https://sqs.test/deliveries".to_owned(),
+            replays_table: "replays".to_owned(),
+            replay_queue_url: "https://sqs.test/replays".to_owned(),
+            replay_rate: ReplayRate { default: 50, max: 500 },
             secrets_prefix: "secrets".to_owned(),
             sender_function: "sender".to_owned(),
             max_webhooks_per_tenant: 50,
@@ -174,6 +199,8 @@ mod tests {
             include_str!("../../../events/api-deliveries.json"),
             include_str!("../../../events/api-delivery.json"),
             include_str!("../../../events/api-retry.json"),
+            include_str!("../../../events/api-replay.json"),
+            include_str!("../../../events/api-replays.json"),
         ] {
             let response = response_to(sample, |_| ()).await;
             assert_eq!(response["statusCode"], 401, "{sample}");

@@ -54,6 +54,12 @@ async fn a_missing_or_wrong_key_is_401_on_every_route() {
         (Method::GET, format!("/v1/webhooks/{id}/deliveries")),
         (Method::GET, format!("/v1/webhooks/{id}/deliveries/{id}")),
         (Method::POST, format!("/v1/webhooks/{id}/deliveries/{id}/retry")),
+        (Method::POST, format!("/v1/webhooks/{id}/replays")),
+        (Method::GET, format!("/v1/webhooks/{id}/replays")),
+        (Method::GET, format!("/v1/webhooks/{id}/replays/{id}")),
+        (Method::POST, format!("/v1/webhooks/{id}/replays/{id}/pause")),
+        (Method::POST, format!("/v1/webhooks/{id}/replays/{id}/resume")),
+        (Method::DELETE, format!("/v1/webhooks/{id}/replays/{id}")),
     ] {
         let missing = Tenant::send(tenant.unsent(method.clone(), &path)).await;
         assert_error(&missing, 401, "missing_api_key");
@@ -113,6 +119,10 @@ async fn an_unknown_route_is_404_and_a_wrong_method_is_405_with_allow() {
         (Method::POST, "/v1/webhooks/x/deliveries", "GET,HEAD"),
         (Method::DELETE, "/v1/webhooks/x/deliveries/x", "GET,HEAD"),
         (Method::GET, "/v1/webhooks/x/deliveries/x/retry", "POST"),
+        (Method::DELETE, "/v1/webhooks/x/replays", "GET,HEAD,POST"),
+        (Method::POST, "/v1/webhooks/x/replays/x", "DELETE,GET,HEAD"),
+        (Method::GET, "/v1/webhooks/x/replays/x/pause", "POST"),
+        (Method::GET, "/v1/webhooks/x/replays/x/resume", "POST"),
     ] {
         let response = tenant.request(method, path, None).await;
         assert_error(&response, 405, "method_not_allowed");

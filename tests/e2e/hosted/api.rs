@@ -3,6 +3,7 @@
 mod changes;
 mod health;
 mod limits;
+mod replays;
 mod retry;
 mod rotation;
 mod unreadable;

@@ -308,7 +308,7 @@ async fn nothing_is_queued_and_everything_is_reported_when_too_little_time_is_le
 
 #[tokio::test]
 async fn a_function_without_a_required_variable_names_it_and_exits() {
-    for function in ["fanout", "sender"] {
+    for function in ["fanout", "replay", "sender"] {
         let aws = FakeAws::with_webhooks([]).await;
         let mut environment = aws.environment();
         environment.retain(|(name, _)| *name != "DELIVERY_QUEUE_URL");

@@ -10,7 +10,7 @@ use super::template::{Template, one_or_many};
 #[test]
 fn every_table_is_encrypted_and_can_be_restored() {
     let template = Template::read();
-    assert_eq!(template.of_type("AWS::DynamoDB::Table").count(), 4);
+    assert_eq!(template.of_type("AWS::DynamoDB::Table").count(), 5);
     for (name, table) in template.of_type("AWS::DynamoDB::Table") {
         let properties = &table["Properties"];
         assert_eq!(properties["SSESpecification"], json!({"SSEEnabled": true}), "{name}");
@@ -22,7 +22,7 @@ fn every_table_is_encrypted_and_can_be_restored() {
 #[test]
 fn every_queue_is_encrypted_and_refuses_plain_http() {
     let template = Template::read();
-    assert_eq!(template.of_type("AWS::SQS::Queue").count(), 3);
+    assert_eq!(template.of_type("AWS::SQS::Queue").count(), 4);
     for (name, queue) in template.of_type("AWS::SQS::Queue") {
         assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{name}");
         let policy = json!({
@@ -43,7 +43,7 @@ fn every_queue_is_encrypted_and_refuses_plain_http() {
         assert!(policies.any(|(_, it)| it["Properties"] == policy), "{name} accepts plain HTTP");
     }
     // No other policy grants access.
-    assert_eq!(template.of_type("AWS::SQS::QueuePolicy").count(), 3);
+    assert_eq!(template.of_type("AWS::SQS::QueuePolicy").count(), 4);
 }
 
 #[test]

@@ -91,9 +91,13 @@ impl World {
         let outputs = &self.info().outputs;
         let jobs = outputs.jobs_table().expect("a local stack has a Jobs table");
         let mut stored = Vec::new();
-        for table in
-            [jobs, &outputs.webhooks_table, &outputs.api_keys_table, &outputs.deliveries_table]
-        {
+        for table in [
+            jobs,
+            &outputs.webhooks_table,
+            &outputs.api_keys_table,
+            &outputs.deliveries_table,
+            &outputs.replays_table,
+        ] {
             let mut items = client.scan().table_name(table).into_paginator().items().send();
             while let Some(item) = items.next().await {
                 stored.push(format!("{:?}", item.expect("the table can be read")));

@@ -7,7 +7,6 @@ use anstyle::{AnsiColor, Style};
 use webhooks::delivery::{Attempt, DeliveryStatus};
 use webhooks::event_type::EventType;
 use webhooks::id::DeliveryId;
-use webhooks::retry::delay_after;
 use webhooks::store::deliveries::DeliveryRow;
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
@@ -81,9 +80,9 @@ pub(super) fn lines(
         .iter()
         .filter(is_new)
         .map(|attempt| {
-            let millis = attempt.at.unix_millis() + attempt.duration_ms;
+            let ended_at = attempt.at.plus(Duration::from_millis(attempt.duration_ms));
             Line {
-                at: Timestamp::from_unix_millis(millis),
+                at: ended_at,
                 attempt: Some(attempt.number),
                 http_status: attempt.status_code,
                 outcome: if attempt.error.is_none() {
@@ -91,7 +90,13 @@ pub(super) fn lines(
                 } else {
                     Outcome::Pending
                 },
-                text: attempt.error.clone().unwrap_or_default(),
+                text: match (&attempt.error, next_attempt_at(row, attempt)) {
+                    (Some(error), Some(next)) => {
+                        let millis = next.unix_millis().saturating_sub(ended_at.unix_millis());
+                        format!("{error}; next attempt in {} s", (millis + 500) / 1000)
+                    }
+                    (error, _) => error.clone().unwrap_or_default(),
+                },
                 ..blank(row, webhook)
             }
         })
@@ -99,9 +104,6 @@ pub(super) fn lines(
     let reason = row.summary.last_error.as_deref().unwrap_or("no reason logged");
     let ended = |text| Line { outcome: Outcome::Ended, text, ..blank(row, webhook) };
     match (row.summary.status, lines.last_mut()) {
-        (DeliveryStatus::Pending, Some(Line { attempt: Some(number), text, .. })) => {
-            *text = format!("{text}; next attempt in {} s", delay_after(*number).as_secs());
-        }
         (DeliveryStatus::Pending | DeliveryStatus::Delivered, _) => {}
         (DeliveryStatus::Failed, Some(last)) => {
             last.outcome = Outcome::Ended;
@@ -116,6 +118,14 @@ pub(super) fn lines(
         (DeliveryStatus::Skipped, _) => lines.push(ended(format!("skipped: {reason}"))),
     }
     lines
+}
+
+/// When the attempt that follows `attempt` in its chain was made, or is due.
+fn next_attempt_at(row: &DeliveryRow, attempt: &Attempt) -> Option<Timestamp> {
+    let is_next = |it: &&Attempt| it.chain == attempt.chain && it.number > attempt.number;
+    let next = row.attempts.iter().find(is_next).map(|next| next.at);
+    let is_latest_chain = attempt.chain == row.summary.chain;
+    next.or(row.summary.next_attempt_at.filter(|_| is_latest_chain))
 }
 
 fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
@@ -184,13 +194,14 @@ mod tests {
     const JOB: &str = "550e8400-e29b-41d4-a716-446655440000";
 
     fn row(status: &str, reason: Option<&str>, attempts: &str) -> DeliveryRow {
+        let next = if status == "pending" { r#""2025-12-03T10:30:04.1Z""# } else { "null" };
         let reason = serde_json::to_string(&reason).unwrap();
         let json = format!(
             r#"{{"webhook":"{JOB}/{JOB}","delivery_id":"019ae3c0-0000-7000-8000-000000000001",
             "event":"document.processing.completed","event_id":"019ae3c0-0000-7000-8000-000000000002",
             "job_id":"{JOB}","occurred_at":"2025-12-03T10:30:00Z","body":"{{}}","status":"{status}",
             "chain":1,"attempts":[{attempts}],"attempt_count":1,"last_attempt":1,"last_error":{reason},
-            "ttl":1}}"#
+            "next_attempt_at":{next},"ttl":1}}"#
         );
         serde_json::from_str(&json).unwrap()
     }

@@ -69,7 +69,7 @@ pub enum Order {
 /// The times at which the events happened, both inclusive, and the position in between.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Range {
-    /// Not before this time.
+    /// Not before the second of this time.
     pub since: Option<Timestamp>,
     /// Not after this time.
     pub until: Option<Timestamp>,
@@ -174,7 +174,9 @@ impl DeliveryLog {
 
 /// The lowest and the highest id of the range that follow its position; `None` if there is none.
 fn bounds(range: Range, order: Order) -> Option<(DeliveryId, DeliveryId)> {
-    let lowest = range.since.map_or(DeliveryId::LOWEST, DeliveryId::first_at);
+    // The stream rounds the times of events down to whole seconds.
+    let since = range.since.map(Timestamp::whole_seconds);
+    let lowest = since.map_or(DeliveryId::LOWEST, DeliveryId::first_at);
     let highest = range.until.map_or(DeliveryId::HIGHEST, DeliveryId::last_at);
     let (lowest, highest) = match (range.after, order) {
         (None, _) => (lowest, highest),

@@ -1,0 +1,193 @@
+//! The routes of a webhook's replays: try one without sending, start one, look at them, pause, resume and cancel one.
+//!
+//! The rule: the key of every read and write is the tenant of the API key and the webhook of the path. The replay
+//! function does the sending; these handlers only write the replay's row and queue a message for the function.
+
+mod fields;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse as _, Response};
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use webhooks::aws;
+use webhooks::id::{ReplayId, WebhookKey};
+use webhooks::replay::{Change, Replay};
+use webhooks::store::replays::{Changed, CreateError, NewReplay, count};
+use webhooks::timestamp::Timestamp;
+
+use crate::AppState;
+use crate::auth::{Changing, Tenant};
+use crate::error::ApiError;
+use crate::extract::{JsonObject, NoParameters, PathId, PathReplayId};
+use crate::handlers::find;
+use fields::ReplayRequest;
+use view::{CountView, ReplayList, ReplayView};
+
+type Shared = State<Arc<AppState>>;
+
+/// The most replays of a list.
+const MAX_LISTED: usize = 100;
+
+/// After this time a count reads no further page of the log.
+const COUNT_TIME: Duration = Duration::from_secs(10);
+
+/// `POST /v1/webhooks/{webhook_id}/replays`
+pub(crate) async fn create(
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
+    PathId(id): PathId,
+    State(state): Shared,
+    body: JsonObject,
+) -> Result<Response, ApiError> {
+    let now = Timestamp::now();
+    let request = fields::replay(body, state.replay_rate, now)?;
+    let is_active = find(&state, tenant, id).await?.is_active();
+    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let ReplayRequest { filter, rate_per_second, dry_run } = request;
+    if !dry_run {
+        if !is_active {
+            return Err(ApiError::WebhookInactive);
+        }
+        // `create` enforces this. The check avoids counting for a replay that it would refuse.
+        if state.replays.open(webhook, now).await?.is_some() {
+            return Err(ApiError::ReplayRunning);
+        }
+    }
+    let give_up_at = Instant::now() + COUNT_TIME;
+    let counted = count(&state.log, webhook, &filter, now, give_up_at).await?;
+    if dry_run {
+        return Ok(Json(CountView::of(&counted, rate_per_second, now)).into_response());
+    }
+    let new = NewReplay { webhook, filter, rate_per_second, counted: counted.count };
+    let replay = match state.replays.create(new, now).await {
+        Ok(replay) => replay,
+        Err(CreateError::Open) => return Err(ApiError::ReplayRunning),
+        Err(CreateError::Store(error)) => return Err(error.into()),
+    };
+    if let Err(failure) = queue(&state, &replay).await {
+        // Without a message it would block other replays for 15 minutes.
+        let cancelled = state.replays.change(webhook, replay.replay_id, Change::Cancel, now);
+        if let Err(error) = cancelled.await {
+            error!(
+                replay.id = %replay.replay_id,
+                error = %aws::chain(&error),
+                "cannot cancel a replay whose message was not queued"
+            );
+        }
+        return Err(failure);
+    }
+    info!(replay.id = %replay.replay_id, "replay started");
+    let location = [(LOCATION, format!("/v1/webhooks/{id}/replays/{}", replay.replay_id))];
+    Ok((StatusCode::CREATED, location, Json(ReplayView::of(&replay, now))).into_response())
+}
+
+async fn queue(state: &AppState, replay: &Replay) -> Result<(), ApiError> {
+    let message = replay.message().outgoing().map_err(ApiError::internal)?;
+    Ok(state.replay_queue.send(message).await?)
+}
+
+/// `GET /v1/webhooks/{webhook_id}/replays`
+pub(crate) async fn list(
+    Tenant { id: tenant, .. }: Tenant,
+    NoParameters: NoParameters,
+    PathId(id): PathId,
+    State(state): Shared,
+) -> Result<Response, ApiError> {
+    find(&state, tenant, id).await?;
+    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let replays = state.replays.list(webhook, MAX_LISTED).await?;
+    Ok(Json(ReplayList::of(&replays, Timestamp::now())).into_response())
+}
+
+/// `GET /v1/webhooks/{webhook_id}/replays/{replay_id}`
+pub(crate) async fn get(
+    Tenant { id: tenant, .. }: Tenant,
+    NoParameters: NoParameters,
+    PathId(id): PathId,
+    PathReplayId(replay): PathReplayId,
+    State(state): Shared,
+) -> Result<Response, ApiError> {
+    find(&state, tenant, id).await?;
+    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let replay = state.replays.get(webhook, replay).await?.ok_or(ApiError::ReplayNotFound)?;
+    Ok(Json(ReplayView::of(&replay, Timestamp::now())).into_response())
+}
+
+/// `POST /v1/webhooks/{webhook_id}/replays/{replay_id}/pause`
+pub(crate) async fn pause(
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
+    PathId(id): PathId,
+    PathReplayId(replay): PathReplayId,
+    State(state): Shared,
+) -> Result<Response, ApiError> {
+    find(&state, tenant, id).await?;
+    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let paused = change(&state, webhook, replay, Change::Pause).await?;
+    Ok(Json(ReplayView::of(&paused, Timestamp::now())).into_response())
+}
+
+/// `POST /v1/webhooks/{webhook_id}/replays/{replay_id}/resume`
+///
+/// Queues a message even if the replay is running: its message may be lost, and a second one does no harm.
+pub(crate) async fn resume(
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
+    PathId(id): PathId,
+    PathReplayId(replay): PathReplayId,
+    State(state): Shared,
+) -> Result<Response, ApiError> {
+    let is_active = find(&state, tenant, id).await?.is_active();
+    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    if !is_active {
+        // A replay that does not exist or has ended is a clearer error.
+        let now = Timestamp::now();
+        let replay = state.replays.get(webhook, replay).await?.ok_or(ApiError::ReplayNotFound)?;
+        return Err(match Change::Resume.apply(&replay, now) {
+            Some(_) => ApiError::WebhookInactive,
+            None => ApiError::ReplayEnded(replay.state_at(now)),
+        });
+    }
+    let resumed = change(&state, webhook, replay, Change::Resume).await?;
+    queue(&state, &resumed).await?;
+    Ok(Json(ReplayView::of(&resumed, Timestamp::now())).into_response())
+}
+
+/// `DELETE /v1/webhooks/{webhook_id}/replays/{replay_id}`
+pub(crate) async fn cancel(
+    Changing(Tenant { id: tenant, .. }): Changing,
+    NoParameters: NoParameters,
+    PathId(id): PathId,
+    PathReplayId(replay): PathReplayId,
+    State(state): Shared,
+) -> Result<Response, ApiError> {
+    find(&state, tenant, id).await?;
+    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let cancelled = change(&state, webhook, replay, Change::Cancel).await?;
+    Ok(Json(ReplayView::of(&cancelled, Timestamp::now())).into_response())
+}
+
+async fn change(
+    state: &AppState,
+    webhook: WebhookKey,
+    replay: ReplayId,
+    change: Change,
+) -> Result<Replay, ApiError> {
+    let now = Timestamp::now();
+    match state.replays.change(webhook, replay, change, now).await? {
+        Changed::Done(replay) => {
+            info!(replay.id = %replay.replay_id, replay.state = %replay.state, "replay changed");
+            Ok(replay)
+        }
+        Changed::Ended(replay) => Err(ApiError::ReplayEnded(replay.state_at(now))),
+        Changed::NotFound => Err(ApiError::ReplayNotFound),
+    }
+}

@@ -1,0 +1,169 @@
+//! Sends a few deliveries again: starts their chains, then queues their messages together.
+//!
+//! The rule: the cursor passes a delivery only after its message is queued, or when there is nothing to queue.
+
+use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
+use tracing::error;
+use webhooks::aws::{CALL_TIMEOUT, chain};
+use webhooks::id::DeliveryId;
+use webhooks::queue::{OutgoingMessage, SendError};
+use webhooks::replay::{Replay, Step};
+use webhooks::store::StoreError;
+use webhooks::store::deliveries::{DeliveryRow, DeliverySummary};
+use webhooks::timestamp::Timestamp;
+
+use crate::{Replayer, SliceError};
+
+/// Writes to the log in flight.
+const CONCURRENT_STARTS: usize = 20;
+
+/// What became of some deliveries.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// Deliveries that were queued, up to the first failure.
+    pub(crate) count: u64,
+    /// The first failure, and the last delivery before it.
+    pub(crate) failure: Option<(Option<DeliveryId>, SliceError)>,
+}
+
+/// What is left to do for one delivery.
+enum Started {
+    /// Queue the message of the row's chain.
+    Queue(Box<DeliveryRow>),
+    /// An earlier try of this slice has queued it.
+    Queued,
+    /// Nothing: the replay leaves it out.
+    LeftOut,
+}
+
+impl Replayer {
+    /// Sends what the replay selects of these deliveries, which are in the order of their ids.
+    pub(crate) async fn send(&self, replay: &Replay, deliveries: &[DeliverySummary]) -> Sent {
+        let started: Vec<_> = stream::iter(deliveries)
+            .map(|delivery| self.start(replay, delivery))
+            .buffered(CONCURRENT_STARTS)
+            .collect()
+            .await;
+        let mut queued = self.queue_all(&started).await.into_iter();
+        let mut sent = Sent { count: 0, failure: None };
+        let mut done = None;
+        for (delivery, started) in deliveries.iter().zip(started) {
+            let result = match started {
+                Ok(Started::Queue(row)) => match queued.next() {
+                    Some(Err(SendError::Refused(reason))) => {
+                        self.give_up(&row, &reason).await;
+                        Ok(0)
+                    }
+                    Some(Err(error)) => Err(error.into()),
+                    Some(Ok(())) | None => Ok(1),
+                },
+                Ok(Started::Queued) => Ok(1),
+                Ok(Started::LeftOut) => Ok(0),
+                Err(error) => Err(error.into()),
+            };
+            // What follows a failure is queued already. The next try of the slice finds and counts it.
+            if sent.failure.is_some() {
+                continue;
+            }
+            match result {
+                Ok(count) => {
+                    sent.count += count;
+                    done = Some(delivery.delivery_id);
+                }
+                Err(error) => sent.failure = Some((done, error)),
+            }
+        }
+        sent
+    }
+
+    /// Queues the messages of the started chains. Returns a result for each, in order.
+    async fn queue_all(
+        &self,
+        started: &[Result<Started, StoreError>],
+    ) -> Vec<Result<(), SendError>> {
+        let rows = started.iter().filter_map(|started| match started {
+            Ok(Started::Queue(row)) => Some(row),
+            _ => None,
+        });
+        let messages: Vec<_> = rows.map(|row| outgoing(row)).collect();
+        let sendable: Vec<_> = messages.iter().flatten().cloned().collect();
+        let give_up_at = Instant::now() + CALL_TIMEOUT;
+        let mut results = self.deliveries.send_all(&sendable, give_up_at).await.into_iter();
+        let unsent = || SendError::Unavailable("the queue gave no result".to_owned());
+        messages
+            .into_iter()
+            .map(|message| match message {
+                Ok(_) => results.next().unwrap_or_else(|| Err(unsent())),
+                Err(error) => Err(SendError::Refused(chain(&error))),
+            })
+            .collect()
+    }
+
+    /// Starts the delivery's next chain, or finds the one that this replay has started.
+    async fn start(&self, replay: &Replay, seen: &DeliverySummary) -> Result<Started, StoreError> {
+        match self.try_start(replay, seen).await {
+            Err(error @ (StoreError::CorruptRow { .. } | StoreError::Encode(_))) => {
+                error!(
+                    delivery.id = %seen.delivery_id,
+                    error = %chain(&error),
+                    "a delivery cannot be read and is left out of a replay"
+                );
+                Ok(Started::LeftOut)
+            }
+            started => started,
+        }
+    }
+
+    async fn try_start(
+        &self,
+        replay: &Replay,
+        seen: &DeliverySummary,
+    ) -> Result<Started, StoreError> {
+        let now = Timestamp::now();
+        let start = async |seen| {
+            let started = self.log.start_chain(seen, Some(replay.replay_id), now).await?;
+            Ok::<_, StoreError>(started.map(|row| Started::Queue(Box::new(row))))
+        };
+        match replay.step(seen, now) {
+            Step::LeaveOut => return Ok(Started::LeftOut),
+            Step::Count => return Ok(Started::Queued),
+            Step::QueueAgain => {}
+            Step::Send => {
+                if let Some(started) = start(seen).await? {
+                    return Ok(started);
+                }
+            }
+        }
+        // The index can be behind the table, and the SDK may have repeated a start that succeeded.
+        let Some(row) = self.log.get(seen.webhook, seen.delivery_id).await? else {
+            return Ok(Started::LeftOut);
+        };
+        Ok(match replay.step(&row.summary, now) {
+            Step::LeaveOut => Started::LeftOut,
+            Step::Count => Started::Queued,
+            Step::QueueAgain => Started::Queue(Box::new(row)),
+            Step::Send => start(&row.summary).await?.unwrap_or(Started::LeftOut),
+        })
+    }
+
+    /// Ends a chain whose message the queue will never take.
+    async fn give_up(&self, row: &DeliveryRow, reason: &str) {
+        let delivery = row.summary.delivery_id;
+        error!(delivery.id = %delivery, reason, "the queue refuses a delivery of a replay");
+        let error = "the delivery could not be queued";
+        if let Err(error) = self.log.fail_chain(&row.summary, error, Timestamp::now()).await {
+            error!(delivery.id = %delivery, error = %chain(&error), "cannot write the delivery log");
+        }
+    }
+}
+
+/// The message that begins the row's chain.
+fn outgoing(row: &DeliveryRow) -> Result<OutgoingMessage, StoreError> {
+    let message = row.message()?;
+    let body = message.to_json().map_err(|source| StoreError::CorruptRow {
+        key: message.delivery_id.to_string(),
+        source: source.into(),
+    })?;
+    Ok(OutgoingMessage { group: Some(message.tenant_id), ..OutgoingMessage::new(body) })
+}
