@@ -1,9 +1,11 @@
-//! What lists of deliveries read as a webhook's delivery log grows.
+//! What lists of deliveries and replays read as a webhook's delivery log grows.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harness::fixtures::{LISTS, WebhookKey, api_key_row, delivery_rows, get};
+use harness::fixtures::{
+    LISTS, NOTHING_FAILED, WebhookKey, api_key_row, delivery_rows, first_slice, get, replay_row,
+};
 use harness::{FakeAws, Function, Unit};
 use serde_json::Value;
 
@@ -15,6 +17,8 @@ use crate::table::{Table, number, quartiles};
 const SIZES: [u32; 3] = [1_000, 10_000, 100_000];
 /// Failed rows of each log.
 const FAILED: u32 = 100;
+/// Deliveries per second of the replay.
+const RATE: u32 = 500;
 
 /// The usage of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +32,8 @@ struct Reads {
 }
 
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
-    let mut measured = LISTS.map(|_| Vec::new());
+    let mut lists = LISTS.map(|_| Vec::new());
+    let mut slices = Vec::new();
     for size in SIZES {
         progress::step(format_args!("log: {size} deliveries"));
         let aws = FakeAws::start().await;
@@ -38,17 +43,19 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         aws.put_api_key(api_key_row(target.tenant));
         delivery_rows(target, size, FAILED).for_each(|row| aws.put_delivery(&row));
         let mut api = Function::start(&bench.program("api", &aws)?, Some(bench.cores)).await?;
-        for ((_, query), measured) in LISTS.iter().zip(&mut measured) {
+        for ((_, query), list) in LISTS.iter().zip(&mut lists) {
             let path = format!("/v1/webhooks/{}/deliveries?{query}", target.webhook);
-            measured.push(list(bench, &aws, &mut api, &path).await?);
+            list.push(reads_of_list(bench, &aws, &mut api, &path).await?);
         }
+        slices.push(reads_of_slice(bench, &aws, target).await?);
     }
-    let title = "What does a list of deliveries read as the log grows?";
+    let title = "What do lists of deliveries and replays read as the log grows?";
     let sizes = SIZES.map(|size| format!("ms at {}", number(f64::from(size), 0)));
-    let columns = ["list", "requests to AWS", "rows looked at", "read units"].into_iter();
+    let columns = ["work", "requests to AWS", "rows looked at", "read units"].into_iter();
     let columns: Vec<&str> = columns.chain(sizes.iter().map(String::as_str)).collect();
     let mut table = Table::new(title, &columns);
-    for ((name, _), measured) in LISTS.iter().zip(measured) {
+    let names = LISTS.iter().map(|(name, _)| *name).chain(["a replay of what failed"]);
+    for (name, measured) in names.zip(lists.into_iter().chain([slices])) {
         let (reads, times): (Vec<Reads>, Vec<String>) = measured.into_iter().unzip();
         let first = reads[0];
         ensure!(
@@ -56,12 +63,12 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
             "{name} reads more from a longer log: {reads:?}"
         );
         let counts = [first.requests, first.rows, first.units].map(|count| count.to_string());
-        table.row(*name, counts.into_iter().chain(times));
+        table.row(name, counts.into_iter().chain(times));
     }
     table.note(format!(
         "Each log has also {FAILED} failed deliveries, and nothing of the one document, so that its list looks at as many \
-         rows as a request may. The counts, which are the same in each log, include the key and the webhook. Times are \
-         those of the function and of the fake AWS, which answers from memory: median (quartiles) of {} requests.",
+         rows as a request may. The counts are the same in each log, and include the key, the webhook, and the replay's \
+         own row and messages. A replay of {RATE} a second starts a chain for each failed delivery. Times are those of the function and of the fake AWS, which answers from memory; for lists, the median (quartiles) of {} requests.",
         repetitions(bench),
     ));
     Ok(table.to_string())
@@ -72,21 +79,41 @@ fn repetitions(bench: &Bench) -> usize {
 }
 
 /// The usage of a list, and its time.
-async fn list(
+async fn reads_of_list(
     bench: &Bench,
     aws: &FakeAws,
     api: &mut Function,
     path: &str,
 ) -> Result<(Reads, String)> {
-    drop((aws.take_usage(), aws.take_examined()));
+    Reads::since_last(aws);
     ask(api, path).await?;
-    let (usage, rows) = (aws.take_usage(), aws.take_examined());
-    let reads = Reads { requests: usage.total().calls, rows, units: usage.units(Unit::Read) };
+    let reads = Reads::since_last(aws);
     let mut millis = Vec::new();
     for _ in 0..repetitions(bench) {
         millis.push(ask(api, path).await?.as_secs_f64() * 1000.0);
     }
     Ok((reads, quartiles(millis, 1)))
+}
+
+/// The usage of a replay's only slice, and its time.
+async fn reads_of_slice(
+    bench: &Bench,
+    aws: &FakeAws,
+    target: WebhookKey,
+) -> Result<(Reads, String)> {
+    aws.put_replay(&replay_row(target, RATE));
+    let mut replay = Function::start(&bench.program("replay", aws)?, Some(bench.cores)).await?;
+    Reads::since_last(aws);
+    let took = replay.invoke_expecting(first_slice(target), NOTHING_FAILED).await?;
+    Ok((Reads::since_last(aws), number(took.as_secs_f64() * 1000.0, 1)))
+}
+
+impl Reads {
+    fn since_last(aws: &FakeAws) -> Self {
+        let usage = aws.take_usage();
+        let (requests, units) = (usage.total().calls, usage.units(Unit::Read));
+        Self { requests, rows: aws.take_examined(), units }
+    }
 }
 
 /// Makes a request and returns its time.

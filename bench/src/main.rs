@@ -39,7 +39,7 @@ struct Arguments {
     /// Also write the tables of a full run into docs/PERFORMANCE.md
     #[arg(long, conflicts_with_all = ["sections", "quick"])]
     write: bool,
-    /// Measure the bootstraps `api`, `fanout` and `sender` in this folder instead of building them
+    /// Measure the bootstraps `api`, `fanout`, `sender` and `replay` in this folder instead of building them
     #[arg(long)]
     bootstraps: Option<PathBuf>,
 }

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod queue;
+mod replays;
 mod requests;
 mod stream;
 
@@ -15,6 +16,7 @@ pub use queue::{
     BODY, GUIDES_BODY, Message, batch, batch_of, batches, delivery_id, first_receives, message,
     text,
 };
+pub use replays::{first_slice, replay_row};
 pub use requests::{api_key_row, get, post};
 pub use stream::{job_change, job_change_with, job_changes, numbered_job_changes, sequence_number};
 

@@ -1,7 +1,9 @@
 //! What a delivery costs that does not succeed at its first attempt: a failed, skipped or repeated one.
 
 use anyhow::{Result, ensure};
-use harness::fixtures::{WebhookKey, api_key_row, delivery_rows, post};
+use harness::fixtures::{
+    NOTHING_FAILED, WebhookKey, api_key_row, delivery_rows, first_slice, post, replay_row,
+};
 use harness::{FakeAws, Receiver, Unit, after, status};
 use serde_json::{Value, json};
 
@@ -12,6 +14,9 @@ use super::prices;
 use crate::progress;
 use crate::setup::Bench;
 use crate::table::{Table, number};
+
+/// Deliveries per second of the replay: all are sent in one slice.
+const RATE: u32 = 500;
 
 /// Counts and prices each kind.
 pub(super) async fn measure(bench: &Bench, deliveries: usize) -> Result<Table> {
@@ -35,9 +40,12 @@ pub(super) async fn measure(bench: &Bench, deliveries: usize) -> Result<Table> {
     step("retried");
     let gateway = prices::API_REQUESTS.of(1e6);
     row("retried by its owner", &retried(bench, deliveries).await?, gateway);
+    step("replayed");
+    row("replayed", &replayed(bench, deliveries).await?, 0.0);
     table.note(
-        "A failed delivery has five attempts, to a webhook that was failing already. A retry is a request to the API, \
-         and its message is alone in its batch. The cost of the first, failed chain is not part of it. All succeed.",
+        "A failed delivery goes to a webhook that was failing already. Retried and replayed deliveries failed before, which \
+         is not part of their cost, and succeed now. A retry is a request to the API, and its message is alone in its \
+         batch. The replay sends 500 a second.",
     );
     Ok(table)
 }
@@ -76,6 +84,16 @@ async fn retried(bench: &Bench, deliveries: usize) -> Result<Used> {
         ensure!(answer["statusCode"] == 202, "the api function answered {answer}");
     }
     SINGLE.deliver_queued(bench, &aws, &receiver, api.end().await, deliveries).await
+}
+
+/// Failed deliveries that a replay sends, all in one slice.
+async fn replayed(bench: &Bench, deliveries: usize) -> Result<Used> {
+    let Failed { aws, receiver, target } = Failed::with(bench, deliveries).await?;
+    aws.put_replay(&replay_row(target, RATE));
+    let mut replay = Environment::start(&bench.program("replay", &aws)?, bench.cores).await?;
+    let answer = replay.invoke(first_slice(target)).await?;
+    ensure!(answer == NOTHING_FAILED.as_bytes(), "the replay function answered {answer:?}");
+    HAPPY.deliver_queued(bench, &aws, &receiver, replay.end().await, deliveries).await
 }
 
 /// A log of deliveries that failed, to an endpoint that works again.
