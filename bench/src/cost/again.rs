@@ -6,6 +6,7 @@ use harness::fixtures::{
 };
 use harness::{FakeAws, Receiver, Unit, after, status};
 use serde_json::{Value, json};
+use webhooks::timestamp::Timestamp;
 
 use super::bill::{self, MAKING};
 use super::case::{FOR_GOOD, HAPPY, ONCE, SINGLE, Used, charging_aws};
@@ -56,6 +57,8 @@ async fn skipped(bench: &Bench, events: usize) -> Result<Used> {
     let target = WebhookKey::random();
     let mut webhook = target.row("https://hooks.example.com/docintell");
     webhook["is_active"] = json!({"BOOL": false});
+    webhook["disabled_at"] = json!({"S": Timestamp::now()});
+    webhook["disabled_reason"] = json!({"S": "owner"});
     aws.put_webhook(webhook);
     let queueing = HAPPY.fan_out(bench, &aws, &[target.tenant], events).await?;
     let stored = aws.stored_deliveries();

@@ -125,8 +125,7 @@ pub(super) fn index_bytes(row: &Value) -> usize {
 }
 
 fn indexed(row: &Value) -> Value {
-    let is_indexed = |name: &str| !NOT_INDEXED.contains(&name);
-    attributes(row).filter(|(name, _)| is_indexed(name)).collect::<Map<_, _>>().into()
+    part(row, |name| !NOT_INDEXED.contains(&name))
 }
 
 /// The attributes that the request asks for.
@@ -138,11 +137,14 @@ fn selected(row: &Value, input: &Value) -> Value {
     let names = &input["ExpressionAttributeNames"];
     let names: Vec<&str> =
         projection.split(", ").map(|name| names[name].as_str().unwrap_or(name)).collect();
-    attributes(row).filter(|(name, _)| names.contains(&name.as_str())).collect::<Map<_, _>>().into()
+    part(row, |name| names.contains(&name))
 }
 
-fn attributes(row: &Value) -> impl Iterator<Item = (String, Value)> {
-    row.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()))
+/// The attributes whose name is wanted.
+fn part(row: &Value, is_wanted: impl Fn(&str) -> bool) -> Value {
+    let attributes = row.as_object().into_iter().flatten();
+    let wanted = attributes.filter(|(name, _)| is_wanted(name));
+    wanted.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>().into()
 }
 
 /// The partition key and the sort key.
@@ -179,9 +181,8 @@ mod tests {
 
     fn query(more: &Value) -> Value {
         let mut input = json!({"ExpressionAttributeValues": {":webhook": {"S": "w"}}});
-        for (name, value) in attributes(more) {
-            input[name] = value;
-        }
+        let into = input.as_object_mut().expect("it is an object");
+        into.extend(more.as_object().expect("it is an object").clone());
         input
     }
 
