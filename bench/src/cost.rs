@@ -1,9 +1,11 @@
 //! What deliveries cost on AWS: counts every request of the real fanout and the real sender, and multiplies by
 //! list prices.
 //!
-//! [`case`] makes the deliveries and simulates the queue and its pollers, [`environment`] computes what Lambda
-//! bills, [`prices`] is the price list, [`bill`] multiplies, and [`month`] computes a month's cost.
+//! [`case`] makes the deliveries and simulates the queue and its pollers, [`again`] makes those that do not succeed at
+//! once, [`environment`] computes what Lambda bills, [`prices`] is the price list, [`bill`] multiplies, and [`month`]
+//! computes a month's cost.
 
+mod again;
 mod bill;
 mod case;
 mod environment;
@@ -27,7 +29,8 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         counted.push(case.run(bench, deliveries).await?);
     }
     let [full, .., single] = counted.as_slice() else { unreachable!("there are several cases") };
-    Ok(format!("{}\n{}", million(&counted, deliveries), month::table(full, single)))
+    let again = again::measure(bench, deliveries).await?;
+    Ok(format!("{}\n{again}\n{}", million(&counted, deliveries), month::table(full, single)))
 }
 
 fn million(counted: &[Used], deliveries: usize) -> Table {

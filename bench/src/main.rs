@@ -7,6 +7,7 @@ mod document;
 mod functions;
 mod guard;
 mod head;
+mod log;
 mod memory;
 mod progress;
 mod rates;
@@ -38,7 +39,7 @@ struct Arguments {
     /// Also write the tables of a full run into docs/PERFORMANCE.md
     #[arg(long, conflicts_with_all = ["sections", "quick"])]
     write: bool,
-    /// Measure the bootstraps `api`, `fanout` and `sender` in this folder instead of building them
+    /// Measure the bootstraps `api`, `fanout`, `sender` and `replay` in this folder instead of building them
     #[arg(long)]
     bootstraps: Option<PathBuf>,
 }
@@ -61,6 +62,8 @@ enum Section {
     Memory,
     /// Requests per second of the api function, deliveries per second queued by fanout
     Functions,
+    /// What a list of deliveries reads as the delivery log grows
+    Log,
     /// Cost of the guard against hostile endpoints
     Guard,
     /// Cost of deliveries on AWS, from counted requests and list prices
@@ -142,6 +145,7 @@ impl Section {
             Self::Start => start::measure(bench).await,
             Self::Memory => memory::measure(bench).await,
             Self::Functions => functions::measure(bench).await,
+            Self::Log => log::measure(bench).await,
             Self::Guard => guard::measure(bench).await,
             Self::Cost => cost::measure(bench).await,
             Self::Alternatives => alternatives::measure(bench).await,

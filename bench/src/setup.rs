@@ -9,7 +9,7 @@ use crate::alternatives::Alternative;
 
 /// The bootstraps, the processors and the test certificate authority.
 pub(crate) struct Bench {
-    /// The folder with `api`, `fanout` and `sender`.
+    /// The folder with `api`, `fanout`, `sender` and `replay`.
     bootstraps: PathBuf,
     /// The processors of the functions and of the benchmark.
     pub cores: Cores,

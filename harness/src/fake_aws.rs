@@ -11,6 +11,7 @@ pub(crate) mod log;
 pub(crate) mod queue;
 mod refusals;
 pub(crate) mod size;
+mod table;
 pub(crate) mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -110,6 +111,14 @@ impl FakeAws {
         self.account().charges = true;
     }
 
+    /// Like [`FakeAws::charge`], and from now on keeps the rows of the delivery log, so that requests read and change
+    /// them.
+    pub fn keep_deliveries(&self) {
+        let mut account = self.account();
+        account.charges = true;
+        account.log.keeps = true;
+    }
+
     /// From now on, delays every answer.
     pub fn answer_after(&self, latency: Duration) {
         self.account().latency = latency;
@@ -157,6 +166,16 @@ impl FakeAws {
     pub fn put_api_key(&self, row: Value) {
         let hash = row["key_hash"]["S"].as_str().unwrap_or_default().to_owned();
         self.account().keys.insert(hash, row);
+    }
+
+    /// Adds a delivery's row in DynamoDB's format; see [`FakeAws::keep_deliveries`].
+    pub fn put_delivery(&self, row: &Value) {
+        self.account().log.put(row);
+    }
+
+    /// Adds a replay's row in DynamoDB's format.
+    pub fn put_replay(&self, row: &Value) {
+        self.account().replays.put(row);
     }
 
     /// Stores a signing secret under its version.
@@ -216,6 +235,12 @@ impl FakeAws {
     #[must_use]
     pub fn stored_deliveries(&self) -> Stored {
         self.account().log.stored()
+    }
+
+    /// Rows that queries on the delivery log and on replays have looked at since the last call.
+    #[must_use]
+    pub fn take_examined(&self) -> u64 {
+        std::mem::take(&mut self.account().examined)
     }
 
     /// The usage since the last call.

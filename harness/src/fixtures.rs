@@ -1,6 +1,8 @@
 //! Inputs for the functions, in AWS's own formats: webhook rows, batches of the queue and of the stream, requests.
 
+mod deliveries;
 mod queue;
+mod replays;
 mod requests;
 mod stream;
 
@@ -9,11 +11,13 @@ use webhooks::event_type::EventType;
 use webhooks::id::{TenantId, WebhookId};
 
 use crate::attributes::item;
+pub use deliveries::{LISTS, delivery_row, delivery_rows};
 pub use queue::{
     BODY, GUIDES_BODY, Message, batch, batch_of, batches, delivery_id, first_receives, message,
     text,
 };
-pub use requests::{api_key_row, get};
+pub use replays::{first_slice, replay_row};
+pub use requests::{api_key_row, get, post};
 pub use stream::{job_change, job_change_with, job_changes, numbered_job_changes, sequence_number};
 
 pub const DELIVERIES: &str = "https://sqs.test/123456789012/deliveries";

@@ -23,9 +23,9 @@ pub(super) struct Line {
 /// Costs of making deliveries.
 pub(super) const MAKING: [Line; 10] = [
     line("Lambda requests", prices::LAMBDA_REQUESTS, |used| {
-        float(used.fanout.invocations + used.sender.invocations)
+        float(used.queueing.invocations + used.sender.invocations)
     }),
-    line("Lambda time, fanout", prices::LAMBDA_GB_SECONDS, |used| used.fanout.gb_seconds()),
+    line("Lambda time, fanout", prices::LAMBDA_GB_SECONDS, |used| used.queueing.gb_seconds()),
     line("Lambda time, sender", prices::LAMBDA_GB_SECONDS, |used| used.sender.gb_seconds()),
     line("SQS requests", prices::SQS_REQUESTS, |used| float(used.aws.units(Unit::Queue))),
     line("SQS fairness", prices::SQS_FAIRNESS, |used| float(used.aws.units(Unit::Queue))),
@@ -35,7 +35,7 @@ pub(super) const MAKING: [Line; 10] = [
     line("DynamoDB reads", prices::DYNAMODB_READS, |used| float(used.aws.units(Unit::Read))),
     line("Secrets Manager calls", prices::SECRET_CALLS, |used| float(used.aws.units(Unit::Secret))),
     line("CloudWatch Logs", prices::LOGS, |used| {
-        float(used.fanout.log_bytes + used.sender.log_bytes)
+        float(used.queueing.log_bytes + used.sender.log_bytes)
     }),
     line("data out to the internet", prices::DATA_OUT, bytes_out),
 ];
@@ -104,7 +104,7 @@ mod tests {
             deliveries: 10,
             posts: 10,
             aws,
-            fanout: Compute::default(),
+            queueing: Compute::default(),
             sender,
             bytes_posted: 8_700,
             stored: Stored { rows: 10, bytes: 7_000 },

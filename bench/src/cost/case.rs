@@ -12,8 +12,9 @@ use harness::fixtures::{
     DELIVERIES, Message, NOTHING_FAILED, WebhookKey, batch_of, numbered_job_changes,
 };
 use harness::{Failing, FakeAws, Operation, Receiver, Stored, Usage, after, status};
-use serde_json::Value;
+use serde_json::{Value, json};
 use webhooks::id::TenantId;
+use webhooks::timestamp::Timestamp;
 
 use super::environment::{Compute, Environment};
 use crate::setup::Bench;
@@ -34,9 +35,11 @@ pub(super) struct Case {
     /// Messages per batch of the queue.
     pub batch: usize,
     /// How long the endpoint takes to answer.
-    wait: Duration,
+    pub wait: Duration,
     /// The deliveries that fail; `None` if all succeed.
     failing: Option<Failing>,
+    /// The webhooks have been failing before.
+    is_failing: bool,
     /// Execution environments of the sender. Batches are distributed over them.
     environments: usize,
 }
@@ -50,8 +53,8 @@ pub(super) struct Used {
     pub posts: u64,
     /// Calls to AWS, by the functions and by Lambda's pollers.
     pub aws: Usage,
-    /// Billed for fanout.
-    pub fanout: Compute,
+    /// Billed for the function that queues the deliveries: fanout, or one that sends them again.
+    pub queueing: Compute,
     /// Billed for the sender.
     pub sender: Compute,
     /// Bytes of the posts in HTTP.
@@ -68,27 +71,42 @@ pub(super) const HAPPY: Case = Case {
     batch: 10,
     wait: Duration::from_millis(50),
     failing: None,
+    is_failing: false,
     environments: 1,
 };
 
-const FOR_GOOD: Failing = Failing { one_in: 10, attempts: u32::MAX };
+const SOME_FOR_GOOD: Failing = Failing { one_in: 10, attempts: u32::MAX };
 
 /// In column order: the first has full batches, and the last batches of one.
 pub(super) const ALL: [Case; 5] = [
     HAPPY,
     Case { name: "ten tenants", tenants: 10, ..HAPPY },
-    Case { name: "10 % fail for good", failing: Some(FOR_GOOD), ..HAPPY },
+    Case { name: "10 % fail for good", failing: Some(SOME_FOR_GOOD), ..HAPPY },
     Case { name: "endpoint takes 2 s", wait: Duration::from_secs(2), environments: 10, ..HAPPY },
     Case { name: "batches of one", records: 1, batch: 1, environments: 10, ..HAPPY },
 ];
 
+/// Every delivery fails at its first attempt and succeeds at the second one.
+pub(super) const ONCE: Case = Case { failing: Some(Failing { one_in: 1, attempts: 1 }), ..HAPPY };
+/// Every delivery fails five times, to a webhook that has been failing before.
+pub(super) const FOR_GOOD: Case =
+    Case { failing: Some(Failing { one_in: 1, attempts: u32::MAX }), is_failing: true, ..HAPPY };
+/// A retry queues one message.
+pub(super) const SINGLE: Case = Case { batch: 1, ..HAPPY };
+
+/// An AWS that takes its time, counts and records.
+pub(super) async fn charging_aws() -> FakeAws {
+    let aws = FakeAws::start().await;
+    aws.charge();
+    aws.answer_after(AWS_LATENCY);
+    aws.record();
+    aws
+}
+
 impl Case {
     /// Makes `deliveries` deliveries.
     pub(super) async fn run(self, bench: &Bench, deliveries: usize) -> Result<Used> {
-        let aws = FakeAws::start().await;
-        aws.charge();
-        aws.answer_after(AWS_LATENCY);
-        aws.record();
+        let aws = charging_aws().await;
         let script = match self.failing {
             Some(failing) => failing.after(self.wait),
             None => after(self.wait, status(200)).into(),
@@ -96,21 +114,37 @@ impl Case {
         let receiver = Receiver::counting(script, Some(bench.tls.clone())).await;
         let targets: Vec<WebhookKey> = (0..self.tenants).map(|_| WebhookKey::random()).collect();
         for target in &targets {
-            aws.put_webhook(target.row(&receiver.url()));
+            let mut row = target.row(&receiver.url());
+            if self.is_failing {
+                row["failing_since"] = json!({"S": Timestamp::now()});
+            }
+            aws.put_webhook(row);
         }
         let tenants: Vec<TenantId> = targets.iter().map(|target| target.tenant).collect();
 
         let fanout = self.fan_out(bench, &aws, &tenants, deliveries).await?;
+        self.deliver_queued(bench, &aws, &receiver, fanout, deliveries).await
+    }
+
+    /// Delivers everything that a function, which was billed `queueing`, has queued.
+    pub(super) async fn deliver_queued(
+        self,
+        bench: &Bench,
+        aws: &FakeAws,
+        receiver: &Receiver,
+        queueing: Compute,
+        deliveries: usize,
+    ) -> Result<Used> {
         let queued = aws.take_queued(DELIVERIES).into_iter();
         let messages: Vec<Message> =
             (1..).zip(queued).map(|(number, sent)| Message::queued(number, sent.body)).collect();
         ensure!(
             messages.len() == deliveries,
-            "fanout queued {} deliveries instead of {deliveries}: on a busy machine, a call can time out and be repeated",
+            "{} deliveries are queued instead of {deliveries}: on a busy machine, a call can time out and be repeated",
             messages.len()
         );
         let mut usage = Usage::default();
-        let sender = self.deliver(bench, &aws, messages, &mut usage).await?;
+        let sender = self.deliver(bench, aws, messages, &mut usage).await?;
         usage += aws.take_usage();
 
         let deliveries = deliveries as u64;
@@ -121,11 +155,11 @@ impl Case {
             "the log has {} rows instead of {deliveries}: on a busy machine, a call can time out and be repeated",
             stored.rows
         );
-        Ok(Used { deliveries, posts, aws: usage, fanout, sender, bytes_posted, stored })
+        Ok(Used { deliveries, posts, aws: usage, queueing, sender, bytes_posted, stored })
     }
 
     /// Sends the job changes to fanout.
-    async fn fan_out(
+    pub(super) async fn fan_out(
         self,
         bench: &Bench,
         aws: &FakeAws,

@@ -55,6 +55,9 @@ pub(super) const DYNAMODB_READS: Price = per_million(0.125);
 pub(super) const DYNAMODB_STORAGE: Price = per_gb(0.25);
 pub(super) const DYNAMODB_RECOVERY: Price = per_gb(0.20);
 
+// <https://aws.amazon.com/api-gateway/pricing/>, for HTTP APIs.
+pub(super) const API_REQUESTS: Price = per_million(1.00);
+
 // <https://aws.amazon.com/secrets-manager/pricing/>. Secrets are per month.
 pub(super) const SECRET_CALLS: Price = Price { dollars: 0.05, units: 10_000.0, unit: "10,000" };
 pub(super) const SECRETS: Price = each(0.40);

@@ -1,6 +1,7 @@
 //! The content of an account, its answers, and the units that AWS charges for them.
 //!
-//! The rule: writes do not change rows that requests can read. Only the size of the delivery log is kept.
+//! The rule: writes do not change rows that requests can read, except those of deliveries and replays once they are
+//! kept. Before that, only the size of the delivery log is kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,8 +11,9 @@ use serde_json::{Value, json};
 use super::lambda::Lambda;
 use super::log::DeliveryLog;
 use super::queue::{self, Queued, entries, sent_but};
+use super::table::{Found, Table};
 use super::usage::{Operation, Usage};
-use super::{Call, Reply, refusals, size};
+use super::{Call, Reply, expression, refusals, size};
 use crate::fixtures::{SECRET, SECRET_VERSION};
 
 /// Takes the request's body and the number of earlier requests of the operation.
@@ -25,6 +27,9 @@ pub(super) struct Account {
     /// Signing secrets, by version.
     pub secrets: HashMap<String, String>,
     pub log: DeliveryLog,
+    pub replays: Table,
+    /// Rows that queries on the log and on replays have looked at.
+    pub examined: u64,
     pub rules: HashMap<Operation, Rule>,
     /// The fate of every invocation.
     pub lambda: Lambda,
@@ -47,6 +52,8 @@ impl Default for Account {
             keys: HashMap::new(),
             secrets: HashMap::from([(SECRET_VERSION.to_owned(), SECRET.to_owned())]),
             log: DeliveryLog::default(),
+            replays: Table::default(),
+            examined: 0,
             rules: HashMap::new(),
             lambda: Lambda::default(),
             latency: Duration::ZERO,
@@ -113,13 +120,17 @@ impl Account {
     fn usual(&mut self, operation: Operation, input: &Value) -> Option<(Value, u64)> {
         Some(match operation {
             Operation::GetItem => {
-                let key = &input["Key"];
-                let row = match key["key_hash"]["S"].as_str() {
-                    Some(hash) => self.keys.get(hash),
-                    None => self.webhook(key),
-                };
-                let units = size::read_units(row.map_or(0, size::of_item));
+                let row = self.row(&input["Key"]);
+                let units = size::read_units(row.as_ref().map_or(0, size::of_item));
                 (row.map_or_else(|| json!({}), |row| json!({"Item": row})), units)
+            }
+            Operation::Query if input["TableName"] == "Deliveries" => {
+                let found = self.log.query(input);
+                self.found(found)
+            }
+            Operation::Query if input["TableName"] == "Replays" => {
+                let found = self.replays.query(input);
+                self.found(found)
             }
             Operation::Query => {
                 let tenant = input["ExpressionAttributeValues"][":tenant"]["S"].as_str();
@@ -177,6 +188,23 @@ impl Account {
         })
     }
 
+    fn row(&self, key: &Value) -> Option<Value> {
+        if let Some(hash) = key["key_hash"]["S"].as_str() {
+            self.keys.get(hash).cloned()
+        } else if key["delivery_id"].is_object() {
+            self.log.get(key)
+        } else if key["replay_id"].is_object() {
+            self.replays.get(key)
+        } else {
+            self.webhook(key).cloned()
+        }
+    }
+
+    fn found(&mut self, found: Found) -> (Value, u64) {
+        self.examined += found.rows;
+        (found.answer, found.units)
+    }
+
     fn webhook(&self, key: &Value) -> Option<&Value> {
         let tenant = self.webhooks.get(key["tenant_id"]["S"].as_str()?)?;
         tenant.get(key["webhook_config_id"]["S"].as_str()?)
@@ -199,12 +227,22 @@ impl Account {
         (json!({"Responses": responses, "UnprocessedKeys": {}}), units)
     }
 
-    /// Returns a webhook's row unchanged.
+    /// Updates a delivery or a replay. Returns a webhook's row unchanged.
     fn update(&mut self, input: &Value) -> (Value, u64) {
         let key = &input["Key"];
         if key["delivery_id"].is_object() {
-            let units = if self.charges { self.log.update(input) } else { 0 };
-            return (json!({}), units);
+            if !self.charges {
+                return (json!({}), 0);
+            }
+            let (row, units) = self.log.update(input);
+            return (attributes(input, &row), units);
+        }
+        if key["replay_id"].is_object() {
+            let before = self.replays.get(key).unwrap_or_else(|| key.clone());
+            let row = expression::updated(&before, input);
+            self.replays.put(&row);
+            let bytes = size::of_item(&row).max(size::of_item(&before));
+            return (attributes(input, &row), size::write_units(bytes));
         }
         let row = self.webhook(key);
         let written = size::of_item(key) + size::of_item(&input["ExpressionAttributeValues"]);
@@ -217,4 +255,9 @@ impl Account {
         let (Some(url), Reply::Body(answer)) = (input["QueueUrl"].as_str(), reply) else { return };
         self.queued.extend(queue::accepted(input, answer).map(|message| (url.to_owned(), message)));
     }
+}
+
+/// The answer to an `UpdateItem`.
+fn attributes(input: &Value, row: &Value) -> Value {
+    if input["ReturnValues"] == "ALL_NEW" { json!({"Attributes": row}) } else { json!({}) }
 }

@@ -1,6 +1,6 @@
-//! Parses an `UpdateExpression`. Pure.
+//! Parses and applies an `UpdateExpression`. Pure.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A path that the expression writes or removes.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +39,45 @@ pub(super) fn writes(input: &Value) -> Vec<Write> {
         }
     }
     writes
+}
+
+/// The row after an `UpdateItem`, whose condition holds.
+pub(super) fn updated(row: &Value, input: &Value) -> Value {
+    let mut after = row.clone();
+    let Some(attributes) = after.as_object_mut() else { return after };
+    for Write { path, operand } in writes(input) {
+        let attribute = path.concat();
+        if operand.is_empty() {
+            attributes.remove(&attribute);
+        } else {
+            attributes.insert(attribute, value(&operand, row, &input["ExpressionAttributeValues"]));
+        }
+    }
+    after
+}
+
+/// The value on the right side of an assignment.
+fn value(operand: &str, row: &Value, values: &Value) -> Value {
+    if let Some((left, right)) = operand.split_once('+') {
+        let number = |operand| {
+            let digits = value(operand, row, values)["N"].as_str().map(str::parse::<i64>);
+            digits.and_then(Result::ok).unwrap_or_default()
+        };
+        return json!({"N": (number(left) + number(right)).to_string()});
+    }
+    // The first argument may be a function; the second one is a value.
+    let arguments =
+        |function: &str| operand.strip_prefix(function)?.strip_suffix(')')?.rsplit_once(',');
+    if let Some((attribute, default)) = arguments("if_not_exists(") {
+        let existing = row.get(attribute).cloned();
+        return existing.unwrap_or_else(|| value(default, row, values));
+    }
+    if let Some((first, second)) = arguments("list_append(") {
+        let [first, second] = [first, second].map(|operand| value(operand, row, values));
+        let items = [&first["L"], &second["L"]].into_iter().filter_map(Value::as_array).flatten();
+        return json!({"L": items.collect::<Vec<_>>()});
+    }
+    values[operand].clone()
 }
 
 fn parts(path: &str, names: &Value) -> Vec<String> {

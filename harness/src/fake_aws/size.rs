@@ -37,6 +37,12 @@ pub(super) fn read_units(bytes: usize) -> u64 {
     bytes.div_ceil(READ_UNIT).max(1) as u64
 }
 
+/// Units of a query that looks at this many bytes; half as many, rounded up, if it is not strongly consistent.
+pub(super) fn query_units(bytes: usize, is_consistent: bool) -> u64 {
+    let units = read_units(bytes);
+    if is_consistent { units } else { units.div_ceil(2) }
+}
+
 /// Units of one write of an item.
 pub(super) fn write_units(bytes: usize) -> u64 {
     bytes.div_ceil(WRITE_UNIT).max(1) as u64

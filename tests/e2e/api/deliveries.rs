@@ -133,7 +133,7 @@ async fn a_list_is_filtered_by_status_event_document_job_and_time() {
         ("job_id=other", &[3]),
         ("document_id=document&job_id=job&event=document.uploaded", &[5, 4]),
         ("since=1970-01-01T00:00:02Z&until=1970-01-01T01:00:04%2B01:00", &[4, 3, 2]),
-        ("since=1970-01-01T00:00:04.001Z", &[6, 5]),
+        ("since=1970-01-01T00:00:04.999Z", &[6, 5, 4]),
         ("until=1970-01-01T00:00:01Z&since=1970-01-01T00:00:01Z", &[1]),
         ("status=failed&until=1970-01-01T00:00:05Z", &[1]),
         ("status=delivered&event=document.processing.failed", &[]),

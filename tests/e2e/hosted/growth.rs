@@ -5,6 +5,8 @@
 //!
 //! `cargo test -p tests --test e2e growth -- --nocapture` prints the tables of docs/PERFORMANCE.md.
 
+mod log;
+
 use harness::{Unit, Usage};
 
 use super::account::{Account, TASKS, Task};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use harness::Hosted;
+use harness::{Hosted, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use webhooks::id::ReplayId;
@@ -32,6 +32,14 @@ impl Past {
         let new = NewReplay { webhook: self.webhook, filter, rate_per_second, counted: 40 };
         let created = self.replays.create(new, Timestamp::from_unix_millis(created)).await;
         created.expect("the replay can be created")
+    }
+
+    /// Waits until the replay has noted that it sent `count` deliveries.
+    async fn has_sent(&self, count: u64, replay: &Replay) {
+        eventually(&format!("{count} deliveries to be sent"), async || {
+            (self.row(replay.replay_id).await.sent >= count).then_some(())
+        })
+        .await;
     }
 
     async fn row(&self, replay: ReplayId) -> Replay {
@@ -95,7 +103,7 @@ async fn a_slice_whose_function_was_killed_is_taken_over_and_everything_arrives(
     let function: Hosted = samples::host("replay").await;
     tokio::select! {
         _ = function.invoke(event(&replay)) => panic!("it ended before it was killed"),
-        _ = past.receiver.wait_for(12) => {}
+        () = past.has_sent(10, &replay) => {}
     }
     function.finish().await;
     let row = past.row(replay.replay_id).await;

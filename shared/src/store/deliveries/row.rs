@@ -3,9 +3,11 @@
 //! The rule: a row has all that is needed to send its delivery again, and that of a delivery that succeeds at once stays
 //! below 1 KB, which DynamoDB charges as one write.
 
+mod attributes;
+
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_dynamo::Item;
 use serde_json::value::RawValue;
 
@@ -16,6 +18,7 @@ use crate::event_type::EventType;
 use crate::id::{DeliveryId, EventId, ReplayId, WebhookKey};
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
+use attributes::Attributes;
 
 /// How long after the time of its next attempt a pending delivery still counts as pending.
 const LOST_AFTER: Duration = Duration::from_mins(15);
@@ -24,7 +27,7 @@ const LOST_AFTER: Duration = Duration::from_mins(15);
 const ATTEMPTS_LOST: &str = "attempts_lost";
 
 /// One delivery in the log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct DeliveryRow {
     /// Everything but the body and the attempts.
     #[serde(flatten)]
@@ -40,24 +43,24 @@ pub struct DeliveryRow {
 }
 
 /// A delivery without its body and its attempts. The index of what is not delivered has these attributes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct DeliverySummary {
     /// Partition key.
     pub webhook: WebhookKey,
     /// Sort key.
     pub delivery_id: DeliveryId,
     /// Partition key of the index; absent from a delivered row, which is therefore not in the index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub undelivered: Option<WebhookKey>,
     /// The event's type.
     pub event: EventType,
     /// The same for all deliveries of the event.
     pub event_id: EventId,
     /// `None` if the body has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub document_id: Option<String>,
     /// `None` if the body has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub job_id: Option<String>,
     /// The status after the last logged receive. [`Self::status_at`] is what people see.
     pub status: DeliveryStatus,
@@ -68,19 +71,19 @@ pub struct DeliverySummary {
     /// Number of the latest chain's last logged attempt; 0 if there is none.
     pub last_attempt: u32,
     /// HTTP status of the last attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub last_status_code: Option<u16>,
     /// Why the last attempt or the delivery failed, as a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub last_error: Option<String>,
     /// When the delivery reached its final status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub completed_at: Option<Timestamp>,
     /// When the next attempt of a pending delivery is due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub next_attempt_at: Option<Timestamp>,
     /// The replay that started the latest chain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub replay_id: Option<ReplayId>,
 }
 
@@ -145,8 +148,9 @@ impl DeliveryRow {
         }
     }
 
-    pub(super) fn to_item(&self) -> Result<Item, StoreError> {
-        serde_dynamo::to_item(self).map_err(StoreError::Encode)
+    /// The row in DynamoDB's format.
+    pub fn to_item(&self) -> Result<Item, StoreError> {
+        serde_dynamo::to_item(Attributes::of(self)).map_err(StoreError::Encode)
     }
 
     /// The message that begins the row's latest chain.

@@ -4,12 +4,16 @@ use tokio::time::Instant;
 
 use crate::id::WebhookKey;
 use crate::replay::ReplayFilter;
-use crate::store::deliveries::{DeliverySummary, MAX_EXAMINED, Order};
+use crate::store::deliveries::{DeliverySummary, Order};
 use crate::store::{DeliveryLog, StoreError};
 use crate::timestamp::Timestamp;
 
 /// The count stops here.
 pub const MAX_COUNT: u64 = 10_000;
+
+/// Deliveries of a page. A larger page would take a function with little memory most of the second that a try of a call
+/// has.
+const PAGE: usize = 250;
 
 /// Maximum deliveries in the sample.
 const SAMPLE: usize = 10;
@@ -37,9 +41,8 @@ pub async fn count(
     let mut cursor = None;
     loop {
         let range = filter.range(cursor);
-        let page = log
-            .list(webhook, &filter.to_read(), range, Order::OldestFirst, MAX_EXAMINED, now)
-            .await?;
+        let page =
+            log.list(webhook, &filter.to_read(), range, Order::OldestFirst, PAGE, now).await?;
         for delivery in page.deliveries {
             if !filter.selects(&delivery, now) {
                 continue;
