@@ -127,8 +127,8 @@ impl ReplayStore {
         Ok(seen.map_or(Changed::NotFound, Changed::Ended))
     }
 
-    /// Ends a replay that is running or paused, for `reason` if it is not its owner's wish. Does nothing if it has
-    /// ended already.
+    /// Ends a replay that is running or paused. `reason` says why, unless its owner has asked for it. Does nothing if the
+    /// replay has ended already.
     pub async fn end(
         &self,
         replay: &Replay,
