@@ -18,6 +18,7 @@ mod redrive;
 mod select;
 mod view;
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -264,6 +265,14 @@ fn note_numbers(selection: &Selection) {
         output::note(format_args!("{}.", count(read, "parked message")));
     } else {
         output::note(format_args!("{selected} of {}.", count(read, "parked message")));
+    }
+    let deliveries = selection.messages.iter().filter_map(Parked::delivery);
+    let ids: Vec<_> = deliveries.map(|delivery| delivery.delivery_id).collect();
+    let distinct = ids.iter().collect::<HashSet<_>>().len();
+    if distinct < ids.len() {
+        output::note(format_args!(
+            "Some deliveries are parked more than once, after a failure of the service: {distinct} are different."
+        ));
     }
 }
 

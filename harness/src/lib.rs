@@ -55,7 +55,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use attributes::item;
 pub use cores::Cores;
-pub use eventually::eventually;
+pub use eventually::{eventually, eventually_within};
 pub use fake_aws::log::Stored;
 pub use fake_aws::queue::{Queued, sent_but};
 pub use fake_aws::size::queue_units_of;

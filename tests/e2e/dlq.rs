@@ -78,6 +78,10 @@ async fn a_dead_letter_is_listed_with_its_reason_whether_the_sender_or_sqs_moved
     let shown = operator.dlq(&["show", delivery]).await.succeeded().printed;
     assert!(shown.contains(&job_id) && shown.contains("attempt 1.1"), "{shown}");
     assert_eq!(operator.letters().await, visible(2), "looking hides nothing");
+
+    operator.park(&letter(&hooks[0]).await).await;
+    let noted = operator.dlq(&["list"]).await.succeeded().noted;
+    assert!(noted.contains("3 parked messages") && noted.contains("2 are different"), "{noted}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use docintell::checkout::Checkout;
 use docintell::local::build::Profile;
 use docintell::local::{LocalStack, Options};
 use futures_util::future::join_all;
-use harness::{Receiver, eventually, status};
+use harness::{Receiver, eventually, eventually_within, status};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -23,6 +23,8 @@ use crate::support::world::patient;
 
 /// How long the receiver is down: longer than the 15 s of a delivery's attempts.
 const DOWN: Duration = Duration::from_secs(30);
+/// A thousand attempts take long on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A stack of its own, because the drill kills a function that other tests use.
 async fn stack(folder: &Path) -> LocalStack {
@@ -81,7 +83,7 @@ impl Owner {
 
     /// Waits until `count` deliveries have this status; returns their ids.
     async fn wait_for(&self, count: usize, status: DeliveryStatus) -> BTreeSet<String> {
-        eventually(&format!("{count} deliveries to be {status}"), async || {
+        eventually_within(PATIENCE, &format!("{count} deliveries to be {status}"), async || {
             self.deliveries(status).await.filter(|ids| ids.len() == count)
         })
         .await
@@ -89,7 +91,7 @@ impl Owner {
 
     /// Waits until the replay has this state.
     async fn replay_is(&self, replay: &str, state: &str) -> Value {
-        eventually(&format!("a replay that is {state}"), async || {
+        eventually_within(PATIENCE, &format!("a replay that is {state}"), async || {
             let (_, body) = self.request(Method::GET, &format!("replays/{replay}"), None).await;
             (body["state"] == state).then_some(body)
         })

@@ -171,10 +171,12 @@ impl Deliveries {
         }
     }
 
-    /// The time from the job's write to the delivery. `None` unless the first attempt succeeded and the job is still in
-    /// the state of the event.
+    /// The time from the job's write to the delivery. `None` unless the first attempt of all succeeded and the job is
+    /// still in the state of the event.
     async fn since_write(&self, row: &DeliveryRow, line: &Line) -> Option<Duration> {
-        let (Some(1), Outcome::Delivered) = (line.attempt, line.outcome) else { return None };
+        let (1, Some(1), Outcome::Delivered) = (line.chain, line.attempt, line.outcome) else {
+            return None;
+        };
         let job_id = row.summary.job_id.as_deref()?;
         // If the job cannot be read, the line appears without the time.
         let (now, at) = self.jobs.state(job_id).await.ok()??;

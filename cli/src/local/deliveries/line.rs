@@ -55,6 +55,8 @@ pub struct Line {
     pub outcome: Outcome,
     /// The attempt's number; `None` without an attempt.
     pub attempt: Option<u32>,
+    /// From 1; a later chain is a retry, a replay or a redrive.
+    pub(super) chain: u32,
     /// The response's HTTP status.
     http_status: Option<u16>,
     /// The webhook's limit of attempts.
@@ -84,6 +86,7 @@ pub(super) fn lines(
             Line {
                 at: ended_at,
                 attempt: Some(attempt.number),
+                chain: attempt.chain,
                 http_status: attempt.status_code,
                 outcome: if attempt.error.is_none() {
                     Outcome::Delivered
@@ -136,6 +139,7 @@ fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
         job_id: row.summary.job_id.clone().unwrap_or_default(),
         outcome: Outcome::Pending,
         attempt: None,
+        chain: row.summary.chain,
         http_status: None,
         max_attempts: webhook.map(|webhook| webhook.retry.max_attempts()),
         endpoint: webhook.map(|webhook| webhook.url.as_url().authority().to_owned()),
@@ -166,6 +170,7 @@ impl fmt::Display for Line {
             (Outcome::Delivered, Some(delay)) => {
                 format!("delivered {} ms after the job's write", delay.as_millis())
             }
+            (Outcome::Delivered, None) if self.chain > 1 => "delivered, sent again".to_owned(),
             (Outcome::Delivered, None) => "delivered".to_owned(),
             (Outcome::Pending | Outcome::Ended, _) => self.text.clone(),
         };
