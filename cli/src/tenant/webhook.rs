@@ -93,9 +93,16 @@ fn show(webhook: &Webhook, json: bool) -> Result<()> {
     }
 }
 
+/// The start of a replay of what a webhook missed until it was switched off: an hour before its first failure, because an
+/// event is older than its last attempt. A replay leaves out what has been delivered.
+fn replay_since(off_at: Timestamp, failing_since: Option<Timestamp>) -> Timestamp {
+    let first = failing_since.map_or(off_at, |failing| failing.min(off_at));
+    Timestamp::from_unix_millis(first.unix_millis().saturating_sub(60 * 60 * 1000)).whole_seconds()
+}
+
 async fn switch(tenant: &Tenant, id: WebhookId, on: bool, json: bool) -> Result<()> {
     let seen = tenant.webhook(id).await?;
-    let off_since = seen.disabled.map(|disabled| disabled.at);
+    let off_since = seen.disabled.map(|disabled| replay_since(disabled.at, seen.failing_since));
     let (webhook, switched) = set_active(tenant, seen, on).await?;
     if json {
         let mut value = view::json(&webhook, Timestamp::now());

@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use tracing::error;
+
 use super::{DynamoDb, SdkItem, StoreError};
-use crate::aws::AwsError;
+use crate::aws::{AwsError, chain};
 use crate::id::{ReplayId, WebhookKey};
 use crate::replay::{Change, Replay, ReplayState};
 use crate::timestamp::Timestamp;
@@ -74,7 +76,7 @@ impl ReplayStore {
             .transpose()
     }
 
-    /// The latest replays of a webhook, newest first, at most `limit`.
+    /// The latest replays of a webhook, newest first, at most `limit`. A corrupt row is left out.
     pub async fn list(&self, webhook: WebhookKey, limit: usize) -> Result<Vec<Replay>, StoreError> {
         let response = self
             .dynamodb
@@ -89,7 +91,7 @@ impl ReplayStore {
             .send()
             .await
             .map_err(AwsError::of("Query"))?;
-        response.items.unwrap_or_default().into_iter().map(read).collect()
+        Ok(response.items.unwrap_or_default().into_iter().filter_map(readable).collect())
     }
 
     /// The webhook's replay that is running or paused at `now`.
@@ -178,6 +180,13 @@ impl ReplayStore {
 
 fn key(webhook: WebhookKey, replay: ReplayId) -> SdkItem {
     HashMap::from([("webhook".to_owned(), text(webhook)), ("replay_id".to_owned(), text(replay))])
+}
+
+/// Skips a corrupt row: the caller still sees the others.
+fn readable(item: SdkItem) -> Option<Replay> {
+    read(item)
+        .inspect_err(|error| error!(error = %chain(error), "a replay is missing from a list"))
+        .ok()
 }
 
 /// The error contains the replay's id.

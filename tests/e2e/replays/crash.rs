@@ -195,6 +195,19 @@ async fn a_replay_without_progress_for_15_minutes_is_failed_and_sends_nothing_un
 }
 
 #[tokio::test]
+async fn a_corrupt_replay_is_missing_from_the_list_and_hides_no_other() {
+    let past = Past::failed(1).await;
+    let first = past.start(json!({})).await;
+    past.until(&first, "completed").await;
+    let corrupt = past.without_message(50, Duration::ZERO).await;
+    past.set(corrupt.replay_id, "state", AttributeValue::S("unknown".to_owned())).await;
+    let list = past.get(&past.path()).await;
+    let ids: Vec<_> = list["replays"].as_array().into_iter().flatten().collect();
+    assert_eq!(ids.len(), 1, "{list}");
+    assert!(first.ends_with(ids[0]["replay_id"].as_str().expect("it is an id")));
+}
+
+#[tokio::test]
 async fn another_replay_may_start_after_a_failed_one_which_then_stays_failed() {
     let past = Past::failed(5).await;
     let replay = past.without_message(50, Duration::from_mins(16)).await;
