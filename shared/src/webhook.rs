@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointUrl;
 use crate::event_type::EventType;
-use crate::id::{TenantId, WebhookId};
+use crate::id::{TenantId, WebhookId, WebhookKey};
 use crate::named::named;
 use crate::retry::RetryPolicy;
 use crate::rotation::StagingLabel;
@@ -70,6 +70,12 @@ pub struct PreviousSecret {
 }
 
 impl Webhook {
+    /// The webhook and its owner.
+    #[must_use]
+    pub fn key(&self) -> WebhookKey {
+        WebhookKey { tenant_id: self.tenant_id, webhook_id: self.id }
+    }
+
     /// True unless the webhook is switched off.
     #[must_use]
     pub fn is_active(&self) -> bool {

@@ -32,8 +32,7 @@ pub(crate) async fn list(
     PathId(id): PathId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    find(&state, tenant, id).await?;
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let webhook = find(&state, tenant, id).await?.key();
     let DeliveryQuery { filter, range, limit } = query;
     let now = Timestamp::now();
     let page = state.log.list(webhook, &filter, range, Order::NewestFirst, limit, now).await?;
@@ -48,8 +47,7 @@ pub(crate) async fn get(
     PathDeliveryId(delivery): PathDeliveryId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    find(&state, tenant, id).await?;
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let webhook = find(&state, tenant, id).await?.key();
     let row = find_delivery(&state, webhook, delivery).await?;
     Ok(Json(DeliveryDetail::of(&row, Timestamp::now())).into_response())
 }
@@ -70,8 +68,8 @@ pub(crate) async fn retry(
     PathDeliveryId(delivery): PathDeliveryId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    let is_active = find(&state, tenant, id).await?.is_active();
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let found = find(&state, tenant, id).await?;
+    let (webhook, is_active) = (found.key(), found.is_active());
     let seen = find_delivery(&state, webhook, delivery).await?.summary;
     if !is_active {
         return Err(ApiError::WebhookInactive);

@@ -46,8 +46,8 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let now = Timestamp::now();
     let request = fields::replay(body, state.replay_rate, now)?;
-    let is_active = find(&state, tenant, id).await?.is_active();
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let found = find(&state, tenant, id).await?;
+    let (webhook, is_active) = (found.key(), found.is_active());
     let ReplayRequest { filter, rate_per_second, dry_run } = request;
     if !dry_run {
         if !is_active {
@@ -77,8 +77,7 @@ pub(crate) async fn list(
     PathId(id): PathId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    find(&state, tenant, id).await?;
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let webhook = find(&state, tenant, id).await?.key();
     let replays = state.replays.list(webhook, MAX_LISTED).await?;
     Ok(Json(ReplayList::of(&replays, Timestamp::now())).into_response())
 }
@@ -91,8 +90,7 @@ pub(crate) async fn get(
     PathReplayId(replay): PathReplayId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    find(&state, tenant, id).await?;
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let webhook = find(&state, tenant, id).await?.key();
     let replay = state.replays.get(webhook, replay).await?.ok_or(ApiError::ReplayNotFound)?;
     Ok(Json(ReplayView::of(&replay, Timestamp::now())).into_response())
 }
@@ -105,8 +103,7 @@ pub(crate) async fn pause(
     PathReplayId(replay): PathReplayId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    find(&state, tenant, id).await?;
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let webhook = find(&state, tenant, id).await?.key();
     let paused = change(&state, webhook, replay, Change::Pause).await?;
     Ok(Json(ReplayView::of(&paused, Timestamp::now())).into_response())
 }
@@ -121,8 +118,8 @@ pub(crate) async fn resume(
     PathReplayId(replay): PathReplayId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    let is_active = find(&state, tenant, id).await?.is_active();
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let found = find(&state, tenant, id).await?;
+    let (webhook, is_active) = (found.key(), found.is_active());
     if !is_active {
         // A replay that does not exist or has ended is a clearer error.
         let now = Timestamp::now();
@@ -145,8 +142,7 @@ pub(crate) async fn cancel(
     PathReplayId(replay): PathReplayId,
     State(state): Shared,
 ) -> Result<Response, ApiError> {
-    find(&state, tenant, id).await?;
-    let webhook = WebhookKey { tenant_id: tenant, webhook_id: id };
+    let webhook = find(&state, tenant, id).await?.key();
     let cancelled = change(&state, webhook, replay, Change::Cancel).await?;
     Ok(Json(ReplayView::of(&cancelled, Timestamp::now())).into_response())
 }

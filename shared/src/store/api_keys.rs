@@ -87,18 +87,9 @@ impl ApiKeyStore {
 
     /// The record of `key`. The read is consistent, so that a revocation takes effect at once.
     pub async fn find(&self, key: &ApiKey) -> Result<Option<ApiKeyRecord>, StoreError> {
-        self.dynamodb
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("key_hash", AttributeValue::S(key.hash()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("GetItem"))?
-            .item
-            .map(read)
-            .transpose()
+        let key = [("key_hash".to_owned(), AttributeValue::S(key.hash()))].into();
+        let item = self.dynamodb.get(&self.table, key).await?;
+        item.map(read).transpose()
     }
 
     /// Every key of `tenant`, including revoked ones. A key created in the last second may be missing.

@@ -4,8 +4,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use aws_types::SdkConfig;
 
+use super::SdkItem;
 use super::batch_client::BatchClient;
 use super::transaction::Conflicts;
+use crate::aws::AwsError;
 
 /// The DynamoDB clients of a function. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,5 +24,12 @@ impl DynamoDb {
     pub fn new(sdk: &SdkConfig) -> Self {
         let config = Builder::from(sdk).retry_classifier(Conflicts).build();
         Self { client: Client::from_conf(config), batch_client: BatchClient::new(sdk) }
+    }
+
+    /// The current state of one item; `None` if it does not exist.
+    pub(super) async fn get(&self, table: &str, key: SdkItem) -> Result<Option<SdkItem>, AwsError> {
+        let request = self.client.get_item().table_name(table).set_key(Some(key));
+        let response = request.consistent_read(true).send().await;
+        Ok(response.map_err(AwsError::of("GetItem"))?.item)
     }
 }

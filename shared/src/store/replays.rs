@@ -62,18 +62,8 @@ impl ReplayStore {
         webhook: WebhookKey,
         replay: ReplayId,
     ) -> Result<Option<Replay>, StoreError> {
-        self.dynamodb
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(webhook, replay)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("GetItem"))?
-            .item
-            .map(read)
-            .transpose()
+        let item = self.dynamodb.get(&self.table, key(webhook, replay)).await?;
+        item.map(read).transpose()
     }
 
     /// The latest replays of a webhook, newest first, at most `limit`. A corrupt row is left out.

@@ -53,18 +53,8 @@ impl WebhookStore {
         tenant: TenantId,
         id: WebhookId,
     ) -> Result<Option<Webhook>, StoreError> {
-        self.dynamodb
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("GetItem"))?
-            .item
-            .map(row::read)
-            .transpose()
+        let item = self.dynamodb.get(&self.table, key(tenant, id)).await?;
+        item.map(row::read).transpose()
     }
 
     /// The current state of up to 100 webhooks of any tenants. Missing webhooks are left out.

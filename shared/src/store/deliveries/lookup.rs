@@ -6,7 +6,6 @@ use futures_util::future::join_all;
 
 use super::row::{self, DeliveryRow};
 use super::{DeliveryLog, key};
-use crate::aws::AwsError;
 use crate::id::{DeliveryId, WebhookKey};
 use crate::store::StoreError;
 
@@ -23,18 +22,8 @@ impl DeliveryLog {
         webhook: WebhookKey,
         delivery: DeliveryId,
     ) -> Result<Option<DeliveryRow>, StoreError> {
-        self.dynamodb
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(webhook, delivery)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("GetItem"))?
-            .item
-            .map(row::read)
-            .transpose()
+        let item = self.dynamodb.get(&self.table, key(webhook, delivery)).await?;
+        item.map(row::read).transpose()
     }
 
     /// The rows of these deliveries, in any order; those without a row are left out.

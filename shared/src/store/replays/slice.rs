@@ -48,10 +48,7 @@ impl ReplayStore {
                 )
                 .with(":other", text(other)),
         };
-        match self.update(update).await? {
-            Updated::Done(replay) => Ok(Some(replay)),
-            Updated::Refused(_) => Ok(None),
-        }
+        Ok(self.update(update).await?.done())
     }
 
     /// Notes the progress within the claimed slice. Returns the replay, whose state may have changed, or `None` if
@@ -64,10 +61,7 @@ impl ReplayStore {
         now: Timestamp,
     ) -> Result<Option<Replay>, StoreError> {
         let update = self.progressed(claimed, claim, progress, now);
-        match self.update(update).await? {
-            Updated::Done(replay) => Ok(Some(replay)),
-            Updated::Refused(_) => Ok(None),
-        }
+        Ok(self.update(update).await?.done())
     }
 
     /// Ends the claimed slice with its progress. The caller then queues the [`message`](Replay::message) of the next

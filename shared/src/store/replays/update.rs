@@ -29,6 +29,15 @@ pub(super) enum Updated {
     Refused(Option<Replay>),
 }
 
+impl Updated {
+    pub(super) fn done(self) -> Option<Replay> {
+        match self {
+            Self::Done(replay) => Some(replay),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
 impl Update {
     pub(super) fn of(replay: &Replay) -> Self {
         Self {

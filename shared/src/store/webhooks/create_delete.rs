@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 
 use super::{SdkItem, WebhookStore, key, key_of, row};
-use crate::aws::AwsError;
 use crate::id::{TenantId, WebhookId};
 use crate::store::StoreError;
 use crate::store::transaction::transact;
@@ -43,17 +42,7 @@ impl WebhookStore {
     /// True if `tenant` has fewer than `limit` webhooks. [`Self::create`] enforces the limit. This check avoids
     /// creating a secret for a webhook that it would refuse.
     pub async fn has_room(&self, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
-        let row = self
-            .dynamodb
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(counter_key(tenant)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("GetItem"))?
-            .item;
+        let row = self.dynamodb.get(&self.table, counter_key(tenant)).await?;
         let Some(row) = row else { return Ok(true) };
         let count = row.get("webhooks").and_then(|count| count.as_n().ok());
         let count: Option<i64> = count.and_then(|digits| digits.parse().ok());
