@@ -1,10 +1,10 @@
-//! The functions' permissions, in `template.yaml` and in `docs/OPERATIONS.md`.
+//! The functions' permissions, in `template.yaml` and in `docs/PERMISSIONS.md`.
 //!
 //! The two agree on every action, and some permissions are never granted. [`data`] tests how the template
 //! protects stored data.
 
 mod data;
-mod operations;
+mod documents;
 pub(crate) mod template;
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use operations::Table;
+use documents::Table;
 use template::{Template, one_or_many};
 
 /// One action that one function may do on one resource.
@@ -36,13 +36,13 @@ impl fmt::Display for Permission {
 }
 
 #[test]
-fn operations_md_lists_exactly_the_granted_permissions() {
+fn permissions_md_lists_exactly_the_granted_permissions() {
     let (granted, listed) = (granted(), listed());
     let without = |all: &BTreeSet<Permission>, others: &BTreeSet<Permission>| -> Vec<String> {
         all.difference(others).map(Permission::to_string).collect()
     };
-    assert_eq!(without(&granted, &listed), [""; 0], "granted but not in docs/OPERATIONS.md");
-    assert_eq!(without(&listed, &granted), [""; 0], "in docs/OPERATIONS.md but not granted");
+    assert_eq!(without(&granted, &listed), [""; 0], "granted but not in docs/PERMISSIONS.md");
+    assert_eq!(without(&listed, &granted), [""; 0], "in docs/PERMISSIONS.md but not granted");
     assert!(granted.len() > 20, "the template was not understood: {granted:?}");
 }
 
@@ -152,7 +152,7 @@ fn granted() -> BTreeSet<Permission> {
     granted
 }
 
-/// The permissions that `docs/OPERATIONS.md` lists.
+/// The permissions that `docs/PERMISSIONS.md` lists.
 fn listed() -> BTreeSet<Permission> {
     let mut listed = BTreeSet::new();
     for row in Table::read("function").rows {
@@ -197,7 +197,7 @@ fn statements(role: &Value) -> impl Iterator<Item = &Value> {
     })
 }
 
-/// The resource's name as `docs/OPERATIONS.md` writes it; both names if a condition chooses.
+/// The resource's name as `docs/PERMISSIONS.md` writes it; both names if a condition chooses.
 fn names(resource: &Value) -> Vec<String> {
     if let Some(name) = resource.as_str().or(resource["Ref"].as_str()) {
         return vec![name.to_owned()];

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use super::operations::Table;
+use super::documents::Table;
 use super::template::{Template, one_or_many};
 
 #[test]
@@ -81,7 +81,7 @@ fn tables_and_queues_outlive_the_stack() {
 }
 
 #[test]
-fn operations_md_lists_every_resource_that_stores_data() {
+fn permissions_md_lists_every_resource_that_stores_data() {
     let template = Template::read();
     let kinds =
         ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::Logs::LogGroup"];

@@ -1,6 +1,7 @@
-//! The tables of `docs/OPERATIONS.md`, found by the heading of their first column.
+//! The tables of `docs/PERMISSIONS.md` and `docs/OPERATIONS.md`, found by the heading of their first column.
 
-const PAGE: &str = include_str!("../../../docs/OPERATIONS.md");
+const PAGES: [&str; 2] =
+    [include_str!("../../../docs/PERMISSIONS.md"), include_str!("../../../docs/OPERATIONS.md")];
 
 /// A table's rows, without the headings.
 pub(super) struct Table {
@@ -18,7 +19,11 @@ impl Table {
     /// The table whose first column is headed `heading`.
     pub(super) fn read(heading: &str) -> Self {
         let head = format!("| {heading} |");
-        let mut lines = PAGE.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
+        let mut lines = PAGES
+            .into_iter()
+            .flat_map(str::lines)
+            .skip_while(|line| !line.starts_with(&head))
+            .skip(1);
         assert!(lines.next().is_some_and(|line| line.starts_with("|---")), "no table {head}");
         let rows = lines.take_while(|line| line.starts_with('|')).map(cells).collect();
         Self { rows }
