@@ -1,9 +1,11 @@
-//! A Lambda batch: its raw records, and the response that names the failed ones.
+//! A Lambda batch: its raw records, the bodies of a queue's messages, and the response that names the failed ones.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -16,6 +18,34 @@ pub struct Batch<R> {
     /// In stream order, if they come from a stream.
     #[serde(rename = "Records")]
     pub records: Vec<R>,
+}
+
+/// The event is not a batch of queue messages. The text includes the cause, because Lambda shows nothing else
+/// of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("the event is not a batch of queue messages: {0}")]
+pub struct NotABatch(serde_json::Error);
+
+/// Parses the messages of a queue's batch. `M` keeps a body that cannot be parsed as [`Unreadable`], so that it
+/// affects only its own message.
+pub fn parse_messages<M: DeserializeOwned>(event: &[u8]) -> Result<Vec<M>, NotABatch> {
+    Ok(serde_json::from_slice::<Batch<M>>(event).map_err(NotABatch)?.records)
+}
+
+/// A message's body that does not have the format of its queue.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// As it was received.
+    pub body: String,
+    /// Why it cannot be parsed.
+    pub error: serde_json::Error,
+}
+
+impl Unreadable {
+    /// Parses a body, or keeps it with the error.
+    pub fn or_parsed<T: DeserializeOwned>(body: Cow<'_, str>) -> Result<T, Self> {
+        serde_json::from_str(&body).map_err(|error| Self { body: body.into_owned(), error })
+    }
 }
 
 /// The moment by which work must end to leave `margin` before the invocation's `deadline`; now if less time is

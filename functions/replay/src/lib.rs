@@ -19,7 +19,7 @@ use aws_types::SdkConfig;
 use tokio::time::timeout_at;
 use tracing::{debug, error, warn};
 use webhooks::aws::{CALL_TIMEOUT, chain};
-use webhooks::batch::{BatchResponse, done_by};
+use webhooks::batch::{BatchResponse, NotABatch, done_by, parse_messages};
 use webhooks::fault::{Origin, PipelineFault};
 use webhooks::id::ClaimId;
 use webhooks::queue::{Queue, SendError};
@@ -27,10 +27,9 @@ use webhooks::replay::{Act, Replay, ReplayMessage};
 use webhooks::store::{DeliveryLog, DynamoDb, ReplayStore, StoreError, WebhookStore};
 use webhooks::timestamp::Timestamp;
 
-use crate::message::{Message, parse_batch};
+use crate::message::Message;
 
 pub use crate::config::Config;
-pub use crate::message::NotABatch;
 
 /// Time reserved at the end of an invocation to give the claim up and to respond.
 const RESPONSE_MARGIN: Duration = Duration::from_secs(1 + CALL_TIMEOUT.as_secs());
@@ -93,7 +92,7 @@ impl Replayer {
         deadline: SystemTime,
     ) -> Result<BatchResponse, NotABatch> {
         let mut response = BatchResponse::default();
-        for Message { id, content } in parse_batch(event)? {
+        for Message { id, content } in parse_messages(event)? {
             let message = content.as_ref().ok().copied();
             let handled = match content {
                 Ok(message) => self.drive(message, deadline).await,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
-use webhooks::batch::Batch;
+use webhooks::batch::Unreadable;
 use webhooks::replay::ReplayMessage;
 
 /// One message of a batch.
@@ -13,24 +13,6 @@ pub(crate) struct Message {
     pub(crate) id: String,
     /// The slice to do, or the body that names none.
     pub(crate) content: Result<ReplayMessage, Unreadable>,
-}
-
-/// A message body that is not a [`ReplayMessage`].
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) body: String,
-    pub(crate) error: serde_json::Error,
-}
-
-/// The event is not a batch of queue messages. The text includes the cause, because Lambda shows nothing else
-/// of an error.
-#[derive(Debug, thiserror::Error)]
-#[error("the event is not a batch of queue messages: {0}")]
-pub struct NotABatch(serde_json::Error);
-
-/// Parses an event. A malformed body affects only its own message.
-pub(crate) fn parse_batch(event: &[u8]) -> Result<Vec<Message>, NotABatch> {
-    Ok(serde_json::from_slice::<Batch<_>>(event).map_err(NotABatch)?.records)
 }
 
 #[derive(Deserialize)]
@@ -44,22 +26,20 @@ struct SqsRecord<'a> {
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let record = SqsRecord::deserialize(deserializer)?;
-        Ok(Self {
-            id: record.message_id,
-            content: serde_json::from_str(&record.body)
-                .map_err(|error| Unreadable { body: record.body.into_owned(), error }),
-        })
+        Ok(Self { id: record.message_id, content: Unreadable::or_parsed(record.body) })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use webhooks::batch::parse_messages;
+
     use super::*;
 
     #[test]
     fn the_sample_event_is_a_message_of_the_first_slice() {
         let sample = include_str!("../../../events/replay-slice.json");
-        let messages = parse_batch(sample.as_bytes()).unwrap();
+        let messages: Vec<Message> = parse_messages(sample.as_bytes()).unwrap();
         assert_eq!(messages.len(), 1);
         assert_eq!(messages[0].content.as_ref().unwrap().slice, 1);
     }
@@ -68,10 +48,10 @@ mod tests {
     fn a_body_that_is_no_replay_message_is_kept() {
         for body in ["", "{", "{}", r#"{\"v\":2}"#] {
             let event = format!(r#"{{"Records":[{{"messageId":"m0","body":"{body}"}}]}}"#);
-            let message = parse_batch(event.as_bytes()).unwrap().remove(0);
+            let message: Message = parse_messages(event.as_bytes()).unwrap().remove(0);
             assert_eq!(message.id, "m0");
             assert_eq!(message.content.unwrap_err().body, body.replace('\\', ""));
         }
-        assert!(parse_batch(b"{}").is_err());
+        assert!(parse_messages::<Message>(b"{}").is_err());
     }
 }

@@ -209,7 +209,7 @@ mod tests {
     use webhooks::endpoint::EndpointRefusal;
 
     use super::*;
-    use crate::message::parse_batch;
+    use crate::message::Message;
 
     const GUIDE: RetryPolicy = RetryPolicy { enabled: true, max_retries: 5 };
 
@@ -218,8 +218,7 @@ mod tests {
     }
 
     fn delivery() -> DeliveryMessage {
-        let sample = include_str!("../../../events/queue-batch.json");
-        parse_batch(sample.as_bytes()).unwrap().remove(0).delivery.unwrap()
+        Message::sample().delivery.unwrap()
     }
 
     fn attempt(number: u32, failure: Option<&Failure>) -> Attempt {

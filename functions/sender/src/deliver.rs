@@ -215,12 +215,10 @@ mod tests {
 
     use super::*;
     use crate::client_errors::RetriedClientErrors;
-    use crate::message::parse_batch;
 
     #[test]
     fn a_panic_counts_as_a_failed_attempt_and_is_retried() {
-        let sample = include_str!("../../../events/queue-batch.json");
-        let delivery = parse_batch(sample.as_bytes()).unwrap().remove(0).delivery.unwrap();
+        let delivery = Message::sample().delivery.unwrap();
         let outcome = panicked(&delivery, 1, &Ok(HashMap::new()));
         let retried = RetriedClientErrors::default();
         let Decision { action, log, .. } =

@@ -67,12 +67,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::message::parse_batch;
-
-    fn message() -> Message {
-        let sample = include_str!("../../../events/queue-batch.json");
-        parse_batch(sample.as_bytes()).unwrap().remove(0)
-    }
 
     #[tokio::test]
     async fn a_panic_does_not_affect_other_deliveries() {
@@ -114,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_log_identifies_a_delivery_that_a_panic_or_the_deadline_interrupts() {
-        let message = message();
+        let message = Message::sample();
         let delivery = message.delivery.as_ref().unwrap();
         let panicking = async { panic!("a bug") };
         let soon = Instant::now() + Duration::from_millis(10);

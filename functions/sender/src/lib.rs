@@ -44,7 +44,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
 use webhooks::aws::chain;
-use webhooks::batch::{BatchResponse, done_by};
+use webhooks::batch::{BatchResponse, done_by, parse_messages};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::health_events::HealthEvents;
 use webhooks::id::WebhookId;
@@ -59,7 +59,7 @@ use webhooks::webhook_test::{TestAnswer, TestInvocation};
 use crate::clients::EndpointClients;
 use crate::health::BatchEvidence;
 use crate::isolation::finish_by;
-use crate::message::{Message, parse_batch};
+use crate::message::Message;
 use crate::queues::Queues;
 use crate::secret_cache::SecretCache;
 
@@ -68,7 +68,6 @@ pub use crate::client_errors::{InvalidClientErrors, RetriedClientErrors};
 pub use crate::config::Config;
 pub use crate::decision::{Action, MAX_RECEIVES, after_failure};
 pub use crate::failure::Failure;
-pub use crate::message::NotABatch;
 
 /// Time reserved at the end of an invocation for its response. If the response is late, every message is
 /// delivered again.
@@ -153,7 +152,7 @@ impl Sender {
 
     /// Handles one invocation, which ends at `deadline`: a batch of messages, or the test of a webhook.
     pub async fn handle(&self, event: &[u8], deadline: SystemTime) -> Result<Response, Error> {
-        let not_a_batch = match parse_batch(event) {
+        let not_a_batch = match parse_messages(event) {
             Ok(messages) => {
                 return Ok(Response::Batch(self.deliver_all(&messages, deadline).await));
             }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use webhooks::batch::Batch;
+use webhooks::batch::Unreadable;
 use webhooks::delivery::DeliveryMessage;
 
 /// One message of a batch.
@@ -38,24 +38,6 @@ macro_rules! message_error {
 }
 pub(crate) use message_error;
 
-/// A message body that is not a [`DeliveryMessage`].
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) body: String,
-    pub(crate) error: serde_json::Error,
-}
-
-/// The event is not a batch of queue messages. The text includes the cause, because Lambda shows nothing else
-/// of an error.
-#[derive(Debug, thiserror::Error)]
-#[error("the event is not a batch of queue messages: {0}")]
-pub struct NotABatch(serde_json::Error);
-
-/// Parses an event. A malformed body affects only its own message.
-pub(crate) fn parse_batch(event: &[u8]) -> Result<Vec<Message>, NotABatch> {
-    Ok(serde_json::from_slice::<Batch<_>>(event).map_err(NotABatch)?.records)
-}
-
 /// AWS writes this part, not the message's sender, so an error here fails the whole batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,8 +63,16 @@ impl<'de> Deserialize<'de> for Message {
             id: record.message_id,
             receipt_handle: record.receipt_handle,
             receive_count: record.attributes.receive_count.parse().map_err(D::Error::custom)?,
-            delivery: serde_json::from_str(&record.body)
-                .map_err(|error| Unreadable { body: record.body.into_owned(), error }),
+            delivery: Unreadable::or_parsed(record.body),
         })
+    }
+}
+
+#[cfg(test)]
+impl Message {
+    /// The sample event's only message.
+    pub(crate) fn sample() -> Self {
+        let event = include_bytes!("../../../events/queue-batch.json");
+        webhooks::batch::parse_messages(event).expect("the sample is a batch").remove(0)
     }
 }

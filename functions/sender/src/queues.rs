@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{error, warn};
 use webhooks::aws::chain;
+use webhooks::batch::Unreadable;
 use webhooks::delivery::DeliveryMessage;
 use webhooks::fault::{Origin, PipelineFault};
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
@@ -14,7 +15,7 @@ use webhooks::queue::{OutgoingMessage, Queue, SendError};
 use crate::Finished;
 use crate::decision::{Action, BLOCKED_DELAY, MAX_RECEIVES};
 use crate::failure::Failure;
-use crate::message::{Message, Unreadable, message_error};
+use crate::message::{Message, message_error};
 use crate::reason::FaultReason;
 
 /// How long a message stays hidden if its replacement cannot be queued.
