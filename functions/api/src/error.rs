@@ -38,6 +38,9 @@ pub(crate) fn quoted(text: &str) -> String {
     printable(first_chars(text, MAX_QUOTED_CHARS))
 }
 
+/// The `Retry-After` of a failed AWS service: longer than the SDK's own retries, which have failed already.
+const RETRY_UNAVAILABLE_AFTER_SECONDS: u64 = 5;
+
 /// Goes to the log, never to the client.
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
@@ -236,7 +239,7 @@ impl ApiError {
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "service_unavailable",
-                "The service is temporarily unavailable; try again shortly.".into(),
+                "The service is temporarily unavailable; wait the number of seconds in the Retry-After header.".into(),
             ),
             Self::Busy { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -248,6 +251,16 @@ impl ApiError {
                 "internal_error",
                 "Something went wrong on our side.".into(),
             ),
+        }
+    }
+
+    /// Every 429 and every 503 has it.
+    fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after_seconds, .. }
+            | Self::Busy { retry_after_seconds, .. } => Some(*retry_after_seconds),
+            Self::Unavailable(_) => Some(RETRY_UNAVAILABLE_AFTER_SECONDS),
+            _ => None,
         }
     }
 
@@ -267,11 +280,7 @@ impl IntoResponse for ApiError {
         if let Self::Unavailable(cause) | Self::Busy { cause, .. } | Self::Internal(cause) = &self {
             error!(error = %aws::chain(&**cause), "request failed");
         }
-        let retry_after = match &self {
-            Self::RateLimited { retry_after_seconds, .. }
-            | Self::Busy { retry_after_seconds, .. } => Some(*retry_after_seconds),
-            _ => None,
-        };
+        let retry_after = self.retry_after_seconds();
         let body = Body { error: code, message, details: self.details() };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
@@ -375,10 +384,9 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_api_document_lists_every_error_with_its_status() {
+    fn every_error() -> Vec<ApiError> {
         let limit = Limit::Changes { tenant: TenantId::random(), per_minute: 60 };
-        let errors: BTreeSet<(String, String)> = [
+        vec![
             ApiError::MalformedRequest,
             ApiError::MalformedHeader(Details::new()),
             ApiError::QueryTooLong,
@@ -406,17 +414,34 @@ mod tests {
             ApiError::Busy { cause: "".into(), retry_after_seconds: 1 },
             ApiError::Internal("".into()),
         ]
-        .iter()
-        .map(|error| {
-            let (status, code, _) = error.parts();
-            (status.as_u16().to_string(), format!("`{code}`"))
-        })
-        .collect();
+    }
+
+    #[test]
+    fn the_api_document_lists_every_error_with_its_status() {
+        let errors: BTreeSet<_> = every_error()
+            .iter()
+            .map(|error| {
+                let (status, code, _) = error.parts();
+                (status.as_u16().to_string(), format!("`{code}`"))
+            })
+            .collect();
         let rows = include_str!("../../../docs/API.md").lines().filter_map(|line| {
             let mut cells = line.trim_matches('|').split('|').map(str::trim);
             let (status, code) = (cells.next()?, cells.next()?);
             status.parse::<u16>().ok().map(|_| (status.to_owned(), code.to_owned()))
         });
         assert_eq!(rows.collect::<BTreeSet<_>>(), errors);
+    }
+
+    #[test]
+    fn every_429_and_503_says_when_to_try_again_and_no_other_error_does() {
+        for error in every_error() {
+            let name = format!("{error:?}");
+            let response = error.into_response();
+            let seconds = response.headers().get(RETRY_AFTER);
+            let seconds: Option<u64> = seconds.map(|it| it.to_str().unwrap().parse().unwrap());
+            let expected = matches!(response.status().as_u16(), 429 | 503);
+            assert_eq!(seconds.is_some_and(|seconds| seconds >= 1), expected, "{name}");
+        }
     }
 }

@@ -103,7 +103,8 @@ async fn a_failed_aws_call_is_a_503_without_details() {
         aws.always(operation, reply);
         let expected = json!({
             "error": "service_unavailable",
-            "message": "The service is temporarily unavailable; try again shortly.",
+            "message":
+                "The service is temporarily unavailable; wait the number of seconds in the Retry-After header.",
             "details": {},
         });
         assert_eq!(create(&api, "https://hooks.invalid/").await, (503, expected), "{operation}");
