@@ -37,13 +37,14 @@ impl Page {
     }
 }
 
-/// Parses the value of a query parameter.
+/// Parses the value of a query parameter: digits only, although `parse` accepts a leading `+`.
 pub(crate) fn whole_number(
     text: &str,
     allowed: RangeInclusive<usize>,
     expected: &str,
 ) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| allowed.contains(number));
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_digits && allowed.contains(number));
     number.ok_or_else(|| format!("must be {expected}"))
 }
 
@@ -85,6 +86,7 @@ mod tests {
             ("page=", vec![("page", page)]),
             ("page=-1", vec![("page", page)]),
             ("page=1.5", vec![("page", page)]),
+            ("page=%2B5&per_page=+5", vec![("page", page), ("per_page", per_page)]),
             ("page=99999999999999999999999", vec![("page", page)]),
             ("page=1&page=2", vec![("page", "is given more than once")]),
             ("per_page=101", vec![("per_page", per_page)]),

@@ -188,6 +188,7 @@ mod tests {
                 vec![("since", "must not be later than `until`")],
             ),
             ("limit=0", vec![("limit", limit)]),
+            ("limit=%2B5", vec![("limit", limit)]),
             ("limit=101&page=2", vec![("limit", limit), ("page", "is not a known parameter")]),
             ("cursor=", vec![("cursor", cursor)]),
             (&format!("cursor={id}"), vec![("cursor", cursor)]),
