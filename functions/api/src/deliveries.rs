@@ -21,6 +21,7 @@ use crate::AppState;
 use crate::auth::{Changing, Tenant};
 use crate::error::ApiError;
 use crate::extract::{NoParameters, PathDeliveryId, PathId};
+use crate::fields::NoFields;
 use crate::handlers::{Shared, find};
 use query::DeliveryQuery;
 use view::{DeliveryDetail, DeliveryList};
@@ -67,6 +68,7 @@ pub(crate) async fn retry(
     PathId(id): PathId,
     PathDeliveryId(delivery): PathDeliveryId,
     State(state): Shared,
+    NoFields: NoFields,
 ) -> Result<Response, ApiError> {
     let found = find(&state, tenant, id).await?;
     let (webhook, is_active) = (found.key(), found.is_active());

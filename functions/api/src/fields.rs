@@ -2,6 +2,7 @@
 //!
 //! The rule: every field is checked, so one response names all that are wrong.
 
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -22,6 +23,22 @@ pub(crate) struct NewWebhook {
     pub events: EventSet,
     pub is_active: bool,
     pub retry: RetryPolicy,
+}
+
+/// The body of a POST that takes no fields: it may be left out, and has no field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoFields;
+
+impl<S: Send + Sync> FromRequest<S> for NoFields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let body = <JsonObject as OptionalFromRequest<S>>::from_request(request, state).await?;
+        let JsonObject(fields) = body.unwrap_or_default();
+        let mut wrong = Details::new();
+        refuse_others(fields, &mut wrong);
+        if wrong.is_empty() { Ok(Self) } else { Err(ApiError::InvalidFields(wrong)) }
+    }
 }
 
 /// Reads the body of `POST /v1/webhooks`.

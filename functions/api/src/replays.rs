@@ -26,6 +26,7 @@ use crate::AppState;
 use crate::auth::{Changing, Tenant};
 use crate::error::ApiError;
 use crate::extract::{JsonObject, NoParameters, PathId, PathReplayId};
+use crate::fields::NoFields;
 use crate::handlers::{Shared, find};
 use fields::ReplayRequest;
 use view::{CountView, ReplayList, ReplayView};
@@ -102,6 +103,7 @@ pub(crate) async fn pause(
     PathId(id): PathId,
     PathReplayId(replay): PathReplayId,
     State(state): Shared,
+    NoFields: NoFields,
 ) -> Result<Response, ApiError> {
     let webhook = find(&state, tenant, id).await?.key();
     let paused = change(&state, webhook, replay, Change::Pause).await?;
@@ -117,6 +119,7 @@ pub(crate) async fn resume(
     PathId(id): PathId,
     PathReplayId(replay): PathReplayId,
     State(state): Shared,
+    NoFields: NoFields,
 ) -> Result<Response, ApiError> {
     let found = find(&state, tenant, id).await?;
     let (webhook, is_active) = (found.key(), found.is_active());

@@ -1,5 +1,6 @@
 //! The api function on a fake AWS: failed AWS calls, and endpoints that cannot be registered.
 
+mod bodies;
 mod changes;
 mod health;
 mod limits;
