@@ -81,6 +81,8 @@ pub(crate) enum ApiError {
     ReplayRunning,
     /// The replay has ended.
     ReplayEnded(ReplayState),
+    /// Other requests are changing the same replay.
+    ReplayConflict,
     /// An AWS service failed.
     Unavailable(Cause),
     /// An AWS service is busy.

@@ -163,6 +163,7 @@ async fn change(
             Ok(replay)
         }
         Changed::Ended(replay) => Err(ApiError::ReplayEnded(replay.state_at(now))),
+        Changed::Conflict => Err(ApiError::ReplayConflict),
         Changed::NotFound => Err(ApiError::ReplayNotFound),
     }
 }

@@ -45,6 +45,8 @@ pub enum Changed {
     Done(Replay),
     /// The replay has ended.
     Ended(Replay),
+    /// Others changed the replay during each try. The caller can ask again.
+    Conflict,
     /// The webhook has no such replay.
     NotFound,
 }
@@ -115,8 +117,7 @@ impl ReplayStore {
                 Updated::Refused(row) => seen = row,
             }
         }
-        // Others change the replay in turn. The caller can ask again.
-        Ok(seen.map_or(Changed::NotFound, Changed::Ended))
+        Ok(Changed::Conflict)
     }
 
     /// Ends a replay that is running or paused. `reason` says why, unless its owner has asked for it. Does nothing if the

@@ -20,6 +20,7 @@ impl Replays<'_> {
         let replay = match changed.with_context(|| format!("cannot change replay {id}"))? {
             Changed::Done(replay) => replay,
             Changed::Ended(replay) => bail!("{}", has_ended(&replay, now)),
+            Changed::Conflict => bail!("others are changing replay {id}: try again"),
             Changed::NotFound => bail!("replay {id} has expired"),
         };
         if change == Change::Resume {

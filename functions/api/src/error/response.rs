@@ -142,6 +142,11 @@ impl ApiError {
                 "replay_ended",
                 format!("This replay is {state}; start another one."),
             ),
+            Self::ReplayConflict => (
+                StatusCode::CONFLICT,
+                "replay_conflict",
+                "Other requests are changing this replay; try again in a few seconds.".into(),
+            ),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "service_unavailable",
@@ -250,6 +255,7 @@ mod tests {
             ApiError::ReplayNotFound,
             ApiError::ReplayRunning,
             ApiError::ReplayEnded(ReplayState::Completed),
+            ApiError::ReplayConflict,
             ApiError::Unavailable("".into()),
             ApiError::Busy { cause: "".into(), retry_after_seconds: 1 },
             ApiError::Internal("".into()),
