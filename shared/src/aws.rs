@@ -30,7 +30,7 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time limit of one try of a call.
 pub(crate) const TRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Tries of a call, the first one included.
-const MAX_TRIES: u32 = 3;
+pub(crate) const MAX_TRIES: u32 = 3;
 /// Longest wait before the second try. It doubles with each further try.
 pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// How long an idle connection is kept. Short, because a frozen execution environment wakes up with dead
@@ -139,7 +139,7 @@ impl AwsError {
         }
     }
 
-    /// For `map_err`: `operation` did not finish within [`CALL_TIMEOUT`].
+    /// For `map_err`: `operation` did not finish within its time limit.
     pub(crate) fn timeout(operation: &'static str) -> impl FnOnce(Elapsed) -> Self {
         move |elapsed| Self { operation, request_id: None, source: elapsed.into() }
     }

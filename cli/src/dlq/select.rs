@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use webhooks::aws::chain;
 use webhooks::id::DeliveryId;
 use webhooks::store::deliveries::DeliveryRow;
-use webhooks::store::{DeliveryLog, WebhookStore};
+use webhooks::store::{DeliveryLog, StoreError, WebhookStore};
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
@@ -22,6 +22,9 @@ use crate::words::count;
 
 /// Maximum webhooks per call.
 const MAX_WEBHOOKS: usize = 100;
+
+/// Rows of the log that are read before the progress is shown.
+const ROWS_PER_STEP: usize = 100;
 
 /// What a command works on.
 #[derive(Debug)]
@@ -110,8 +113,17 @@ impl Source {
     /// Reads the rows of all deliveries from the log.
     async fn add_rows(&self, messages: &mut [Parked]) -> Result<()> {
         let keys: BTreeSet<_> = messages.iter().filter_map(Parked::key).collect();
+        let keys: Vec<_> = keys.into_iter().collect();
         let task = Progress::Shown.begin("reading the delivery log");
-        let rows = task.watch(self.log.get_all(&keys)).await;
+        let reading = Box::pin(async {
+            let mut rows = Vec::new();
+            for (step, keys_of_step) in keys.chunks(ROWS_PER_STEP).enumerate() {
+                task.note(&format!("{} of {}", step * ROWS_PER_STEP, keys.len()));
+                rows.extend(self.log.get_all(&keys_of_step.iter().copied().collect()).await?);
+            }
+            Ok::<_, StoreError>(rows)
+        });
+        let rows = task.watch(reading).await;
         let mut by_id: HashMap<DeliveryId, DeliveryRow> = HashMap::new();
         for row in rows.context("cannot read the delivery log")? {
             match row {

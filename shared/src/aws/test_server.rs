@@ -1,6 +1,7 @@
 //! An AWS server for unit tests. It returns the given responses in order and records the requests.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::Credentials;
 use aws_types::SdkConfig;
@@ -12,6 +13,7 @@ use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 use super::config_for;
 
@@ -28,6 +30,7 @@ pub(crate) struct TestServer {
 #[derive(Debug)]
 struct Account {
     answers: Vec<Answer>,
+    latency: Duration,
     received: Vec<Received>,
     connections: usize,
 }
@@ -59,10 +62,18 @@ pub(crate) fn credentials() -> Credentials {
 impl TestServer {
     /// Returns these responses; the last one repeats forever.
     pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::start_slow(Duration::ZERO, answers).await
+    }
+
+    /// Like [`Self::start`], but each response takes this long.
+    pub(crate) async fn start_slow(
+        latency: Duration,
+        answers: impl IntoIterator<Item = Answer>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let answers = answers.into_iter().collect();
-        let account = Account { answers, received: Vec::new(), connections: 0 };
+        let account = Account { answers, latency, received: Vec::new(), connections: 0 };
         let account = Arc::new(Mutex::new(account));
         tokio::spawn(serve(listener, Arc::clone(&account)));
         Self { endpoint, account }
@@ -99,6 +110,8 @@ async fn answer(
     let (head, body) = request.into_parts();
     let bytes = body.collect().await?.to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or_default();
+    let latency = account.lock().unwrap().latency;
+    sleep(latency).await;
     let mut account = account.lock().unwrap();
     account.received.push(Received { headers: head.headers, bytes, body });
     let at = account.received.len().min(account.answers.len()) - 1;

@@ -2,12 +2,14 @@
 //!
 //! The rule: a retry sends only the keys or items that DynamoDB left unprocessed.
 
+use std::time::Duration;
+
 use serde_dynamo::Item;
 use tokio::time::timeout;
 
 use super::{DynamoDb, StoreError};
+use crate::aws::AwsError;
 use crate::aws::retry::{backoff, retry};
-use crate::aws::{AwsError, CALL_TIMEOUT};
 
 /// Why one call did not process the whole batch.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ impl DynamoDb {
         mut keys: Vec<Item>,
     ) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
-        process_all("BatchGetItem", async || {
+        process_all("BatchGetItem", self.batch_client.call_timeout, async || {
             let (items, left) = self.batch_client.batch_get(table, &keys).await?;
             found.extend(items);
             keys = left;
@@ -44,7 +46,7 @@ impl DynamoDb {
         table: &str,
         mut items: Vec<Item>,
     ) -> Result<(), StoreError> {
-        process_all("BatchWriteItem", async || {
+        process_all("BatchWriteItem", self.batch_client.call_timeout, async || {
             items = self.batch_client.batch_write(table, &items).await?;
             if items.is_empty() { Ok(()) } else { Err(BatchError::Unprocessed) }
         })
@@ -52,16 +54,17 @@ impl DynamoDb {
     }
 }
 
-/// Repeats `call`, which sends what the previous call left unprocessed.
+/// Repeats `call`, which sends what the previous call left unprocessed, for at most `limit`.
 async fn process_all(
     operation: &'static str,
+    limit: Duration,
     call: impl AsyncFnMut() -> Result<(), BatchError>,
 ) -> Result<(), StoreError> {
     let is_retryable = |error: &BatchError| match error {
         BatchError::Unprocessed => true,
         BatchError::Failed { is_retryable, .. } => *is_retryable,
     };
-    let result = timeout(CALL_TIMEOUT, retry(backoff(), is_retryable, call)).await;
+    let result = timeout(limit, retry(backoff(), is_retryable, call)).await;
     result.map_err(AwsError::timeout(operation))?.map_err(|error| match error {
         BatchError::Unprocessed => StoreError::Unprocessed { operation },
         BatchError::Failed { error, .. } => error.into(),
@@ -72,12 +75,13 @@ async fn process_all(
 mod tests {
     use std::collections::HashMap;
 
+    use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
     use serde_dynamo::AttributeValue;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::aws::chain;
     use crate::aws::test_server::{Answer, TestServer, refusal, success};
+    use crate::aws::{TRY_TIMEOUT, chain};
 
     fn item(id: &str) -> Item {
         HashMap::from([("id".to_owned(), AttributeValue::S(id.to_owned()))]).into()
@@ -138,6 +142,16 @@ mod tests {
             assert!(matches!(result, Err(StoreError::Aws(_))), "{result:?}");
             assert_eq!(requests.len(), tries, "{code}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_slow_read_succeeds_within_the_limit_of_the_configuration() {
+        let latency = TRY_TIMEOUT * 2;
+        let server = TestServer::start_slow(latency, [success(json!({}))]).await;
+        let limits = TimeoutConfig::builder().operation_attempt_timeout(latency * 10).build();
+        let sdk = server.sdk().into_builder().timeout_config(limits).build();
+        DynamoDb::new(&sdk).get_all("T", vec![item("1")]).await.unwrap();
+        assert_eq!(server.received().len(), 1);
     }
 
     #[tokio::test]

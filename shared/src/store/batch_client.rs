@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -29,12 +30,16 @@ use tokio::time::timeout;
 use super::batch::BatchError;
 use crate::aws::http::{PooledClient, pooled};
 use crate::aws::retry::is_retryable_code;
-use crate::aws::{AwsError, IDLE_LIFE, TRY_TIMEOUT};
+use crate::aws::{AwsError, IDLE_LIFE, MAX_TRIES, TRY_TIMEOUT};
 
 #[derive(Debug, Clone)]
 pub(super) struct BatchClient {
     http: PooledClient<Full<Bytes>>,
     sdk: SdkConfig,
+    /// Time limit of one try.
+    try_timeout: Duration,
+    /// Time limit of one call, retries included.
+    pub(super) call_timeout: Duration,
     /// `None` if the SDK knows no endpoint for the region.
     endpoint: Option<String>,
     /// AWS's clock minus ours, in seconds, as of AWS's last error response.
@@ -81,11 +86,17 @@ struct Refusal {
 }
 
 impl BatchClient {
-    /// Uses the region, endpoint and credentials of `sdk`.
+    /// Uses the region, endpoint, credentials and time limits of `sdk`.
     pub(super) fn new(sdk: &SdkConfig) -> Self {
+        let limits = sdk.timeout_config();
+        let try_timeout = limits.and_then(TimeoutConfig::operation_attempt_timeout);
+        let try_timeout = try_timeout.unwrap_or(TRY_TIMEOUT);
+        let call_timeout = limits.and_then(TimeoutConfig::operation_timeout);
         Self {
-            http: pooled(TRY_TIMEOUT, IDLE_LIFE),
+            http: pooled(try_timeout, IDLE_LIFE),
             sdk: sdk.clone(),
+            try_timeout,
+            call_timeout: call_timeout.unwrap_or(try_timeout * MAX_TRIES),
             endpoint: endpoint(sdk),
             skew_seconds: Arc::default(),
         }
@@ -131,7 +142,7 @@ impl BatchClient {
             let (head, body) = self.http.request(request).await?.into_parts();
             Ok::<_, BoxError>((head, body.collect().await?.to_bytes()))
         };
-        let exchange = timeout(TRY_TIMEOUT, exchange).await.map_err(Into::into).flatten();
+        let exchange = timeout(self.try_timeout, exchange).await.map_err(Into::into).flatten();
         let (head, body) = exchange.map_err(|error| failure(true, error, None))?;
         let request_id = head.headers.get("x-amzn-requestid");
         if head.status.is_success() {
