@@ -1,9 +1,9 @@
 //! Shows every delivery as it happens: a line for each attempt, cancellation, skip and internal failure.
 //!
 //! The rule: the delivery log is the source. It has every attempt of every webhook, even if nothing listens at the
-//! endpoint. A delivery without a log entry is an error of a function, and `function_errors` shows those.
+//! endpoint. Why a delivery has no entry is in the functions' log: `function_log` shows its warnings and errors.
 
-mod function_errors;
+mod function_log;
 mod line;
 
 use std::collections::hash_map::Entry;
@@ -24,7 +24,7 @@ use webhooks::webhook::Webhook;
 use super::StackInfo;
 use crate::job::table::JobsTable;
 use crate::output;
-use function_errors::FunctionErrors;
+use function_log::FunctionLog;
 use line::Shown;
 pub use line::{Line, Outcome};
 pub(super) use line::{headings, time_of_day};
@@ -42,14 +42,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// order of their times.
 const OVERLAP_SECONDS: i64 = 60;
 
-/// Follows the delivery log and the functions' errors.
+/// Follows the delivery log, and the warnings and errors in the functions' log.
 #[derive(Debug)]
 pub struct Deliveries {
     dynamodb: Client,
     table: String,
     webhooks: WebhookStore,
     jobs: JobsTable,
-    errors: FunctionErrors,
+    functions: FunctionLog,
     shown: HashMap<DeliveryId, Shown>,
     /// Errors that have been reported.
     reported: HashSet<String>,
@@ -69,7 +69,7 @@ impl Deliveries {
             dynamodb: Client::new(&config),
             table: info.outputs.deliveries_table.clone(),
             jobs: JobsTable::new(&config, info.outputs.jobs_table()?.to_owned()),
-            errors: FunctionErrors::new(functions_log),
+            functions: FunctionLog::new(functions_log),
             shown: HashMap::new(),
             reported: HashSet::new(),
             newest_ttl: 0,
@@ -79,8 +79,8 @@ impl Deliveries {
     /// Prints new lines until `is_last` accepts one, and returns that line.
     pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Result<Line> {
         loop {
-            for error in self.errors.read() {
-                output::line(error)?;
+            for problem in self.functions.read() {
+                output::line(problem)?;
             }
             let begun = Instant::now();
             match self.new_lines().await {

@@ -1,4 +1,4 @@
-//! Reads errors from the functions' log as they appear.
+//! Reads warnings and errors from the functions' log as they appear.
 
 use std::fmt;
 use std::fs::File;
@@ -11,26 +11,27 @@ use webhooks::text::printable;
 
 /// Each read continues where the last one ended.
 #[derive(Debug)]
-pub(super) struct FunctionErrors {
+pub(super) struct FunctionLog {
     path: PathBuf,
     position: u64,
 }
 
-/// An error from the log.
+/// A line of the level WARN or ERROR, or without a level, such as a panic.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct FunctionError {
+pub(super) struct Problem {
+    is_warning: bool,
     time: String,
     function: String,
     message: String,
 }
 
-impl FunctionErrors {
+impl FunctionLog {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, position: 0 }
     }
 
-    /// The new errors; none if the log cannot be read.
-    pub(super) fn read(&mut self) -> Vec<FunctionError> {
+    /// The new problems; none if the log cannot be read.
+    pub(super) fn read(&mut self) -> Vec<Problem> {
         let mut new = Vec::new();
         let read = File::open(&self.path).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.position))?;
@@ -45,12 +46,13 @@ impl FunctionErrors {
     }
 }
 
-/// An error line, or a line without a level, such as a panic.
-fn parse(line: &str) -> Option<FunctionError> {
+fn parse(line: &str) -> Option<Problem> {
     let line: Value = serde_json::from_str(line).ok()?;
-    if line["level"].as_str().is_some_and(|level| level != "ERROR") {
-        return None;
-    }
+    let is_warning = match line["level"].as_str() {
+        Some("WARN") => true,
+        Some("ERROR") | None => false,
+        Some(_) => return None,
+    };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let fields = &line["fields"];
     let mut message =
@@ -67,18 +69,24 @@ fn parse(line: &str) -> Option<FunctionError> {
     }
     let time = text(&line["time"]);
     let time = time.get("2025-12-03T".len()..).and_then(|time| time.get(.."10:30:00".len()));
-    Some(FunctionError {
+    Some(Problem {
+        is_warning,
         time: time.unwrap_or_default().to_owned(),
         function: text(&line["function"]),
         message: printable(&message),
     })
 }
 
-impl fmt::Display for FunctionError {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let style = Style::new().fg_color(Some(AnsiColor::Red.into()));
-        let Self { time, function, message } = self;
-        write!(f, "  {time:<10}  {style}✗ {function} reports: {message}{style:#}")
+        let Self { is_warning, time, function, message } = self;
+        let (mark, colour, verb) = if *is_warning {
+            ('!', AnsiColor::Yellow, "warns")
+        } else {
+            ('✗', AnsiColor::Red, "reports")
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        write!(f, "  {time:<10}  {style}{mark} {function} {verb}: {message}{style:#}")
     }
 }
 
@@ -101,6 +109,14 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_is_shown_as_one() {
+        let line = r#"{"function":"fanout","level":"WARN","fields":{"message":"a job's new status is unknown, so there is no event","job.id":"7"}}"#;
+        let warning = parse(line).unwrap().to_string();
+        let text = "! fanout warns: a job's new status is unknown, so there is no event (job 7)";
+        assert!(warning.contains(text), "{warning}");
+    }
+
+    #[test]
     fn a_panic_is_shown_and_information_is_not() {
         let panic = r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","message":"thread 'main' panicked"}"#;
         assert_eq!(parse(panic).unwrap().message, "thread 'main' panicked");
@@ -110,12 +126,12 @@ mod tests {
     #[test]
     fn each_line_is_read_once_when_it_is_complete() {
         let path = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
-        let mut errors = FunctionErrors::new(path.clone());
-        assert!(errors.read().is_empty());
+        let mut log = FunctionLog::new(path.clone());
+        assert!(log.read().is_empty());
         std::fs::write(&path, "{\"message\":\"one\"}\n{\"message\"").unwrap();
-        assert_eq!(errors.read().len(), 1);
+        assert_eq!(log.read().len(), 1);
         std::fs::write(&path, "{\"message\":\"one\"}\n{\"message\":\"two\"}\n").unwrap();
-        assert_eq!(errors.read()[0].message, "two");
+        assert_eq!(log.read()[0].message, "two");
         std::fs::remove_file(path).unwrap();
     }
 }
