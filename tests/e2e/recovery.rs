@@ -1,7 +1,7 @@
 //! Drills: what a tenant and an operator do after an outage, and after a webhook was switched off.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use webhooks::timestamp::Timestamp;
 
 use crate::support::job;
 use crate::support::operator::{Operator, Size};
+use crate::support::run_folder::run_folder;
 use crate::support::tenant::{Hook, Tenant};
 use crate::support::world::patient;
 
@@ -131,8 +132,7 @@ fn accepted(receiver: &Receiver, hook: &Hook, refused: usize) -> BTreeSet<String
 #[tokio::test]
 async fn after_an_outage_a_replay_delivers_every_event_although_its_function_is_killed() {
     const EVENTS: usize = 200;
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("e2e-outage-{}", std::process::id()));
+    let folder = run_folder("e2e-outage");
     let stack = stack(&folder).await;
     let receiver = Receiver::start(status(503)).await;
     let tenant = Tenant::of_stack(stack.info());

@@ -5,5 +5,6 @@ pub(crate) mod guide_receiver;
 pub(crate) mod job;
 pub(crate) mod logged;
 pub(crate) mod operator;
+pub(crate) mod run_folder;
 pub(crate) mod tenant;
 pub(crate) mod world;

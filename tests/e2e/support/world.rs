@@ -18,6 +18,8 @@ use docintell::local::{LocalStack, Options, StackInfo};
 use docintell::progress::Progress;
 use serde_json::Value;
 
+use super::run_folder::run_folder;
+
 /// The deployed stack, the messages that it has parked, and the secrets that it must not log.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -142,8 +144,7 @@ fn start() -> Result<World, String> {
         .enable_all()
         .build()
         .expect("a runtime can be built");
-    let logs =
-        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", std::process::id()));
+    let logs = run_folder("e2e");
     let checkout = Checkout::find().expect("tests run in a checkout");
     let options = Options {
         profile: Profile::of_this_program(),
