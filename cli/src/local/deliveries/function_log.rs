@@ -16,7 +16,8 @@ pub(super) struct FunctionLog {
     position: u64,
 }
 
-/// A line of the level WARN or ERROR, or without a level, such as a panic.
+/// A line of the level ERROR or WARN, or without a level, such as a panic. Without warnings about a delivery: its own
+/// line in the delivery log says the same.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     is_warning: bool,
@@ -48,8 +49,9 @@ impl FunctionLog {
 
 fn parse(line: &str) -> Option<Problem> {
     let line: Value = serde_json::from_str(line).ok()?;
+    let is_of_delivery = line["fields"]["delivery.id"].is_string();
     let is_warning = match line["level"].as_str() {
-        Some("WARN") => true,
+        Some("WARN") if !is_of_delivery => true,
         Some("ERROR") | None => false,
         Some(_) => return None,
     };
@@ -109,11 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_shown_as_one() {
+    fn a_warning_is_shown_as_one_unless_it_is_about_a_delivery() {
         let line = r#"{"function":"fanout","level":"WARN","fields":{"message":"a job's new status is unknown, so there is no event","job.id":"7"}}"#;
         let warning = parse(line).unwrap().to_string();
         let text = "! fanout warns: a job's new status is unknown, so there is no event (job 7)";
         assert!(warning.contains(text), "{warning}");
+        let line = r#"{"function":"sender","level":"WARN","fields":{"message":"last attempt failed","delivery.id":"7"}}"#;
+        assert_eq!(parse(line), None);
     }
 
     #[test]
