@@ -8,6 +8,7 @@ mod dynamodb;
 pub mod rate_limit;
 pub mod replays;
 mod transaction;
+mod update;
 pub mod webhooks;
 
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use std::error::Error;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::DeserializeOwned;
+use serde_dynamo::Item;
 
 use crate::aws::AwsError;
 
@@ -58,4 +61,15 @@ pub enum StoreError {
 /// True if an update failed because its condition did not hold.
 fn condition_failed<R>(error: &SdkError<UpdateItemError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+/// Parses a row. The error contains the row's id, which is the attribute `id`.
+fn parse<T: DeserializeOwned>(item: impl Into<Item>, id: &str) -> Result<T, StoreError> {
+    let item = item.into();
+    let key = match item.get(id) {
+        Some(serde_dynamo::AttributeValue::S(id)) => id.clone(),
+        _ => String::new(),
+    };
+    serde_dynamo::from_item(item)
+        .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
 }

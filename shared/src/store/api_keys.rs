@@ -5,7 +5,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::{DynamoDb, StoreError};
+use super::{DynamoDb, SdkItem, StoreError, parse};
 use crate::aws::AwsError;
 use crate::id::{KeyId, TenantId};
 use crate::named::named;
@@ -138,12 +138,8 @@ impl ApiKeyStore {
     }
 }
 
-fn read(
-    item: std::collections::HashMap<String, AttributeValue>,
-) -> Result<ApiKeyRecord, StoreError> {
-    let key = item.get("key_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
-    serde_dynamo::from_item(item)
-        .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
+fn read(item: SdkItem) -> Result<ApiKeyRecord, StoreError> {
+    parse(item, "key_id")
 }
 
 #[cfg(test)]

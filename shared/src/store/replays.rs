@@ -7,7 +7,6 @@
 mod count;
 mod create;
 mod slice;
-mod update;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +15,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use tracing::error;
 
-use super::{DynamoDb, SdkItem, StoreError};
+use super::update::{Update, text};
+use super::{DynamoDb, SdkItem, StoreError, parse, update};
 use crate::aws::{AwsError, chain};
 use crate::id::{ReplayId, WebhookKey};
 use crate::replay::{Change, Replay, ReplayState};
@@ -25,7 +25,6 @@ use crate::timestamp::Timestamp;
 pub use count::{Count, MAX_COUNT, count};
 pub use create::{CreateError, NewReplay};
 pub use slice::Progress;
-use update::{Update, Updated, text};
 
 /// Tries of a change whose replay is changed by others at the same time.
 const CHANGE_TRIES: usize = 3;
@@ -36,6 +35,15 @@ pub struct ReplayStore {
     dynamodb: DynamoDb,
     table: String,
     keep: Duration,
+}
+
+/// The result of an update.
+#[derive(Debug)]
+enum Updated {
+    /// The replay after the update.
+    Done(Replay),
+    /// The condition does not hold for this replay.
+    Refused(Option<Replay>),
 }
 
 /// The result of [`ReplayStore::change`].
@@ -140,7 +148,7 @@ impl ReplayStore {
         reason: Option<&str>,
         now: Timestamp,
     ) -> Result<Updated, StoreError> {
-        let mut update = Update::of(seen)
+        let mut update = change_of(seen)
             .set("state", text(state))
             .set("updated_at", text(now))
             .set("ttl", self.expiry(now))
@@ -160,6 +168,13 @@ impl ReplayStore {
         self.update(update).await
     }
 
+    async fn update(&self, update: Update) -> Result<Updated, StoreError> {
+        Ok(match self.dynamodb.update(&self.table, update).await? {
+            update::Updated::Done(row) => Updated::Done(read(row)?),
+            update::Updated::Refused(row) => Updated::Refused(row.map(read).transpose()?),
+        })
+    }
+
     fn expiry(&self, now: Timestamp) -> AttributeValue {
         AttributeValue::N(self.ttl(now).to_string())
     }
@@ -167,6 +182,19 @@ impl ReplayStore {
     fn ttl(&self, now: Timestamp) -> i64 {
         now.plus(self.keep).unix_seconds()
     }
+}
+
+impl Updated {
+    fn done(self) -> Option<Replay> {
+        match self {
+            Self::Done(replay) => Some(replay),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+fn change_of(replay: &Replay) -> Update {
+    Update::of(key(replay.webhook, replay.replay_id))
 }
 
 fn key(webhook: WebhookKey, replay: ReplayId) -> SdkItem {
@@ -180,9 +208,6 @@ fn readable(item: SdkItem) -> Option<Replay> {
         .ok()
 }
 
-/// The error contains the replay's id.
 fn read(item: SdkItem) -> Result<Replay, StoreError> {
-    let key = item.get("replay_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
-    let row = serde_dynamo::from_item(item);
-    row.map_err(|source| StoreError::CorruptRow { key, source: source.into() })
+    parse(item, "replay_id")
 }

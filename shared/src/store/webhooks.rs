@@ -8,10 +8,11 @@ mod row;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
-use super::{DynamoDb, SdkItem, StoreError, condition_failed};
+use super::update::{Update, number, text};
+use super::{DynamoDb, SdkItem, StoreError};
 use crate::aws::{AwsError, CALL_TIMEOUT};
 use crate::id::{TenantId, WebhookId};
 use crate::rotation::RotatedSecrets;
@@ -105,22 +106,20 @@ impl WebhookStore {
         changes: &WebhookChanges,
         now: Timestamp,
     ) -> Result<Option<Updated>, StoreError> {
-        let mut attributes = vec![("updated_at", encode(&now)?)];
-        let mut change = |name, value: Option<AttributeValue>| {
-            attributes.extend(value.map(|value| (name, value)));
-        };
-        change("url", changes.url.as_ref().map(|url| AttributeValue::S(url.as_str().to_owned())));
-        change("events", changes.events.as_ref().map(encode).transpose()?);
-        change("retry_enabled", changes.retry_enabled.map(AttributeValue::Bool));
-        change("max_retries", changes.max_retries.map(|n| AttributeValue::N(n.to_string())));
+        let url = changes.url.as_ref().map(|url| text(url.as_str()));
+        let update = Update::of(key(tenant, id))
+            .set("updated_at", encode(&now)?)
+            .set_some("url", url)
+            .set_some("events", changes.events.as_ref().map(encode).transpose()?)
+            .set_some("retry_enabled", changes.retry_enabled.map(AttributeValue::Bool))
+            .set_some("max_retries", changes.max_retries.map(number));
         if let Some(is_active) = changes.is_active {
-            let switched = health::switch(is_active, attributes.clone(), now)?;
-            if let Some(webhook) = self.change_health(tenant, id, switched).await? {
+            let switched = health::switch(update.clone(), is_active, now)?;
+            if let Some(webhook) = self.change_health(switched).await? {
                 return Ok(Some(Updated { webhook, is_switched: true }));
             }
         }
-        let exists = "attribute_exists(webhook_config_id)";
-        let webhook = self.set(tenant, id, attributes, exists, None).await?;
+        let webhook = self.change(update.only_if("attribute_exists(webhook_config_id)")).await?;
         Ok(webhook.map(|webhook| Updated { webhook, is_switched: false }))
     }
 
@@ -140,8 +139,11 @@ impl WebhookStore {
         let free = "attribute_exists(webhook_config_id) \
             AND (attribute_not_exists(#rotating_until) OR #rotating_until <= :now \
             OR #rotating_until = :rotating_until)";
-        let now = (":now", millis(now.unix_millis()));
-        self.set(tenant, id, vec![("rotating_until", until)], free, Some(now)).await
+        let update = Update::of(key(tenant, id))
+            .set("rotating_until", until)
+            .only_if(free)
+            .with(":now", number(now.unix_millis()));
+        self.change(update).await
     }
 
     /// Releases the claim made at `claimed_at` by a rotation that does not take place.
@@ -151,9 +153,11 @@ impl WebhookStore {
         id: WebhookId,
         claimed_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let claim = (":claim", claim_end(claimed_at));
-        let none = vec![("rotating_until", millis(0))];
-        self.set(tenant, id, none, "#rotating_until = :claim", Some(claim)).await.map(drop)
+        let update = Update::of(key(tenant, id))
+            .set("rotating_until", number(0))
+            .only_if("#rotating_until = :claim")
+            .with(":claim", claim_end(claimed_at));
+        self.change(update).await.map(drop)
     }
 
     /// Puts the secrets `new` in force and ends the rotation. Returns `None` if version `old` is no longer in force
@@ -166,15 +170,15 @@ impl WebhookStore {
         new: &RotatedSecrets,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let attributes = vec![
-            ("updated_at", encode(&now)?),
-            ("secret_version", AttributeValue::S(new.version.clone())),
-            ("secret_label", encode(&new.label)?),
-            ("previous_secret", encode(&new.previous)?),
-            ("rotating_until", millis(0)),
-        ];
-        let old = (":old", AttributeValue::S(old.to_owned()));
-        self.set(tenant, id, attributes, "secret_version = :old", Some(old)).await
+        let update = Update::of(key(tenant, id))
+            .set("updated_at", encode(&now)?)
+            .set("secret_version", text(&new.version))
+            .set("secret_label", encode(&new.label)?)
+            .set("previous_secret", encode(&new.previous)?)
+            .set("rotating_until", number(0))
+            .only_if("secret_version = :old")
+            .with(":old", text(old));
+        self.change(update).await
     }
 
     /// Ends the overlap after the rotation to version `current`. Returns `None` if that version is no longer in
@@ -186,49 +190,18 @@ impl WebhookStore {
         current: &str,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        let attributes = vec![
-            ("updated_at", encode(&now)?),
-            ("previous_secret", encode(&None::<PreviousSecret>)?),
-        ];
-        let current = (":current", AttributeValue::S(current.to_owned()));
-        self.set(tenant, id, attributes, "secret_version = :current", Some(current)).await
+        let update = Update::of(key(tenant, id))
+            .set("updated_at", encode(&now)?)
+            .set("previous_secret", encode(&None::<PreviousSecret>)?)
+            .only_if("secret_version = :current")
+            .with(":current", text(current));
+        self.change(update).await
     }
 
-    /// One `UpdateItem` that sets `attributes` if `condition` holds. `operand` is a value that the condition
-    /// uses.
-    async fn set(
-        &self,
-        tenant: TenantId,
-        id: WebhookId,
-        attributes: Vec<(&'static str, AttributeValue)>,
-        condition: &str,
-        operand: Option<(&'static str, AttributeValue)>,
-    ) -> Result<Option<Webhook>, StoreError> {
-        let assignments: Vec<String> =
-            attributes.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
-        let mut request = self
-            .dynamodb
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, id)))
-            .update_expression(format!("SET {}", assignments.join(", ")))
-            .condition_expression(condition)
-            .return_values(ReturnValue::AllNew);
-        for (name, value) in attributes {
-            // Every name gets an alias, because `url` is a reserved word of DynamoDB.
-            request = request
-                .expression_attribute_names(format!("#{name}"), name)
-                .expression_attribute_values(format!(":{name}"), value);
-        }
-        if let Some((name, value)) = operand {
-            request = request.expression_attribute_values(name, value);
-        }
-        match request.send().await {
-            Ok(response) => response.attributes.map(row::read).transpose(),
-            Err(error) if condition_failed(&error) => Ok(None),
-            Err(error) => Err(AwsError::of("UpdateItem")(error).into()),
-        }
+    /// Returns the changed webhook, or `None` if the condition does not hold.
+    async fn change(&self, update: Update) -> Result<Option<Webhook>, StoreError> {
+        let updated = self.dynamodb.update(&self.table, update).await?;
+        updated.done().map(row::read).transpose()
     }
 }
 
@@ -244,11 +217,7 @@ fn key_of(partition: String, sort: String) -> SdkItem {
 }
 
 fn claim_end(claimed_at: Timestamp) -> AttributeValue {
-    millis(claimed_at.unix_millis() + ROTATION_CLAIM_MILLIS)
-}
-
-fn millis(millis: u64) -> AttributeValue {
-    AttributeValue::N(millis.to_string())
+    number(claimed_at.unix_millis() + ROTATION_CLAIM_MILLIS)
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {

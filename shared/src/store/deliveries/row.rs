@@ -16,7 +16,7 @@ use crate::delivery::{Attempt, DeliveryMessage, DeliveryStatus, FormatVersion};
 use crate::event::Subject;
 use crate::event_type::EventType;
 use crate::id::{DeliveryId, EventId, ReplayId, WebhookKey};
-use crate::store::StoreError;
+use crate::store::{StoreError, parse};
 use crate::timestamp::Timestamp;
 use attributes::Attributes;
 
@@ -182,23 +182,17 @@ pub(super) fn expiry(at: Timestamp, keep: Duration) -> i64 {
 
 /// Parses an item of the table. The error contains the delivery's id.
 pub fn read(item: SdkItem) -> Result<DeliveryRow, StoreError> {
-    parse(item)
+    parse(item, "delivery_id")
 }
 
 /// Parses an item of the index, or a part of one of the table.
 pub(super) fn read_summary(item: SdkItem) -> Result<DeliverySummary, StoreError> {
-    parse(item)
+    parse(item, "delivery_id")
 }
 
 /// The id of a row that may otherwise be corrupt.
 pub(super) fn read_id(item: &SdkItem) -> Option<DeliveryId> {
     item.get("delivery_id")?.as_s().ok()?.parse().ok()
-}
-
-fn parse<T: for<'a> Deserialize<'a>>(item: SdkItem) -> Result<T, StoreError> {
-    let key = item.get("delivery_id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
-    let row = serde_dynamo::from_item(item);
-    row.map_err(|source| StoreError::CorruptRow { key, source: source.into() })
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 
-use super::update::{number, text};
 use super::{ReplayStore, key};
 use crate::id::{ReplayId, WebhookKey};
 use crate::replay::{FAILED_AFTER, Replay, ReplayFilter, ReplayState};
 use crate::store::transaction::transact;
+use crate::store::update::{number, text};
 use crate::store::{SdkItem, StoreError};
 use crate::timestamp::Timestamp;
 

@@ -3,11 +3,11 @@
 //! The rule: only the claim's holder moves the cursor. It writes totals and no differences, so a repeated write changes
 //! nothing.
 
-use super::ReplayStore;
-use super::update::{Update, Updated, number, text};
+use super::{ReplayStore, Updated, change_of};
 use crate::id::{ClaimId, DeliveryId};
 use crate::replay::Replay;
 use crate::store::StoreError;
+use crate::store::update::{Update, number, text};
 use crate::timestamp::Timestamp;
 
 /// How far a replay has come.
@@ -30,7 +30,7 @@ impl ReplayStore {
         claim: ClaimId,
         now: Timestamp,
     ) -> Result<Option<Replay>, StoreError> {
-        let update = Update::of(seen)
+        let update = change_of(seen)
             .set("claimed_by", text(claim))
             .set("claimed_at", text(now))
             .with(":running", text(seen.state))
@@ -87,7 +87,7 @@ impl ReplayStore {
 
     /// Gives the claim up without progress, so that the next receive of the message need not wait for its end.
     pub async fn release(&self, claimed: &Replay, claim: ClaimId) -> Result<(), StoreError> {
-        let update = Update::of(claimed)
+        let update = change_of(claimed)
             .set("slice", number(claimed.slice))
             .remove(["claimed_by", "claimed_at"])
             .only_if(IS_OURS)
@@ -103,7 +103,7 @@ impl ReplayStore {
         progress: Progress,
         now: Timestamp,
     ) -> Update {
-        let update = Update::of(claimed)
+        let update = change_of(claimed)
             .set("sent", number(progress.sent))
             .set("updated_at", text(now))
             .set("progressed_at", text(now))

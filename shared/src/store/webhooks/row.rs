@@ -7,9 +7,12 @@ use crate::endpoint::EndpointUrl;
 use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
 use crate::rotation::StagingLabel;
-use crate::store::StoreError;
+use crate::store::{StoreError, parse};
 use crate::timestamp::Timestamp;
 use crate::webhook::{Disabled, DisabledReason, EventSet, PreviousSecret, Webhook};
+
+/// The attribute with the webhook's id.
+const ID: &str = "webhook_config_id";
 
 pub(super) fn write(webhook: &Webhook) -> Result<super::SdkItem, StoreError> {
     serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
@@ -17,21 +20,13 @@ pub(super) fn write(webhook: &Webhook) -> Result<super::SdkItem, StoreError> {
 
 /// The error contains the webhook's id.
 pub(super) fn read(item: impl Into<Item>) -> Result<Webhook, StoreError> {
-    let item = item.into();
-    let key = sort_key(&item).unwrap_or_default().to_owned();
-    serde_dynamo::from_item::<_, Row>(item)
-        .map(Webhook::from)
-        .map_err(|source| StoreError::CorruptRow { key, source: source.into() })
+    parse::<Row>(item, ID).map(Webhook::from)
 }
 
 /// `None` if the id is malformed.
 pub(super) fn id(item: &Item) -> Option<WebhookId> {
-    sort_key(item)?.parse().ok()
-}
-
-fn sort_key(item: &Item) -> Option<&str> {
-    match item.get("webhook_config_id")? {
-        AttributeValue::S(id) => Some(id),
+    match item.get(ID)? {
+        AttributeValue::S(id) => id.parse().ok(),
         _ => None,
     }
 }

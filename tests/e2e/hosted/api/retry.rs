@@ -78,7 +78,7 @@ fn claim(input: &Value) -> &str {
 /// Every chain is started.
 fn start(input: &Value, _before: usize) -> Option<Reply> {
     let attributes = started(claim(input));
-    input["ExpressionAttributeValues"][":next"]
+    input["ExpressionAttributeValues"][":claim"]
         .is_object()
         .then(|| Reply::Body(json!({"Attributes": attributes})))
 }
@@ -118,10 +118,10 @@ async fn a_chain_whose_message_the_queue_refuses_is_failed_and_can_be_retried() 
         assert_eq!(response["body"]["error"], "service_unavailable");
         let updates = updates(&aws);
         let [start, end] = updates.as_slice() else { panic!("{updates:?}") };
-        assert_eq!(start[":next"], json!({"N": "2"}));
+        assert_eq!(start[":chain"], json!({"N": "2"}));
         assert_eq!(end[":chain"], json!({"N": "2"}));
-        assert_eq!(end[":failed"], json!({"S": "failed"}));
-        assert_eq!(end[":error"], json!({"S": "the delivery could not be queued"}));
+        assert_eq!(end[":status"], json!({"S": "failed"}));
+        assert_eq!(end[":last_error"], json!({"S": "the delivery could not be queued"}));
 
         aws.on("SendMessage", |_, _| None);
         assert_eq!(send(&api, sample(RETRY)).await["statusCode"], 202);

@@ -337,7 +337,7 @@ async fn a_write_whose_response_was_lost_recognises_its_own_change() {
     let [_log, first, repeated] = updates.as_slice() else { panic!("{updates:?}") };
     assert_eq!(first, repeated, "the mark is the same");
     let condition = first["ConditionExpression"].as_str().expect("there is a condition");
-    assert!(condition.ends_with(") OR #health_change = :new_health_change"), "{condition}");
+    assert!(condition.ends_with(") OR #health_change = :health_change"), "{condition}");
     assert_eq!(events(&aws, &hook), [failing("the endpoint answered 400")]);
 }
 

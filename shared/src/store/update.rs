@@ -1,22 +1,20 @@
-//! One conditional update of a replay's row.
+//! One conditional `UpdateItem`.
 
 use std::fmt::Display;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::{ReplayStore, key, read};
+use super::{DynamoDb, SdkItem};
 use crate::aws::AwsError;
-use crate::replay::Replay;
-use crate::store::{SdkItem, StoreError};
 
 /// The parts of an `UpdateItem`. `#name` and `:name` are an attribute and its new value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Update {
     key: SdkItem,
     set: Vec<(&'static str, AttributeValue)>,
     remove: Vec<&'static str>,
-    condition: &'static str,
+    condition: String,
     operands: Vec<(&'static str, AttributeValue)>,
 }
 
@@ -24,27 +22,27 @@ pub(super) struct Update {
 #[derive(Debug)]
 pub(super) enum Updated {
     /// The row after the update.
-    Done(Replay),
+    Done(SdkItem),
     /// The condition does not hold for this row.
-    Refused(Option<Replay>),
+    Refused(Option<SdkItem>),
 }
 
 impl Updated {
-    pub(super) fn done(self) -> Option<Replay> {
+    pub(super) fn done(self) -> Option<SdkItem> {
         match self {
-            Self::Done(replay) => Some(replay),
+            Self::Done(row) => Some(row),
             Self::Refused(_) => None,
         }
     }
 }
 
 impl Update {
-    pub(super) fn of(replay: &Replay) -> Self {
+    pub(super) fn of(key: SdkItem) -> Self {
         Self {
-            key: key(replay.webhook, replay.replay_id),
+            key,
             set: Vec::new(),
             remove: Vec::new(),
-            condition: "",
+            condition: String::new(),
             operands: Vec::new(),
         }
     }
@@ -54,6 +52,14 @@ impl Update {
         self
     }
 
+    /// Sets the attribute if there is a value.
+    pub(super) fn set_some(self, name: &'static str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self,
+        }
+    }
+
     pub(super) fn remove(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
         self.remove.extend(names);
         self
@@ -61,8 +67,14 @@ impl Update {
 
     /// The condition may use `#name` for any attribute, `:name` for one that is set, and the values of
     /// [`with`](Self::with).
-    pub(super) fn only_if(self, condition: &'static str) -> Self {
-        Self { condition, ..self }
+    pub(super) fn only_if(self, condition: impl Into<String>) -> Self {
+        Self { condition: condition.into(), ..self }
+    }
+
+    /// Adds an alternative to the condition.
+    pub(super) fn or_if(self, alternative: &str) -> Self {
+        let condition = format!("({}) OR {alternative}", self.condition);
+        self.only_if(condition)
     }
 
     pub(super) fn with(mut self, placeholder: &'static str, value: AttributeValue) -> Self {
@@ -81,7 +93,7 @@ impl Update {
 
     /// The attributes that the expressions name. Each has an alias, because some are reserved words of DynamoDB.
     fn names(&self) -> Vec<String> {
-        let text = self.expression() + " " + self.condition;
+        let text = self.expression() + " " + &self.condition;
         let words = text.split(|c: char| !(c == '#' || c == '_' || c.is_ascii_alphanumeric()));
         let mut names: Vec<_> =
             words.filter_map(|word| word.strip_prefix('#')).map(str::to_owned).collect();
@@ -91,15 +103,13 @@ impl Update {
     }
 }
 
-impl ReplayStore {
-    pub(super) async fn update(&self, update: Update) -> Result<Updated, StoreError> {
+impl DynamoDb {
+    pub(super) async fn update(&self, table: &str, update: Update) -> Result<Updated, AwsError> {
         let mut request = self
-            .dynamodb
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(table)
             .update_expression(update.expression())
-            .condition_expression(update.condition)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         for name in update.names() {
@@ -111,19 +121,16 @@ impl ReplayStore {
         for (placeholder, value) in update.operands {
             request = request.expression_attribute_values(placeholder, value);
         }
-        let error = match request.set_key(Some(update.key)).send().await {
-            Ok(response) => {
-                return Ok(Updated::Done(read(response.attributes.unwrap_or_default())?));
-            }
-            Err(error) => error,
-        };
-        if let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
-            error.as_service_error()
-        {
-            let row = failed.item().cloned();
-            return Ok(Updated::Refused(row.map(read).transpose()?));
+        let request = request.condition_expression(update.condition).set_key(Some(update.key));
+        match request.send().await {
+            Ok(response) => Ok(Updated::Done(response.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(Updated::Refused(failed.item().cloned()))
+                }
+                _ => Err(AwsError::of("UpdateItem")(error)),
+            },
         }
-        Err(AwsError::of("UpdateItem")(error).into())
     }
 }
 
