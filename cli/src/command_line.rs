@@ -1,5 +1,8 @@
 //! Parses the command line, runs the command and prints its error.
 
+#[cfg(test)]
+mod documents;
+
 use std::error::Error;
 use std::process::ExitCode;
 

@@ -16,6 +16,8 @@ pub struct Overlap(Duration);
 impl Overlap {
     /// Seven days.
     pub const MAX_SECONDS: u64 = 7 * 24 * 60 * 60;
+    /// The replaced secret stops signing at once.
+    pub const NONE: Self = Self(Duration::ZERO);
 
     /// `None` if `seconds` is above the maximum.
     #[must_use]

@@ -24,6 +24,7 @@ mod repair;
 mod replays;
 mod retries;
 mod rotation;
+mod runbook;
 mod samples;
 mod shown;
 mod skipped;

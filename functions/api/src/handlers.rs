@@ -17,7 +17,7 @@ use tracing::{Span, error, info};
 use webhooks::aws;
 use webhooks::health::HealthEvent;
 use webhooks::id::{TenantId, WebhookId};
-use webhooks::rotation::{RotatedSecrets, StagingLabel};
+use webhooks::rotation::{Overlap, RotatedSecrets, StagingLabel};
 use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
@@ -227,12 +227,14 @@ pub(crate) async fn rotate(
     }
     let secret = SigningSecret::generate().map_err(ApiError::internal)?;
     let label = StagingLabel::after(claimed.secret_label);
-    let version = match state.secrets.put(tenant, id, &secret, label).await {
-        Ok(version) => version,
-        Err(error @ SecretError::NotFound) => {
+    let (version, overlap) = match state.secrets.put(tenant, id, &secret, label).await {
+        Ok(version) => (version, overlap),
+        Err(SecretError::NotFound) => {
             // If a concurrent delete removed the secret, its row is gone too and this is a 404.
             find(&state, tenant, id).await?;
-            return Err(error.into());
+            // The secret was lost. Without the old version there is nothing to overlap.
+            error!(webhook.id = %id, "the webhook had no secret; the rotation creates one");
+            (state.secrets.create(tenant, id, &secret).await?, Overlap::NONE)
         }
         Err(error) => return Err(error.into()),
     };

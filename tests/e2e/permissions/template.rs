@@ -46,6 +46,11 @@ impl Template {
         self.0["Resources"].get(name).unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
+    /// True for the name of a resource, a parameter or an output.
+    pub(crate) fn defines(&self, name: &str) -> bool {
+        ["Resources", "Parameters", "Outputs"].iter().any(|part| self.0[part].get(name).is_some())
+    }
+
     /// The default of a parameter.
     pub(crate) fn default_of(&self, parameter: &str) -> &Value {
         let default = &self.0["Parameters"][parameter]["Default"];

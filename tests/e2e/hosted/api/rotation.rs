@@ -179,6 +179,21 @@ async fn a_rotation_whose_repeated_write_finds_its_own_version_succeeds() {
 }
 
 #[tokio::test]
+async fn a_rotation_creates_a_secret_that_was_lost_and_leaves_no_previous_secret() {
+    let (aws, api) = api_with(until("9999-01-01T00:00:00Z")).await;
+    aws.always("PutSecretValue", Reply::Refused("ResourceNotFoundException"));
+    let response = send(&api, sample(ROTATE)).await;
+    assert_eq!(response["statusCode"], 200);
+    assert!(response["body"]["signing_secret"].is_string(), "{response}");
+    let [created] = aws.calls_of("CreateSecret").try_into().expect("one secret is created");
+    let name = created.input["Name"].as_str().expect("a secret has a name");
+    assert!(name.ends_with("/550e8400-e29b-41d4-a716-446655440000"), "{name}");
+    let [_claim, write] = writes(&aws).try_into().expect("a claim and a write");
+    assert_eq!(write[":secret_version"]["S"], NEW_VERSION);
+    assert_eq!(write[":previous_secret"], json!({"NULL": true}));
+}
+
+#[tokio::test]
 async fn ending_an_overlap_removes_the_previous_secret_unless_the_secret_was_rotated_meanwhile() {
     let (aws, api) = api_with(until("9999-01-01T00:00:00Z")).await;
     let response = send(&api, sample(DELETE_PREVIOUS_SECRET)).await;

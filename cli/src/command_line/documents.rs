@@ -1,0 +1,87 @@
+//! The command lines in the documents parse.
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+
+use super::Cli;
+
+const PAGES: [&str; 5] = [
+    include_str!("../../../README.md"),
+    include_str!("../../../docs/API.md"),
+    include_str!("../../../docs/OPERATIONS.md"),
+    include_str!("../../../docs/PERMISSIONS.md"),
+    include_str!("../../../docs/RECOVERY.md"),
+];
+/// How a command line begins: installed, or in a checkout.
+const PROGRAMS: [&str; 2] = ["docintell ", "cargo run -- "];
+/// Stands for each placeholder. It is a valid id, and a valid text.
+const PLACEHOLDER: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+/// The arguments of every command line in the page's blocks and in its code style.
+fn command_lines(page: &str) -> Vec<Vec<String>> {
+    let mut texts = Vec::new();
+    // Every second part is a block, and outside of blocks every second part is in code style.
+    for (index, part) in page.replace("\\\n", " ").split("```").enumerate() {
+        if index % 2 == 1 {
+            texts.extend(part.lines().map(str::to_owned));
+        } else {
+            texts.extend(part.split('`').skip(1).step_by(2).map(|code| code.replace('\n', " ")));
+        }
+    }
+    let lines = texts
+        .iter()
+        .flat_map(|text| PROGRAMS.into_iter().flat_map(|program| text.split(program).skip(1)));
+    lines.map(arguments).collect()
+}
+
+/// The words up to the end of the shell's command. Placeholders are in capitals, or variables.
+fn arguments(line: &str) -> Vec<String> {
+    let command = line.split(['|', ')', ';', '&', '<', '>', '#']).next().unwrap_or_default();
+    let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    words
+        .map(|word| {
+            let is_capital = |char: char| char.is_ascii_uppercase() || char == '_';
+            let is_placeholder = word.starts_with('$') || word.chars().all(is_capital);
+            if is_placeholder { PLACEHOLDER } else { word }.to_owned()
+        })
+        .collect()
+}
+
+fn parses(arguments: &[String]) -> bool {
+    let asks_for_help = |error: clap::Error| error.kind() == ErrorKind::DisplayHelp;
+    let whole = Cli::try_parse_from(["docintell".to_owned()].iter().chain(arguments));
+    is_name(arguments) || whole.map_or_else(asks_for_help, |_| true)
+}
+
+/// True if the words only name a command or a group of commands, such as `docintell keys`.
+fn is_name(words: &[String]) -> bool {
+    let mut command = Cli::command();
+    words.iter().all(|word| match command.find_subcommand(word).cloned() {
+        Some(found) => {
+            command = found;
+            true
+        }
+        None => false,
+    })
+}
+
+#[test]
+fn every_command_line_in_the_documents_parses() {
+    let lines: Vec<_> = PAGES.into_iter().flat_map(command_lines).collect();
+    let wrong: Vec<_> =
+        lines.iter().filter(|line| !parses(line)).map(|line| line.join(" ")).collect();
+    assert_eq!(wrong, [""; 0], "docintell does not have these commands or options");
+    assert!(lines.len() > 40, "the documents were not understood: {lines:?}");
+}
+
+#[test]
+fn an_unknown_command_option_or_value_is_found() {
+    let page = "In code style: `docintell dlq undo`, `docintell dlq\nlist --failed`. In a block:\n\n```sh\n\
+                key=$(docintell keys create \\\n  --tenant-id \"$TENANT\" --expires-in 0)\n```\n";
+    let lines = command_lines(page);
+    let expected = ["dlq undo", "dlq list --failed"].map(str::to_owned);
+    let block = format!("keys create --tenant-id {PLACEHOLDER} --expires-in 0");
+    let found: Vec<_> = lines.iter().map(|line| line.join(" ")).collect();
+    assert_eq!(found, [&expected[..], &[block]].concat());
+    assert!(lines.iter().all(|line| !parses(line)), "{lines:?}");
+}
