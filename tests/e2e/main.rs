@@ -27,5 +27,6 @@ mod rotation;
 mod samples;
 mod shown;
 mod skipped;
+mod unattempted;
 
 mod hosted;
