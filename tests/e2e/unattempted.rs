@@ -1,4 +1,4 @@
-//! Drill: the sender cannot start, and the queue moves deliveries to the dead-letter queue that were never attempted.
+//! Deliveries that SQS moved to the dead-letter queue before all their attempts were made, because the sender failed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use docintell::checkout::Checkout;
 use docintell::local::build::Profile;
 use docintell::local::{LocalStack, Options};
-use harness::{Authority, Receiver, eventually_within, status};
+use harness::{Authority, Receiver, answer, eventually_within, status};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryStatus;
 
@@ -30,7 +30,9 @@ async fn what_a_sender_that_cannot_start_left_unattempted_is_told_apart_and_deli
         .join(format!("e2e-unattempted-{}", std::process::id()));
     let missing = folder.join("authority.pem");
     let path = missing.to_str().expect("it is UTF-8").to_owned();
-    let parameters = [("ExtraCaFile".to_owned(), path)].into();
+    let parameters = [("ExtraCaFile", path.as_str()), ("ReserveSenderConcurrency", "true")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
     let checkout = Checkout::find().expect("tests run in a checkout");
     let profile = Profile::of_this_program();
     let options = Options { profile, parameters, ..Options::new(checkout, folder) };
@@ -124,4 +126,29 @@ async fn what_a_sender_that_cannot_start_left_unattempted_is_told_apart_and_deli
         (delivered.count() == EVENTS).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_lost_its_last_receive_is_redriven_although_its_row_is_pending() {
+    let later = answer(503, &[("Retry-After", "900")], b"");
+    let (tenant, receiver, hook) = Tenant::subscribed(later).await;
+    let operator = Operator::new().await;
+    job::upload(tenant.id).await;
+    let row = tenant.delivery(&hook, DeliveryStatus::Pending).await;
+    let message = row.message().expect("a row has a message").to_json();
+    let body = message.expect("it is JSON").as_str().to_owned();
+    operator.park(&Parked { body, attributes: HashMap::new() }).await;
+    let listed = operator.json(&["list", "--unattempted"]).await.remove(0);
+    assert_eq!(
+        [&listed["unattempted"], &listed["attempts"], &listed["log_status"]],
+        [&json!(true), &json!(1), &json!("pending")]
+    );
+
+    receiver.now(status(200));
+    let redriven = operator.dlq(&["redrive", "--unattempted"]).await.succeeded();
+    assert!(redriven.printed.contains("Redrove 1 of 1 message."), "{redriven:?}");
+    let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
+    let attempts: Vec<_> = row.attempts.iter().map(|it| (it.chain, it.number)).collect();
+    assert_eq!(attempts, [(1, 1), (2, 1)]);
+    assert_eq!(operator.letters().await, Size { visible: 0, hidden: 0 });
 }

@@ -73,7 +73,8 @@ impl Parked {
         let attribute = self.received.attributes.get("attempts");
         let counted = attribute.and_then(|number| number.parse().ok());
         let logged = || self.last_attempt().map(|attempt| attempt.number);
-        counted.or_else(logged).or(self.is_unattempted().then_some(0))
+        let carried = || self.delivery().map(|delivery| delivery.attempts_before);
+        counted.or_else(logged).or_else(|| carried().filter(|_| self.is_unattempted()))
     }
 
     /// True if SQS moved the delivery before all of its attempts were made: by the log, its chain has no attempt or has
@@ -217,13 +218,14 @@ pub(super) mod tests {
     fn what_sqs_moved_without_all_attempts_is_ours() {
         let second_chain =
             DELIVERY.replace("\"attempts_before\"", "\"chain\":2,\"attempts_before\"");
+        // The message carries five attempts of earlier copies.
         for (body, row, attempts) in [
-            (DELIVERY, None, 0),
+            (DELIVERY, None, 5),
             (DELIVERY, Some(row("pending", 1)), 2),
-            (second_chain.as_str(), Some(row("failed", 1)), 0),
-            (&second_chain, Some(row("pending", 2)), 0),
-            (&second_chain, Some(row("failed", 2)), 0),
-            (&second_chain, Some(row("failed", 3)), 0),
+            (second_chain.as_str(), Some(row("failed", 1)), 5),
+            (&second_chain, Some(row("pending", 2)), 5),
+            (&second_chain, Some(row("failed", 2)), 5),
+            (&second_chain, Some(row("failed", 3)), 5),
         ] {
             let moved = Parked { row, ..parked(body) };
             assert!(moved.is_unattempted(), "{moved:?}");

@@ -284,11 +284,13 @@ async fn only_the_attempts_of_the_messages_own_chain_count() {
 async fn a_batch_reads_the_rows_of_only_those_that_were_received_before() {
     let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
     let messages: Vec<Value> = (0..10).map(|number| message(&hook, number)).collect();
-    messages.iter().for_each(|message| log_attempts(&aws, message, 1));
+    for message in &messages {
+        log_attempts(&aws, message, 1);
+    }
     let texts: Vec<String> = messages.iter().map(text).collect();
-    let receives = [1, 1, 2, 1, 1, 1, 2, 1, 1, 1];
-    let received = texts.iter().map(String::as_str).zip(receives);
-    assert_eq!(sender.report(batch(received)).await, [""; 0]);
+    let counts = [1, 1, 2, 1, 1, 1, 2, 1, 1, 1];
+    let received = batch(texts.iter().map(String::as_str).zip(counts));
+    assert_eq!(sender.report(received).await, [""; 0]);
     let read: Vec<Value> = aws
         .calls_of("GetItem")
         .into_iter()
