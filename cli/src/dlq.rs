@@ -126,6 +126,10 @@ pub(crate) async fn run(args: DlqArgs) -> Result<()> {
             (ids.ids.clone(), filter.clone(), *delivered)
         }
     };
+    ensure!(
+        !(faults && filter.unattempted),
+        "--unattempted selects deliveries that SQS moved to the dead-letter queue: leave out --faults"
+    );
     let parts = Parts::new(&stack.stack().await?, faults)?;
     let now = Timestamp::now();
     let wanted = Wanted { filter: &filter, ids: &ids, delivered };
@@ -265,6 +269,13 @@ fn note_numbers(selection: &Selection) {
         output::note(format_args!("{}.", count(read, "parked message")));
     } else {
         output::note(format_args!("{selected} of {}.", count(read, "parked message")));
+    }
+    let unattempted = selection.messages.iter().filter(|parked| parked.is_unattempted()).count();
+    if unattempted > 0 {
+        output::note(format_args!(
+            "{} ours: see the column `unattempted`. Send them again with `docintell dlq redrive --unattempted`.",
+            if unattempted == 1 { "1 is".to_owned() } else { format!("{unattempted} are") }
+        ));
     }
     let deliveries = selection.messages.iter().filter_map(Parked::delivery);
     let ids: Vec<_> = deliveries.map(|delivery| delivery.delivery_id).collect();

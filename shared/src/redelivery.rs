@@ -47,6 +47,17 @@ pub async fn redeliver(
     if seen.status_at(now) == DeliveryStatus::Pending {
         return Ok(Redelivered::UnderWay);
     }
+    redeliver_pending(log, queue, seen, replay, now).await
+}
+
+/// [`redeliver`] even if the delivery is pending, for a caller who knows that no attempt follows.
+pub async fn redeliver_pending(
+    log: &DeliveryLog,
+    queue: &Queue,
+    seen: &DeliverySummary,
+    replay: Option<ReplayId>,
+    now: Timestamp,
+) -> Result<Redelivered, RedeliveryError> {
     let Some(row) = log.start_chain(seen, replay, now).await? else {
         return Ok(Redelivered::UnderWay);
     };

@@ -24,6 +24,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use sender::{ATTEMPT_TIMEOUT, MAX_RECEIVES};
+use serde_json::json;
 
 use crate::permissions::template::Template;
 use queue::{Grouping, Time};
@@ -140,6 +141,20 @@ fn the_senders_max_receives_equals_the_queues_max_receive_count() {
     let template = Template::read();
     let queue = &template.resource("DeliveryQueue")["Properties"];
     assert_eq!(number::<u32>(&queue["RedrivePolicy"]["maxReceiveCount"]), MAX_RECEIVES);
+}
+
+#[test]
+fn the_senders_reserved_concurrency_is_that_of_its_event_source_and_off_by_default() {
+    let template = Template::read();
+    let sender = &template.resource("SenderFunction")["Properties"];
+    let maximum =
+        &sender["Events"]["Delivery"]["Properties"]["ScalingConfig"]["MaximumConcurrency"];
+    assert_eq!(maximum, &json!({"Ref": "SenderMaximumConcurrency"}));
+    assert_eq!(
+        sender["ReservedConcurrentExecutions"],
+        json!({"Fn::If": ["ReservesSender", maximum, {"Ref": "AWS::NoValue"}]})
+    );
+    assert_eq!(template.default_of("ReserveSenderConcurrency"), "false");
 }
 
 #[test]

@@ -28,5 +28,6 @@ mod runbook;
 mod samples;
 mod shown;
 mod skipped;
+mod unattempted;
 
 mod hosted;

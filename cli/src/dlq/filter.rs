@@ -30,6 +30,9 @@ pub(super) struct Filter {
     /// Only with this text in the reason, in any case
     #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) reason: Option<String>,
+    /// Only what SQS moved before all attempts were made, because of an internal failure
+    #[arg(long, help_heading = HEADING)]
+    pub(super) unattempted: bool,
     /// Only if first sent at least this long ago, such as 90s, 15m, 2h or 3d
     #[arg(long, help_heading = HEADING, value_name = "AGE", value_parser = age::parse)]
     pub(super) older_than: Option<Duration>,
@@ -49,11 +52,13 @@ pub(super) struct Ids {
 impl Filter {
     /// True if no option is given.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { tenant_id, webhook_id, event, reason, older_than, newer_than } = self;
+        let Self { tenant_id, webhook_id, event, reason, unattempted, older_than, newer_than } =
+            self;
         tenant_id.is_none()
             && webhook_id.is_none()
             && event.is_none()
             && reason.is_none()
+            && !unattempted
             && older_than.is_none()
             && newer_than.is_none()
     }
@@ -69,10 +74,11 @@ impl Filter {
             && self.newer_than.is_none_or(|most| age < most)
     }
 
-    /// True if the reason fits, which may come from the delivery log.
-    pub(super) fn accepts_reason(&self, parked: &Parked, now: Timestamp) -> bool {
+    /// True if what the delivery log says about the message fits.
+    pub(super) fn accepts_logged(&self, parked: &Parked, now: Timestamp) -> bool {
         let wanted = self.reason.as_ref().map(|text| text.to_lowercase());
         wanted.is_none_or(|text| parked.reason(now).to_lowercase().contains(&text))
+            && (!self.unattempted || parked.is_unattempted())
     }
 }
 
@@ -91,7 +97,7 @@ mod tests {
 
     fn accepts(options: &[&str], parked: &Parked) -> bool {
         let (filter, now) = (filter(options).unwrap(), Timestamp::from_unix_millis(120_000));
-        filter.accepts_message(parked, now) && filter.accepts_reason(parked, now)
+        filter.accepts_message(parked, now) && filter.accepts_logged(parked, now)
     }
 
     #[test]
@@ -124,9 +130,20 @@ mod tests {
     }
 
     #[test]
+    fn unattempted_accepts_only_what_the_queue_moved_without_all_attempts() {
+        let mut delivery = parked(DELIVERY);
+        assert!(accepts(&["--unattempted", "--reason", "ours"], &delivery));
+        assert!(!accepts(&["--unattempted", "--reason", "endpoint"], &delivery));
+        delivery.row = Some(row("failed", 1));
+        assert!(!accepts(&["--unattempted"], &delivery));
+        assert!(!accepts(&["--unattempted"], &parked(&fault(DELIVERY.to_owned()))));
+    }
+
+    #[test]
     fn only_a_filter_without_options_is_empty() {
         assert!(filter(&[]).unwrap().is_empty());
         assert!(!filter(&["--older-than", "0s"]).unwrap().is_empty());
+        assert!(!filter(&["--unattempted"]).unwrap().is_empty());
     }
 
     #[test]

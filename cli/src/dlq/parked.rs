@@ -16,6 +16,9 @@ use super::content::{Content, Record};
 use super::queue::Received;
 use crate::age;
 
+/// The reason of a delivery that SQS moved before all of its attempts were made.
+const UNATTEMPTED: &str = "ours: SQS moved it before all its attempts were made";
+
 #[derive(Debug)]
 pub(super) struct Parked {
     pub(super) received: Received,
@@ -50,6 +53,9 @@ impl Parked {
 
     /// Why the message is parked: as the sender or fanout said, or as the log says. Printable.
     pub(super) fn reason(&self, now: Timestamp) -> String {
+        if self.is_unattempted() {
+            return UNATTEMPTED.to_owned();
+        }
         let attribute = self.received.attributes.get("reason").map(String::as_str);
         let parked = match &self.content {
             Content::Fault { fault, .. } => Some(fault.reason.as_ref()),
@@ -66,7 +72,28 @@ impl Parked {
     pub(super) fn attempts(&self) -> Option<u32> {
         let attribute = self.received.attributes.get("attempts");
         let counted = attribute.and_then(|number| number.parse().ok());
-        counted.or_else(|| self.last_attempt().map(|attempt| attempt.number))
+        let logged = || self.last_attempt().map(|attempt| attempt.number);
+        let carried = || self.delivery().map(|delivery| delivery.attempts_before);
+        counted.or_else(logged).or_else(|| carried().filter(|_| self.is_unattempted()))
+    }
+
+    /// True if SQS moved the delivery before all of its attempts were made: by the log, its chain has no attempt or has
+    /// not ended. Internal failures used up the receives of its message. If attempts were made but not logged, it looks
+    /// the same.
+    pub(super) fn is_unattempted(&self) -> bool {
+        let Content::Delivery(delivery) = &self.content else { return false };
+        // The sender says why it moves a delivery.
+        if self.received.attributes.contains_key("reason") {
+            return false;
+        }
+        let Some(row) = &self.row else { return true };
+        let is_latest_chain = row.summary.chain == delivery.chain;
+        match row.summary.status {
+            DeliveryStatus::Delivered => false,
+            DeliveryStatus::Cancelled if is_latest_chain => false,
+            DeliveryStatus::Pending if is_latest_chain => true,
+            _ => row.attempts_of(delivery.chain) == 0,
+        }
     }
 
     /// The last attempt of the message's chain in the log.
@@ -180,24 +207,48 @@ pub(super) mod tests {
     #[test]
     fn the_reason_of_a_message_that_sqs_moved_is_in_the_log() {
         let mut moved = parked(DELIVERY);
-        assert!(
-            moved.reason(now()).starts_with("unknown: SQS moved it"),
-            "{}",
-            moved.reason(now())
-        );
-        assert_eq!(moved.attempts(), None);
         moved.row = Some(row("failed", 1));
         assert_eq!(
             (moved.reason(now()), moved.attempts()),
             ("the endpoint answered 500".to_owned(), Some(2))
         );
-        // The message of a later chain has no attempt in the log.
-        let later = DELIVERY.replace("\"attempts_before\"", "\"chain\":2,\"attempts_before\"");
-        let moved = Parked { row: moved.row, ..parked(&later) };
-        assert_eq!(
-            (moved.reason(now()), moved.attempts()),
-            ("the endpoint answered 503".to_owned(), None)
-        );
+    }
+
+    #[test]
+    fn what_sqs_moved_without_all_attempts_is_ours() {
+        let second_chain =
+            DELIVERY.replace("\"attempts_before\"", "\"chain\":2,\"attempts_before\"");
+        // The message carries five attempts of earlier copies.
+        for (body, row, attempts) in [
+            (DELIVERY, None, 5),
+            (DELIVERY, Some(row("pending", 1)), 2),
+            (second_chain.as_str(), Some(row("failed", 1)), 5),
+            (&second_chain, Some(row("pending", 2)), 5),
+            (&second_chain, Some(row("failed", 2)), 5),
+            (&second_chain, Some(row("failed", 3)), 5),
+        ] {
+            let moved = Parked { row, ..parked(body) };
+            assert!(moved.is_unattempted(), "{moved:?}");
+            assert_eq!(
+                (moved.reason(now()).as_str(), moved.attempts()),
+                (UNATTEMPTED, Some(attempts))
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_attempted_or_cancelled_or_delivered_and_what_the_sender_moved_is_not_ours() {
+        for (status, chain) in
+            [("failed", 1), ("failed", 2), ("pending", 2), ("cancelled", 1), ("delivered", 2)]
+        {
+            let moved = Parked { row: Some(row(status, chain)), ..parked(DELIVERY) };
+            assert!(!moved.is_unattempted(), "{status} {chain}");
+        }
+        let mut by_the_sender = parked(DELIVERY);
+        by_the_sender.received.attributes.insert("reason".to_owned(), "gone".to_owned());
+        assert!(!by_the_sender.is_unattempted(), "its log entry was lost");
+        assert!(!parked(&fault(DELIVERY.to_owned())).is_unattempted());
+        assert!(!parked("{}").is_unattempted());
     }
 
     #[test]

@@ -74,6 +74,8 @@ impl fmt::Display for LeftOut {
 pub(super) fn step(parked: &Parked, all: bool, now: Timestamp) -> Result<Step<'_>, LeftOut> {
     match parked.status(now) {
         Some(DeliveryStatus::Delivered) if !all => return Err(LeftOut::DeliveredSince),
+        // Its message is here, so no attempt follows.
+        Some(DeliveryStatus::Pending) if parked.is_unattempted() => {}
         Some(DeliveryStatus::Pending) => return Err(LeftOut::UnderWay),
         _ => {}
     }
@@ -123,7 +125,9 @@ mod tests {
         let with = |status| Parked { row: Some(row(status, 2)), ..parked(DELIVERY) };
         assert_eq!(left_out(&with("delivered"), false), Some(LeftOut::DeliveredSince));
         assert_eq!(left_out(&with("delivered"), true), None);
-        assert_eq!(left_out(&with("pending"), true), Some(LeftOut::UnderWay));
+        assert_eq!(left_out(&with("pending"), true), Some(LeftOut::UnderWay), "a later chain");
+        let own_chain = Parked { row: Some(row("pending", 1)), ..parked(DELIVERY) };
+        assert_eq!(left_out(&own_chain, false), None, "its message is parked");
         for status in ["failed", "cancelled", "skipped"] {
             assert_eq!(left_out(&with(status), false), None, "{status}");
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
 use webhooks::queue::Queue;
-use webhooks::redelivery::{Redelivered, redeliver};
+use webhooks::redelivery::{Redelivered, redeliver, redeliver_pending};
 use webhooks::store::DeliveryLog;
 use webhooks::timestamp::Timestamp;
 
@@ -156,7 +156,11 @@ impl Destinations {
             return Ok(self.deliveries.send(message).await.map_err(anyhow::Error::from)?);
         };
         let (queue, now) = (&self.deliveries, Timestamp::now());
-        let redelivered = redeliver(&self.log, queue, &row.summary, None, now).await;
+        let redelivered = if parked.is_unattempted() {
+            redeliver_pending(&self.log, queue, &row.summary, None, now).await
+        } else {
+            redeliver(&self.log, queue, &row.summary, None, now).await
+        };
         match redelivered.map_err(anyhow::Error::from)? {
             Redelivered::Queued(_) => Ok(()),
             Redelivered::UnderWay => Err(NotSent::LeftOut(LeftOut::UnderWay)),

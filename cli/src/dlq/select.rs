@@ -103,7 +103,7 @@ impl Source {
         let rows = self.add_rows(&mut selection.messages);
         selection.held.during(rows).await?;
         selection.messages.retain(|parked| {
-            wanted.filter.accepts_reason(parked, now)
+            wanted.filter.accepts_logged(parked, now)
                 && (!wanted.delivered || parked.is_delivered_since(now))
         });
         selection.release_the_rest().await;

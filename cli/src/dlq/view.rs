@@ -12,7 +12,7 @@ use crate::columns::Columns;
 use crate::words::{UNKNOWN, attempts, field, fields, or_unknown, short};
 
 /// The fields of [`json`] in the order in which people read them.
-const IN_ORDER: [&str; 15] = [
+const IN_ORDER: [&str; 16] = [
     "message_id",
     "kind",
     "source",
@@ -25,6 +25,7 @@ const IN_ORDER: [&str; 15] = [
     "job_id",
     "chain",
     "attempts",
+    "unattempted",
     "log_status",
     "sent_at",
     "age_seconds",
@@ -34,8 +35,9 @@ const IN_ORDER: [&str; 15] = [
 pub(super) fn dead_letters<'a>(
     messages: impl Iterator<Item = &'a Parked>,
     now: Timestamp,
-) -> Columns<8> {
-    let headings = ["id", "age", "attempts", "log", "event", "tenant", "webhook", "reason"];
+) -> Columns<9> {
+    let headings =
+        ["id", "age", "attempts", "unattempted", "log", "event", "tenant", "webhook", "reason"];
     let mut columns = Columns::new(headings);
     for parked in messages {
         let delivery = parked.delivery();
@@ -43,6 +45,7 @@ pub(super) fn dead_letters<'a>(
             delivery_or_message_id(parked),
             age::short(parked.age(now)),
             or_unknown(parked.attempts()),
+            if parked.is_unattempted() { "yes" } else { "no" }.to_owned(),
             or_unknown(parked.status(now)),
             or_unknown(parked.event()),
             or_unknown(parked.tenant()),
@@ -87,6 +90,7 @@ pub(super) fn json(parked: &Parked, now: Timestamp) -> Value {
         "job_id": job_id(parked),
         "chain": delivery.map(|it| it.chain),
         "attempts": parked.attempts(),
+        "unattempted": parked.is_unattempted(),
         "log_status": parked.status(now),
         "sent_at": parked.received.sent_at,
         "age_seconds": parked.age(now).as_secs(),
@@ -182,7 +186,7 @@ mod tests {
         let [headings, delivery, unreadable] = &lines[..] else { panic!("{lines:?}") };
         assert!(headings.starts_with("id ") && headings.ends_with("reason"), "{headings}");
         for text in [
-            "019ae3b8-7a40-7c1e-9d2f-1a2b3c4d5e6f  5m   2         failed  document.uploaded",
+            "019ae3b8-7a40-7c1e-9d2f-1a2b3c4d5e6f  5m   2         no           failed  document.uploaded",
             "770e8400-e29b-41d4-a716-446655440002  550e8400-e29b-41d4-a716-446655440000",
             "the endpoint answered 500",
         ] {

@@ -12,10 +12,9 @@ use webhooks::timestamp::Timestamp;
 use crate::client_errors::RetriedClientErrors;
 use crate::failure::Failure;
 use crate::health::Evidence;
+use crate::progress::Progress;
 use crate::reason::{BlockReason, CancelReason, FaultReason};
 
-/// The queue's `maxReceiveCount`: after this many receives the queue moves the message to the dead-letter queue.
-pub const MAX_RECEIVES: u32 = 5;
 /// How long a delivery waits after an internal error blocked it.
 pub(crate) const BLOCKED_DELAY: Duration = Duration::from_secs(30);
 /// A delivery that internal errors have blocked for this long is parked for the operator.
@@ -60,9 +59,9 @@ pub enum Action<'a> {
         /// Number of attempts made.
         attempts: u32,
     },
-    /// A copy replaces it, because more attempts are allowed than the message has receives, or because the endpoint
-    /// asks for a longer wait than the schedule has. Hidden messages count towards the queue's limit of 120,000 in
-    /// flight, which all tenants share; delayed ones do not.
+    /// A copy replaces it: more attempts are allowed than the message has receives, earlier receives were lost, or the
+    /// endpoint asks for a longer wait than the schedule has. Hidden messages count towards the queue's limit of 120,000
+    /// in flight, which all tenants share; delayed ones do not.
     Requeue {
         /// Attempts so far.
         attempts: u32,
@@ -82,17 +81,12 @@ pub enum Action<'a> {
     Park(FaultReason<'a>),
 }
 
-/// The number of the attempt at this receive: from 1, counted over all copies of the message.
-pub(crate) fn attempt_number(delivery: &DeliveryMessage, receive_count: u32) -> u32 {
-    delivery.attempts_before.saturating_add(receive_count)
-}
-
-/// Decides what follows from `outcome`, for a message that was received for the `receive_count`th time. `retried` are
-/// the client errors that are not final.
+/// Decides what follows from `outcome`, for a delivery that was as far as `progress` when its message was received.
+/// `retried` are the client errors that are not final.
 pub(crate) fn decide<'a>(
     outcome: Outcome<'a>,
     delivery: &'a DeliveryMessage,
-    receive_count: u32,
+    progress: Progress,
     retried: &RetriedClientErrors,
     now: Timestamp,
 ) -> Decision<'a> {
@@ -107,7 +101,7 @@ pub(crate) fn decide<'a>(
         },
         Outcome::Attempted { attempt, failure: Some(failure), retry } => {
             let evidence = Evidence::of_dead_letter(&failure);
-            let action = after_failure(failure, attempt.number, receive_count, retry, retried);
+            let action = after_failure(failure, progress, retry, retried);
             let (log, evidence) = match action {
                 Action::Redrive | Action::DeadLetter { .. } => {
                     (entry(DeliveryStatus::Failed, Some(attempt), None, None), evidence)
@@ -126,7 +120,7 @@ pub(crate) fn decide<'a>(
             evidence: None,
         },
         Outcome::Blocked(reason) => {
-            let action = after_block(reason, delivery, receive_count, now);
+            let action = after_block(reason, delivery, progress, now);
             let log = match action {
                 Action::Park(_) => {
                     entry(DeliveryStatus::Failed, None, Some(BLOCKED_FOR_GOOD.to_owned()), None)
@@ -143,28 +137,29 @@ pub(crate) fn decide<'a>(
     }
 }
 
-/// The action after attempt `number` failed at receive `receive_count` of its message. The delay is that of the
-/// schedule, or the endpoint's `Retry-After` if that is longer.
+/// The action after the attempt failed that followed `progress`. The delay is that of the schedule, or the endpoint's
+/// `Retry-After` if that is longer.
 #[must_use]
 pub fn after_failure(
     failure: Failure,
-    number: u32,
-    receive_count: u32,
+    progress: Progress,
     retry: RetryPolicy,
     retried: &RetriedClientErrors,
 ) -> Action<'static> {
+    let number = progress.next_attempt();
     if failure.is_permanent(retried) {
         return Action::DeadLetter { failure, attempts: number };
     }
     let has_attempts = number < retry.max_attempts();
-    let has_receives = receive_count < MAX_RECEIVES;
     let scheduled = delay_after(number);
     let delay = scheduled.max(failure.retry_after());
-    match (has_attempts, has_receives) {
-        (true, true) if delay == scheduled => Action::RetryAfter(delay),
+    match (has_attempts, progress.is_last_receive()) {
+        (true, false) if delay == scheduled && !progress.has_lost_receives() => {
+            Action::RetryAfter(delay)
+        }
         (true, _) => Action::Requeue { attempts: number, delay },
-        (false, true) => Action::DeadLetter { failure, attempts: number },
-        (false, false) => Action::Redrive,
+        (false, false) => Action::DeadLetter { failure, attempts: number },
+        (false, true) => Action::Redrive,
     }
 }
 
@@ -192,223 +187,15 @@ pub(crate) fn log_parked<'a>(
 fn after_block<'a>(
     reason: BlockReason<'a>,
     delivery: &DeliveryMessage,
-    receive_count: u32,
+    progress: Progress,
     now: Timestamp,
 ) -> Action<'a> {
     let blocked_since = delivery.blocked_since.unwrap_or(now);
     if now.since(blocked_since) >= MAX_BLOCKED {
         return Action::Park(FaultReason::Blocked(reason));
     }
-    let attempts = attempt_number(delivery, receive_count).saturating_sub(1);
-    Action::Postpone { attempts, blocked_since, reason }
+    Action::Postpone { attempts: progress.attempts(), blocked_since, reason }
 }
 
 #[cfg(test)]
-mod tests {
-    use webhooks::delivery::Phases;
-    use webhooks::endpoint::EndpointRefusal;
-
-    use super::*;
-    use crate::message::Message;
-
-    const GUIDE: RetryPolicy = RetryPolicy { enabled: true, max_retries: 5 };
-
-    fn now() -> Timestamp {
-        Timestamp::from_unix_millis(1_764_757_800_000)
-    }
-
-    fn delivery() -> DeliveryMessage {
-        Message::sample().delivery.unwrap()
-    }
-
-    fn attempt(number: u32, failure: Option<&Failure>) -> Attempt {
-        Attempt {
-            chain: 1,
-            number,
-            at: now(),
-            duration_ms: 0,
-            phases: Phases::default(),
-            first_status_code: None,
-            status_code: None,
-            error: failure.map(ToString::to_string),
-            response_body: None,
-        }
-    }
-
-    /// No client error is retried.
-    fn none() -> RetriedClientErrors {
-        RetriedClientErrors::default()
-    }
-
-    fn status(code: u16, retry_after: Option<u64>) -> Failure {
-        let status = reqwest::StatusCode::from_u16(code).unwrap();
-        Failure::Status { status, retry_after: retry_after.map(Duration::from_secs) }
-    }
-
-    /// The action after a failure that can be retried.
-    fn failed(attempts_before: u32, receive_count: u32, retry: RetryPolicy) -> String {
-        let number = attempts_before + receive_count;
-        format!("{:?}", after_failure(Failure::Timeout, number, receive_count, retry, &none()))
-    }
-
-    #[test]
-    fn a_failing_delivery_waits_1_2_4_8_seconds_and_is_then_redriven() {
-        assert_eq!(
-            [1, 2, 3, 4, 5].map(|receive_count| failed(0, receive_count, GUIDE)),
-            ["RetryAfter(1s)", "RetryAfter(2s)", "RetryAfter(4s)", "RetryAfter(8s)", "Redrive"]
-        );
-    }
-
-    #[test]
-    fn success_ends_a_delivery_at_any_attempt() {
-        let delivery = delivery();
-        for number in 1..=5 {
-            let attempt = attempt(number, None);
-            let outcome = Outcome::Attempted { attempt, failure: None, retry: GUIDE };
-            let Decision { action, log, .. } = decide(outcome, &delivery, number, &none(), now());
-            assert!(matches!(action, Action::Acknowledge), "{action:?}");
-            assert_eq!(log.unwrap().status, DeliveryStatus::Delivered);
-        }
-    }
-
-    #[test]
-    fn a_client_error_and_a_forbidden_address_are_dead_letters_at_once() {
-        let client_error = status(404, None);
-        for failure in [client_error, Failure::Refused(EndpointRefusal::Address)] {
-            let action = after_failure(failure, 1, 1, GUIDE, &none());
-            assert!(matches!(action, Action::DeadLetter { attempts: 1, .. }), "{action:?}");
-        }
-    }
-
-    #[test]
-    fn the_sender_dead_letters_a_delivery_whose_attempts_end_before_the_fifth_receive() {
-        let off = RetryPolicy { enabled: false, max_retries: 5 };
-        let two = RetryPolicy { enabled: true, max_retries: 2 };
-        let dead_letter =
-            |attempts| format!("DeadLetter {{ failure: Timeout, attempts: {attempts} }}");
-        assert_eq!(failed(0, 1, off), dead_letter(1));
-        assert_eq!(
-            [failed(0, 1, two), failed(0, 2, two)],
-            ["RetryAfter(1s)".to_owned(), dead_letter(2)]
-        );
-        assert_eq!(failed(3, 2, GUIDE), dead_letter(5));
-    }
-
-    #[test]
-    fn attempts_beyond_the_fifth_use_a_copy_of_the_message() {
-        let ten = RetryPolicy { enabled: true, max_retries: 10 };
-        assert_eq!(failed(0, 5, ten), "Requeue { attempts: 5, delay: 16s }");
-        assert_eq!(failed(5, 1, ten), "RetryAfter(32s)");
-        assert_eq!(failed(5, 4, ten), "RetryAfter(256s)");
-        assert_eq!(failed(5, 5, ten), "Redrive");
-    }
-
-    #[test]
-    fn the_log_says_pending_with_the_next_attempt_until_the_last_one_failed() {
-        let delivery = delivery();
-        for (number, status, next) in [
-            (4, DeliveryStatus::Pending, Some(now().plus(Duration::from_secs(8)))),
-            (5, DeliveryStatus::Failed, None),
-        ] {
-            let attempt = attempt(number, Some(&Failure::Timeout));
-            let failure = Some(Failure::Timeout);
-            let outcome = Outcome::Attempted { attempt, failure, retry: GUIDE };
-            let entry = decide(outcome, &delivery, number, &none(), now()).log.unwrap();
-            assert_eq!((entry.status, entry.next_attempt_at), (status, next));
-            assert_eq!(entry.attempt.map(|attempt| attempt.number), Some(number));
-        }
-    }
-
-    #[test]
-    fn an_internal_error_costs_no_attempt_and_is_parked_after_12_hours() {
-        let before =
-            |hours: u64| Timestamp::from_unix_millis(now().unix_millis() - hours * 3_600_000);
-        for (since, expected) in [(None, now()), (Some(before(11)), before(11))] {
-            let delivery = DeliveryMessage { blocked_since: since, ..delivery() };
-            let outcome = Outcome::Blocked(BlockReason::TooLittleTime);
-            let Decision { action, log, .. } = decide(outcome, &delivery, 3, &none(), now());
-            let Action::Postpone { attempts: 2, blocked_since, .. } = action else {
-                panic!("{action:?}")
-            };
-            assert_eq!(blocked_since, expected);
-            let next = log.unwrap().next_attempt_at;
-            assert_eq!(next, Some(now().plus(BLOCKED_DELAY)));
-        }
-        let delivery = DeliveryMessage { blocked_since: Some(before(12)), ..delivery() };
-        let outcome = Outcome::Blocked(BlockReason::TooLittleTime);
-        let Decision { action, log, .. } = decide(outcome, &delivery, 3, &none(), now());
-        assert!(matches!(action, Action::Park(FaultReason::Blocked(_))), "{action:?}");
-        assert_eq!(log.unwrap().status, DeliveryStatus::Failed);
-    }
-
-    #[test]
-    fn the_longer_of_schedule_and_retry_after_is_the_delay() {
-        let action = |asked, number: u32| {
-            let action = after_failure(status(503, asked), number, number.min(5), GUIDE, &none());
-            format!("{action:?}")
-        };
-        assert_eq!(action(None, 3), "RetryAfter(4s)");
-        assert_eq!(action(Some(0), 3), "RetryAfter(4s)");
-        assert_eq!(action(Some(4), 3), "RetryAfter(4s)");
-        assert_eq!(action(Some(5), 3), "Requeue { attempts: 3, delay: 5s }");
-        assert_eq!(action(Some(900), 1), "Requeue { attempts: 1, delay: 900s }");
-        assert_eq!(action(Some(900), 5), "Redrive", "no attempt follows");
-
-        let failure = status(503, Some(60));
-        let attempt = attempt(1, Some(&failure));
-        let outcome = Outcome::Attempted { attempt, failure: Some(failure), retry: GUIDE };
-        let delivery = delivery();
-        let entry = decide(outcome, &delivery, 1, &none(), now()).log.unwrap();
-        assert_eq!(entry.next_attempt_at, Some(now().plus(Duration::from_mins(1))));
-    }
-
-    #[test]
-    fn a_client_error_is_retried_only_if_the_stack_says_so() {
-        let all: RetriedClientErrors = "408,425,429".parse().unwrap();
-        let only_429: RetriedClientErrors = "429".parse().unwrap();
-        for (code, retried, expected) in [
-            (429, &none(), false),
-            (429, &only_429, true),
-            (408, &only_429, false),
-            (408, &all, true),
-            (425, &all, true),
-            (410, &all, false),
-            (400, &all, false),
-        ] {
-            let action = after_failure(status(code, None), 1, 1, GUIDE, retried);
-            assert_eq!(matches!(action, Action::RetryAfter(_)), expected, "{code}: {action:?}");
-        }
-        let action = after_failure(status(429, Some(30)), 1, 1, GUIDE, &only_429);
-        assert_eq!(format!("{action:?}"), "Requeue { attempts: 1, delay: 30s }");
-        let action = after_failure(status(429, Some(30)), 1, 1, GUIDE, &none());
-        assert!(matches!(action, Action::DeadLetter { .. }), "{action:?}");
-    }
-
-    #[test]
-    fn only_a_success_and_the_end_by_the_endpoints_fault_say_something_about_its_health() {
-        let delivery = delivery();
-        let evidence = |number, failure: Option<Failure>| {
-            let attempt = attempt(number, failure.as_ref());
-            let outcome = Outcome::Attempted { attempt, failure, retry: GUIDE };
-            decide(outcome, &delivery, number, &none(), now()).evidence
-        };
-        let dead_letter = |error: &str| Some(Evidence::DeadLetter { error: error.to_owned() });
-        assert_eq!(evidence(1, None), Some(Evidence::Success));
-        assert_eq!(evidence(4, Some(Failure::Timeout)), None, "another attempt follows");
-        assert_eq!(evidence(5, Some(Failure::Timeout)), dead_letter("no answer within 10 s"));
-        assert_eq!(evidence(1, Some(status(404, None))), dead_letter("the endpoint answered 404"));
-        assert_eq!(evidence(1, Some(status(410, None))), Some(Evidence::Gone));
-        let refused = Failure::Refused(EndpointRefusal::Address);
-        assert_eq!(
-            evidence(1, Some(refused)),
-            dead_letter("the endpoint's address is not allowed")
-        );
-        assert_eq!(evidence(5, Some(Failure::Panic)), None, "a panic is ours");
-        for outcome in [
-            Outcome::Cancelled(CancelReason::Deleted),
-            Outcome::Blocked(BlockReason::TooLittleTime),
-        ] {
-            assert_eq!(decide(outcome, &delivery, 5, &none(), now()).evidence, None);
-        }
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
 use crate::attempt::{self, ATTEMPT_TIMEOUT, Posted};
-use crate::decision::{Action, Decision, Outcome, attempt_number, decide, log_parked};
+use crate::decision::{Action, Decision, Outcome, decide, log_parked};
 use crate::failure::Failure;
 use crate::health::{BatchEvidence, Evidence};
 use crate::isolation::catch_panic;
@@ -35,17 +35,19 @@ impl Sender {
                 return Box::pin(self.queues.park_unreadable(message, unreadable)).await;
             }
         };
-        let number = attempt_number(delivery, message.receive_count);
+        let progress = message.progress_of(delivery);
+        let number = progress.next_attempt();
         let outcome = catch_panic(self.attempt(delivery, number, webhooks, log_by))
             .await
             .unwrap_or_else(|| panicked(delivery, number, webhooks));
         let now = Timestamp::now();
         let retried = &self.retried_client_errors;
-        let decision = decide(outcome, delivery, message.receive_count, retried, now);
+        let decision = decide(outcome, delivery, progress, retried, now);
         log_decision(&decision, delivery);
         let Decision { action, log, evidence } = decision;
         let log = match log {
-            Some(entry) if entry.is_immediate_success() => {
+            // After a lost receive the row may have a failed attempt that was logged late.
+            Some(entry) if message.receive_count == 1 && entry.is_immediate_success() => {
                 health.add(delivery.webhook_config_id, Evidence::Success);
                 return Finished::Delivered(entry);
             }
@@ -215,6 +217,7 @@ mod tests {
 
     use super::*;
     use crate::client_errors::RetriedClientErrors;
+    use crate::progress::Progress;
 
     #[test]
     fn a_panic_counts_as_a_failed_attempt_and_is_retried() {
@@ -222,7 +225,7 @@ mod tests {
         let outcome = panicked(&delivery, 1, &Ok(HashMap::new()));
         let retried = RetriedClientErrors::default();
         let Decision { action, log, .. } =
-            decide(outcome, &delivery, 1, &retried, Timestamp::now());
+            decide(outcome, &delivery, Progress::without_loss(1), &retried, Timestamp::now());
         let Action::RetryAfter(delay) = action else { panic!("{action:?}") };
         assert_eq!(delay, Duration::from_secs(1));
         let entry = log.unwrap();

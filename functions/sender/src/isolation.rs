@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 use tracing::field;
 
 use crate::Finished;
-use crate::decision::attempt_number;
 use crate::message::{Message, message_error};
 
 /// What interrupted the handling of a message.
@@ -41,7 +40,7 @@ pub(crate) fn finish_by<'a>(
         message_error!(
             message,
             event.name = delivery.map(|it| field::display(it.event)),
-            attempt.number = delivery.map(|it| attempt_number(it, message.receive_count)),
+            attempt.number = delivery.map(|it| message.progress_of(it).next_attempt()),
             reason = %interruption,
             "message handling interrupted; the queue will deliver the message again"
         );

@@ -6,9 +6,10 @@
 //! This file takes a batch of messages (`message`) and returns the response. `isolation` keeps the messages
 //! apart, and `deliver` handles each of them. `attempt` posts a delivery, with the secret from `secret_cache`
 //! and a client from `clients`, which [`guard`] keeps on the public internet, and `phases` measures it. `failure` says
-//! why an attempt failed, and `decision` says what follows, with the endpoint's wish (`retry_after`) and the stack's
-//! `client_errors`. `reason` says why a delivery is cancelled, blocked or parked, and `queues` carries the decision
-//! out. When the whole batch is done, `health` notes what it says about its webhooks.
+//! why an attempt failed, and `decision` says what follows, with the delivery's `progress` (`logged_attempts` reads it),
+//! the endpoint's wish (`retry_after`) and the stack's `client_errors`. `reason` says why a delivery is cancelled,
+//! blocked or parked, and `queues` carries the decision out. When the whole batch is done, `health` notes what it says
+//! about its webhooks.
 //!
 //! Instead of a batch, api can pass the request to test a webhook. `webhook_test` answers it.
 
@@ -22,8 +23,10 @@ mod failure;
 pub mod guard;
 mod health;
 mod isolation;
+mod logged_attempts;
 mod message;
 mod phases;
+mod progress;
 mod queues;
 mod reason;
 mod retry_after;
@@ -37,7 +40,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use lambda_runtime::Error;
 use serde::Serialize;
 use tokio::time::error::Elapsed;
@@ -66,8 +69,9 @@ use crate::secret_cache::SecretCache;
 pub use crate::attempt::ATTEMPT_TIMEOUT;
 pub use crate::client_errors::{InvalidClientErrors, RetriedClientErrors};
 pub use crate::config::Config;
-pub use crate::decision::{Action, MAX_RECEIVES, after_failure};
+pub use crate::decision::{Action, after_failure};
 pub use crate::failure::Failure;
+pub use crate::progress::{MAX_RECEIVES, Progress};
 
 /// Time reserved at the end of an invocation for its response. If the response is late, every message is
 /// delivered again.
@@ -154,7 +158,7 @@ impl Sender {
     pub async fn handle(&self, event: &[u8], deadline: SystemTime) -> Result<Response, Error> {
         let not_a_batch = match parse_messages(event) {
             Ok(messages) => {
-                return Ok(Response::Batch(self.deliver_all(&messages, deadline).await));
+                return Ok(Response::Batch(self.deliver_all(messages, deadline).await));
             }
             Err(error) => error,
         };
@@ -167,11 +171,15 @@ impl Sender {
     }
 
     /// Delivers a batch of messages.
-    async fn deliver_all(&self, messages: &[Message], deadline: SystemTime) -> BatchResponse {
+    async fn deliver_all(&self, mut messages: Vec<Message>, deadline: SystemTime) -> BatchResponse {
         let respond_by = done_by(deadline, RESPONSE_MARGIN);
         let deliver_by = respond_by - SUCCESS_LOG_MARGIN;
         let log_by = deliver_by - LOG_MARGIN;
-        let webhooks = self.read_webhooks(messages).await;
+        let reading = join(self.read_webhooks(&messages), self.count_attempts(&messages, log_by));
+        let (webhooks, counted) = reading.await;
+        for (index, logged_attempts) in counted {
+            messages[index].logged_attempts = logged_attempts;
+        }
         let health = BatchEvidence::default();
         let deliveries = messages.iter().map(|message| {
             finish_by(deliver_by, message, self.deliver(message, &webhooks, &health, log_by))

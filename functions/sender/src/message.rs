@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer};
 use webhooks::batch::Unreadable;
 use webhooks::delivery::DeliveryMessage;
 
+use crate::progress::Progress;
+
 /// One message of a batch.
 #[derive(Debug)]
 pub(crate) struct Message {
@@ -19,8 +21,17 @@ pub(crate) struct Message {
     pub(crate) receipt_handle: String,
     /// `ApproximateReceiveCount`: 1 at the first receive.
     pub(crate) receive_count: u32,
+    /// Attempts of the delivery's chain in the log. The sender reads them for a message that was received before.
+    pub(crate) logged_attempts: Option<u32>,
     /// The delivery, or the body that is not one.
     pub(crate) delivery: Result<DeliveryMessage, Unreadable>,
+}
+
+impl Message {
+    /// How far `delivery`, which is this message's, is.
+    pub(crate) fn progress_of(&self, delivery: &DeliveryMessage) -> Progress {
+        Progress::new(delivery, self.receive_count, self.logged_attempts)
+    }
 }
 
 /// Logs an error about a message, with its id and those of its delivery.
@@ -63,6 +74,7 @@ impl<'de> Deserialize<'de> for Message {
             id: record.message_id,
             receipt_handle: record.receipt_handle,
             receive_count: record.attributes.receive_count.parse().map_err(D::Error::custom)?,
+            logged_attempts: None,
             delivery: Unreadable::or_parsed(record.body),
         })
     }

@@ -13,7 +13,7 @@ use webhooks::fault::{Origin, PipelineFault};
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
 
 use crate::Finished;
-use crate::decision::{Action, BLOCKED_DELAY, MAX_RECEIVES};
+use crate::decision::{Action, BLOCKED_DELAY};
 use crate::failure::Failure;
 use crate::message::{Message, message_error};
 use crate::reason::FaultReason;
@@ -104,7 +104,7 @@ impl Queues {
     ) -> Result<Finished<'static>, SendError> {
         let sent = self.deliveries.send(OutgoingMessage { delay, ..outgoing(copy) }).await;
         // After its last receive, a hidden message would move to the dead-letter queue.
-        let is_last = message.receive_count >= MAX_RECEIVES;
+        let is_last = message.progress_of(delivery).is_last_receive();
         match sent {
             Err(error) if is_last || matches!(error, SendError::Refused(_)) => {
                 let reason = FaultReason::CopyNotQueued(error);

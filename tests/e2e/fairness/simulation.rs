@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sender::{ATTEMPT_TIMEOUT, Action, Failure, RetriedClientErrors, after_failure};
+use sender::{ATTEMPT_TIMEOUT, Action, Failure, Progress, RetriedClientErrors, after_failure};
 use webhooks::retry::RetryPolicy;
 
 use super::queue::{Grouping, Message, Queue, Time};
@@ -242,7 +242,7 @@ impl Simulation<'_> {
 /// How long the sender hides a message whose attempt has failed; `None` after the last attempt.
 fn delay_after_failure(receives: u32) -> Option<Duration> {
     let (retry, retried) = (RetryPolicy::default(), RetriedClientErrors::default());
-    match after_failure(Failure::Timeout, receives, receives, retry, &retried) {
+    match after_failure(Failure::Timeout, Progress::without_loss(receives), retry, &retried) {
         Action::RetryAfter(delay) => Some(delay),
         Action::Redrive | Action::DeadLetter { .. } => None,
         other => panic!("the simulation does not cover {other:?} after a failed attempt"),

@@ -6,6 +6,7 @@ mod health;
 mod hostile;
 mod interrupted;
 mod log;
+mod lost_receives;
 mod overlap;
 mod phases;
 mod posts;
@@ -16,7 +17,7 @@ mod webhook_test;
 
 use std::time::Duration;
 
-use harness::fixtures::{batch, first_receives, text, webhook_with};
+use harness::fixtures::{BODY, batch, first_receives, rows, text, webhook_with};
 use harness::{FakeAws, Hosted, Queued, Receiver, Script};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
@@ -57,9 +58,53 @@ async fn deliver(sender: &Hosted, messages: &[Value]) -> Vec<String> {
     sender.report(first_receives(messages)).await
 }
 
-/// Delivers this message, received for the `count`th time. Returns the ids that the sender reports.
-async fn redeliver(sender: &Hosted, message: &Value, count: u32) -> Vec<String> {
+/// Delivers this message, received for the `count`th time after an attempt at each earlier receive. Returns the ids that
+/// the sender reports.
+async fn redeliver(aws: &FakeAws, sender: &Hosted, message: &Value, count: u32) -> Vec<String> {
+    log_attempts(aws, message, count - 1);
     sender.report(batch([(text(message).as_str(), count)])).await
+}
+
+/// Keeps a row of the message's delivery with this many attempts of its first chain.
+fn log_attempts(aws: &FakeAws, message: &Value, attempts: u32) {
+    aws.keep_deliveries();
+    if attempts > 0 {
+        let row = logged_row(message, attempts);
+        aws.put_delivery(&rows([&row])[0]);
+    }
+}
+
+/// A row in plain JSON; see [`log_attempts`].
+fn logged_row(message: &Value, attempts: u32) -> Value {
+    let text = |name: &str| message[name].as_str().expect("a message has it");
+    let webhook = format!("{}/{}", text("tenant_id"), text("webhook_config_id"));
+    let attempt = |number| {
+        json!({
+            "number": number,
+            "at": "2025-12-03T10:30:48Z",
+            "duration_ms": 1,
+            "status_code": 500,
+            "error": "the endpoint answered 500",
+        })
+    };
+    json!({
+        "webhook": webhook,
+        "delivery_id": text("delivery_id"),
+        "undelivered": webhook,
+        "event": text("event"),
+        "event_id": text("event_id"),
+        "occurred_at": text("occurred_at"),
+        "body": BODY,
+        "status": "pending",
+        "chain": 1,
+        "attempts": (1..=attempts).map(attempt).collect::<Vec<_>>(),
+        "attempt_count": attempts,
+        "last_attempt": attempts,
+        "last_status_code": 500,
+        "last_error": "the endpoint answered 500",
+        "next_attempt_at": "2025-12-03T10:30:49Z",
+        "ttl": 4_000_000_000_u64,
+    })
 }
 
 /// Parses a queued delivery message.

@@ -153,6 +153,20 @@ impl DeliveryRow {
         serde_dynamo::to_item(Attributes::of(self)).map_err(StoreError::Encode)
     }
 
+    /// Number of attempts of `chain`, as far as they were logged.
+    #[must_use]
+    pub fn attempts_of(&self, chain: u32) -> u32 {
+        let listed = self.attempts.iter().filter(|attempt| attempt.chain == chain).count();
+        let listed = u32::try_from(listed).unwrap_or(u32::MAX);
+        // The list of a full or large row lacks attempts.
+        let is_partial = self.attempts.len() < self.summary.attempt_count as usize;
+        if is_partial && self.summary.chain == chain {
+            listed.max(self.summary.last_attempt)
+        } else {
+            listed
+        }
+    }
+
     /// The message that begins the row's latest chain.
     pub fn message(&self) -> Result<DeliveryMessage, StoreError> {
         let DeliverySummary { webhook, delivery_id, event_id, event, chain, .. } = self.summary;
@@ -252,6 +266,19 @@ mod tests {
         assert_eq!(row.message().unwrap().to_json().unwrap(), message().to_json().unwrap());
         let broken = DeliveryRow { body: "{".to_owned(), ..row };
         assert!(broken.message().is_err());
+    }
+
+    #[test]
+    fn the_attempts_of_a_chain_are_counted_even_if_the_list_lacks_some() {
+        let mut row = pending(None);
+        assert_eq!([1, 2].map(|chain| row.attempts_of(chain)), [1, 0]);
+        let later = Attempt { chain: 2, ..row.attempts[0].clone() };
+        row.attempts.extend([later.clone(), later]);
+        row.summary.chain = 2;
+        (row.summary.attempt_count, row.summary.last_attempt) = (3, 2);
+        assert_eq!([1, 2].map(|chain| row.attempts_of(chain)), [1, 2]);
+        (row.summary.attempt_count, row.summary.last_attempt) = (5, 4);
+        assert_eq!([1, 2].map(|chain| row.attempts_of(chain)), [1, 4], "two are not in the list");
     }
 
     #[test]

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use webhooks::timestamp::Timestamp;
 
-use super::{deliver, delivery, one_webhook, one_webhook_with, redeliver, sender, visibilities};
+use super::{
+    deliver, delivery, log_attempts, one_webhook, one_webhook_with, redeliver, sender, visibilities,
+};
 
 /// An internal error, and the text that the log has for it.
 struct InternalError {
@@ -63,6 +65,7 @@ async fn an_internal_error_requeues_a_copy_after_30_seconds_without_an_attempt()
             (error.cause)(&aws);
             let mut message = message(&hook, 1);
             message["attempts_before"] = json!(5);
+            log_attempts(&aws, &message, 7);
             let text = text(&message);
             let third_receive = batch([(text.as_str(), 3)]);
             let before = Timestamp::now();
@@ -120,7 +123,7 @@ async fn a_copy_that_cannot_be_sent_at_the_last_receive_becomes_a_pipeline_fault
             aws.always("BatchGetItem", Reply::Broken);
         }
         aws.break_queue("SendMessage", DELIVERIES);
-        assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
+        assert_eq!(redeliver(&aws, &sender, &message(&hook, 1), 5).await, [""; 0]);
         let fault = &aws.queued(FAULTS)[0];
         assert!(fault.attributes["reason"].starts_with("a copy cannot be queued"), "{fault:?}");
         assert_eq!((aws.queued(DEAD_LETTERS).len(), receiver.arrivals().len()), (0, attempts));
@@ -166,7 +169,7 @@ async fn an_attempt_clears_blocked_since() {
         one_webhook_with(status(500), json!({"max_retries": 10})).await;
     let mut message = message(&hook, 1);
     message["blocked_since"] = json!("2025-12-03T10:30:47Z");
-    assert_eq!(redeliver(&sender, &message, 5).await, [""; 0]);
+    assert_eq!(redeliver(&aws, &sender, &message, 5).await, [""; 0]);
     let copy = delivery(&aws.queued(DELIVERIES)[0]);
     assert_eq!((copy.attempts_before, copy.blocked_since), (5, None));
 }

@@ -86,10 +86,10 @@ async fn the_first_dead_letter_notes_and_publishes_that_the_webhook_is_failing()
 async fn a_delivery_that_the_queue_moves_is_a_dead_letter_too_but_a_failed_attempt_is_not() {
     let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
     for receive in 1..=4 {
-        redeliver(&sender, &message(&hook, 1), receive).await;
+        redeliver(&aws, &sender, &message(&hook, 1), receive).await;
     }
     assert_eq!((updated(&aws).len(), aws.events().len()), (0, 0));
-    assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, ["m0"]);
+    assert_eq!(redeliver(&aws, &sender, &message(&hook, 1), 5).await, ["m0"]);
     assert_eq!(events(&aws, &hook), [failing("the endpoint answered 500")]);
 }
 
@@ -99,7 +99,7 @@ async fn a_failing_webhook_recovers_at_the_next_success() {
     for receive in [1, 3] {
         let row = json!({"failing_since": days_ago(6)});
         let (_receiver, hook, aws, sender) = one_webhook_with(status(200), row).await;
-        assert_eq!(redeliver(&sender, &message(&hook, 1), receive).await, [""; 0]);
+        assert_eq!(redeliver(&aws, &sender, &message(&hook, 1), receive).await, [""; 0]);
         assert_eq!(updated(&aws), [["failing_since", "health_change"]]);
         assert_eq!(aws.webhook_updates()[0]["failing_since"], Value::Null, "it is removed");
         let update = aws.calls_of("UpdateItem").pop().expect("the row is updated").input;

@@ -142,7 +142,7 @@ async fn a_success_at_the_first_attempt_is_one_complete_row() {
 #[tokio::test]
 async fn a_success_at_a_later_attempt_is_added_to_the_existing_row() {
     let (_receiver, hook, aws, sender) = one_webhook(status(200)).await;
-    assert_eq!(redeliver(&sender, &message(&hook, 1), 3).await, [""; 0]);
+    assert_eq!(redeliver(&aws, &sender, &message(&hook, 1), 3).await, [""; 0]);
     let row = &aws.logged()[0];
     assert_eq!((&row["status"], &row["attempts"][0]["number"]), (&json!("delivered"), &json!(3)));
     assert_eq!((aws.calls_of("UpdateItem").len(), aws.calls_of("BatchWriteItem").len()), (1, 0));

@@ -12,13 +12,16 @@ use tokio::sync::Barrier;
 use tokio::time::sleep;
 
 use super::{
-    deliver, delivery, ms, one_webhook, one_webhook_with, redeliver, sender, visibilities,
+    deliver, delivery, log_attempts, ms, one_webhook, one_webhook_with, redeliver, sender,
+    visibilities,
 };
 
 #[tokio::test]
 async fn a_failed_message_is_reported_and_hidden_for_1_2_4_8_and_0_seconds() {
     let (_receiver, hook, aws, sender) = one_webhook(status(500)).await;
-    let texts: Vec<_> = (1..=5).map(|number| text(&message(&hook, number))).collect();
+    let messages: Vec<_> = (1..=5).map(|number| message(&hook, number)).collect();
+    messages.iter().zip(0..).for_each(|(message, before)| log_attempts(&aws, message, before));
+    let texts: Vec<_> = messages.iter().map(text).collect();
     let reported = sender.report(batch(texts.iter().map(String::as_str).zip(1..))).await;
     assert_eq!(reported, ["m0", "m1", "m2", "m3", "m4"]);
     let expected =
@@ -39,7 +42,7 @@ async fn a_failed_message_is_reported_and_hidden_for_1_2_4_8_and_0_seconds() {
 async fn attempts_after_the_fifth_receive_use_a_fresh_copy() {
     let (_receiver, hook, aws, sender) =
         one_webhook_with(status(503), json!({"max_retries": 7})).await;
-    assert_eq!(redeliver(&sender, &message(&hook, 1), 5).await, [""; 0]);
+    assert_eq!(redeliver(&aws, &sender, &message(&hook, 1), 5).await, [""; 0]);
     let copy = &aws.queued(DELIVERIES)[0];
     let queued = delivery(copy);
     assert_eq!((copy.delay, copy.group.as_deref()), (Some(16), Some(TENANT)));
@@ -64,7 +67,7 @@ async fn a_delivery_is_parked_with_its_reason_after_the_last_allowed_attempt() {
     ] {
         let hook = webhook_with(&receiver.url(), policy);
         let (aws, sender) = sender([&hook]).await;
-        assert_eq!(redeliver(&sender, &message(&hook, 1), receive).await, [""; 0]);
+        assert_eq!(redeliver(&aws, &sender, &message(&hook, 1), receive).await, [""; 0]);
         let parked = &aws.queued(DEAD_LETTERS)[0];
         let (delivery_id, attempts) = (delivery_id(1), receive.to_string());
         let expected = [
