@@ -1,11 +1,14 @@
-//! The alarms of `template.yaml`, and their sections in `docs/OPERATIONS.md`.
+//! The alarms and the dashboard of `template.yaml`, and their sections in `docs/OPERATIONS.md`.
 //!
 //! The tests list what is wrong with a template. To show that they notice it, each kind of mistake is made once, in a
 //! copy of the template.
 
 mod coverage;
+mod dashboard;
 mod form;
 mod metric;
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -37,12 +40,23 @@ fn every_alarm_has_an_action_a_section_a_threshold_and_a_treatment_of_missing_da
 }
 
 #[test]
-fn alarms_use_only_metrics_that_exist() {
+fn alarms_and_dashboard_use_only_metrics_that_exist() {
     let template = Template::read().value();
-    let used = metric::of_alarms(template);
+    let mut used = metric::of_alarms(template);
     assert!(used.len() > 30, "{used:?}");
+    used.extend(dashboard::metrics(template));
     let unknown: Vec<String> = used.iter().filter_map(|metric| metric.mistake(template)).collect();
     assert_eq!(unknown, NONE);
+}
+
+#[test]
+fn the_dashboard_shows_every_alarm_and_at_most_50_metrics() {
+    let template = Template::read().value();
+    let alarms: BTreeSet<String> =
+        Template::read().names_of_type(form::ALARM).into_iter().map(str::to_owned).collect();
+    assert_eq!(dashboard::alarms(template), alarms);
+    let metrics = dashboard::metrics(template).len();
+    assert!((30..=50).contains(&metrics), "{metrics}; more than 50 cost $3 a month");
 }
 
 #[test]
