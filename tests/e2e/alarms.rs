@@ -9,6 +9,8 @@ mod form;
 mod metric;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -77,6 +79,38 @@ fn operations_md_lists_every_alarm_with_its_topic_and_section() {
             assert_eq!(section.text, link, "{alarm}");
         }
     }
+}
+
+#[test]
+fn operations_md_explains_only_messages_and_reasons_that_the_functions_log() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let code = source(&root.join("functions")) + &source(&root.join("shared"));
+    let messages = Table::read("ERROR line");
+    // An AWS error is not in our code.
+    let reasons = Table::read("blocked because").rows.into_iter().skip(1);
+    for row in messages.rows.iter().chain(&reasons.collect::<Vec<_>>()) {
+        for text in &row[0].code {
+            let text = text.trim_end_matches(" …");
+            assert!(code.contains(&format!("\"{text}")), "no function logs {text}");
+        }
+    }
+}
+
+/// All Rust files in a folder.
+fn source(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).expect("the folder can be read");
+    entries
+        .map(|entry| {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() {
+                source(&path)
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                fs::read_to_string(&path).expect("the file can be read")
+            } else {
+                String::new()
+            }
+        })
+        .collect()
 }
 
 #[test]
