@@ -7,11 +7,10 @@ use serde_json::Value;
 use super::form;
 
 /// The metrics that the functions write, without those of the metric filters.
-const WRITTEN: [&str; 29] = [
+const WRITTEN: [&str; 27] = [
     "Received",
-    "Attempts",
     "Delivered",
-    "DeliveredFirstAttempt",
+    "DeliveredAfterRetry",
     "RetriesScheduled",
     "DeadLetters",
     "DeadLettersRejected",
@@ -36,7 +35,6 @@ const WRITTEN: [&str; 29] = [
     "Refused",
     "Replayed",
     "SlicesInterrupted",
-    "DeliveredAfterRetry",
 ];
 
 /// Metrics of AWS, from the documentation of each service: namespace, name, dimensions.
