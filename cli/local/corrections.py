@@ -7,6 +7,7 @@ it. Each patch replaces one function of the emulator, whose version is pinned.
 from ministack import app
 from ministack.core import iam_actions
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import provisioners
 
 
 def apply() -> None:
@@ -15,6 +16,7 @@ def apply() -> None:
     retry_stream_records_that_are_reported()
     filter_on_fields_that_are_missing()
     read_concurrency_as_a_number()
+    accept_alarms_on_metric_math()
 
 
 def treat_loopback_as_tls() -> None:
@@ -82,3 +84,22 @@ def read_concurrency_as_a_number() -> None:
         return concurrency_of(mapping, *arguments)
 
     lambda_svc._sqs_esm_concurrency = corrected
+
+
+def accept_alarms_on_metric_math() -> None:
+    """The emulator refuses a template's alarm on an expression. With this patch it keeps the alarm with its expression.
+    It computes no expression, so the alarm's state changes only by `SetAlarmState`."""
+    record_of = provisioners._cw_metric_alarm_record
+
+    def corrected(name, properties):
+        metrics = properties.get("Metrics")
+        if not metrics:
+            return record_of(name, properties)
+        single = {key: value for key, value in properties.items() if key != "Metrics"}
+        alarm = record_of(name, single | {"Namespace": "-", "MetricName": "-"})
+        # DescribeAlarms has no value for the fields of a single metric.
+        for field in ("Namespace", "MetricName", "Statistic", "Period"):
+            del alarm[field]
+        return alarm | {"Metrics": metrics}
+
+    provisioners._cw_metric_alarm_record = corrected

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod alarms;
 mod api;
 mod control;
 mod delivery_log;

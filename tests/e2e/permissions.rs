@@ -4,7 +4,7 @@
 //! protects stored data.
 
 mod data;
-mod documents;
+pub(crate) mod documents;
 pub(crate) mod template;
 
 use std::collections::BTreeSet;

@@ -92,11 +92,3 @@ fn permissions_md_lists_every_resource_that_stores_data() {
     stored.sort_unstable();
     assert_eq!(Table::read("where").subjects(), stored);
 }
-
-#[test]
-fn operations_md_lists_every_alarm() {
-    let template = Template::read();
-    let mut alarms = template.names_of_type("AWS::CloudWatch::Alarm");
-    alarms.sort_unstable();
-    assert_eq!(Table::read("alarm").subjects(), alarms);
-}

@@ -4,12 +4,12 @@ const PAGES: [&str; 2] =
     [include_str!("../../../docs/PERMISSIONS.md"), include_str!("../../../docs/OPERATIONS.md")];
 
 /// A table's rows, without the headings.
-pub(super) struct Table {
+pub(crate) struct Table {
     pub rows: Vec<Vec<Cell>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     pub text: String,
     /// The parts of the text in code style.
     pub code: Vec<String>,
@@ -17,7 +17,7 @@ pub(super) struct Cell {
 
 impl Table {
     /// The table whose first column is headed `heading`.
-    pub(super) fn read(heading: &str) -> Self {
+    pub(crate) fn read(heading: &str) -> Self {
         let head = format!("| {heading} |");
         let mut lines = PAGES
             .into_iter()
@@ -30,7 +30,7 @@ impl Table {
     }
 
     /// The parts of the first column in code style, sorted.
-    pub(super) fn subjects(&self) -> Vec<&str> {
+    pub(crate) fn subjects(&self) -> Vec<&str> {
         let mut subjects: Vec<&str> =
             self.rows.iter().flat_map(|row| &row[0].code).map(String::as_str).collect();
         subjects.sort_unstable();

@@ -41,6 +41,10 @@ impl Template {
         Self(&TEMPLATE)
     }
 
+    pub(crate) fn value(&self) -> &'static Value {
+        self.0
+    }
+
     /// The resource's type, properties and metadata.
     pub(crate) fn resource(&self, name: &str) -> &Value {
         self.0["Resources"].get(name).unwrap_or_else(|| panic!("the template has no {name}"))
