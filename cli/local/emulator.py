@@ -128,9 +128,8 @@ def serve(arguments: argparse.Namespace) -> int:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
-            # On AWS, Lambda sets these two from the template's LoggingConfig.
+            # On AWS, Lambda sets this from the template's LoggingConfig.
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
-            "AWS_LAMBDA_LOG_LEVEL": "INFO",
         }
     )
     from hypercorn.asyncio import serve as run

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use api::{AppState, Config, router, serve};
 use lambda_http::Error;
-use webhooks::aws;
 use webhooks::bootstrap::exit_code;
+use webhooks::{aws, log};
 
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
-    lambda_http::tracing::init_default_subscriber();
+    log::init();
     exit_code(run()).await
 }
 

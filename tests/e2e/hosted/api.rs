@@ -29,7 +29,7 @@ async fn api_logging(level: &str) -> (FakeAws, Hosted) {
         &aws.environment_with(&[
             ("ALLOW_HTTP_ENDPOINTS", "false"),
             ("ALLOWED_NETWORKS", ""),
-            ("AWS_LAMBDA_LOG_LEVEL", level),
+            ("LOG_LEVEL", level),
         ]),
     )
     .await;
