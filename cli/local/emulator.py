@@ -190,7 +190,7 @@ def copy_function_output(log) -> None:
 
 
 def log_entry(function: str, line: bytes) -> dict:
-    """A line of a function's output with time and function. Plain text, such as a panic, becomes a `message`."""
+    """A line of a function's output with time and function. Plain text becomes a `message`."""
     text = line.decode(errors="replace").rstrip()
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     entry = {"time": now, "function": short_name(function)}

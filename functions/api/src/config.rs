@@ -36,7 +36,7 @@ pub struct Config {
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub(crate) endpoint_policy: EndpointPolicy,
     /// `METRICS_NAMESPACE`
-    pub(crate) metrics_namespace: String,
+    pub metrics_namespace: String,
 }
 
 /// Deliveries per second of a replay.

@@ -45,17 +45,19 @@ impl FunctionErrors {
     }
 }
 
-/// An error line, or a line without a level, such as a panic.
+/// An error line, or text that is not from a function's log, such as the loader's.
 fn parse(line: &str) -> Option<FunctionError> {
     let line: Value = serde_json::from_str(line).ok()?;
-    if line["level"].as_str().is_some_and(|level| level != "ERROR") {
+    // A line of metrics has neither.
+    let is_text = line["level"].is_null() && line["message"].is_string();
+    if line["level"] != "ERROR" && !is_text {
         return None;
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let fields = &line["fields"];
     let mut message =
         if fields.is_object() { text(&fields["message"]) } else { text(&line["message"]) };
-    for name in ["reason", "error"] {
+    for name in ["reason", "error", "panic.message"] {
         if let Some(cause) = fields[name].as_str() {
             message = format!("{message}: {cause}");
         }
@@ -101,10 +103,19 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_shown_and_information_is_not() {
-        let panic = r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","message":"thread 'main' panicked"}"#;
-        assert_eq!(parse(panic).unwrap().message, "thread 'main' panicked");
+    fn a_panic_is_shown() {
+        let panic = r#"{"function":"api","level":"ERROR","fields":{"message":"panic","panic.message":"a bug"}}"#;
+        assert_eq!(parse(panic).unwrap().message, "panic: a bug");
+    }
+
+    #[test]
+    fn text_is_shown_and_neither_information_nor_metrics() {
+        let text =
+            r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","message":"no such file"}"#;
+        assert_eq!(parse(text).unwrap().message, "no such file");
         assert_eq!(parse(r#"{"level":"INFO","fields":{"message":"webhook created"}}"#), None);
+        let metrics = r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","_aws":{"Timestamp":1},"Requests":1}"#;
+        assert_eq!(parse(metrics), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use harness::fixtures::{DEAD_LETTERS, message, webhook};
 use harness::{
     FakeAws, Hosted, Receiver, answer, assert_contains, assert_lacks, end, log_lines, status,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{deliver, sender, sender_with, visibilities};
 
