@@ -200,9 +200,6 @@ def log_entry(function: str, line: bytes) -> dict:
         fields = None
     if not isinstance(fields, dict):
         return entry | {"message": text}
-    # `span` repeats the last entry of `spans`.
-    if "spans" in fields:
-        fields.pop("span", None)
     return entry | fields
 
 

@@ -7,11 +7,17 @@ use std::any::Any;
 use std::io::stdout;
 use std::panic::{self, PanicHookInfo};
 
-use lambda_runtime::tracing::subscriber::{filter::LevelFilter, fmt};
-use tracing::{error, warn};
+use lambda_runtime::tracing::subscriber::filter::{FilterFn, LevelFilter};
+use lambda_runtime::tracing::subscriber::layer::SubscriberExt as _;
+use lambda_runtime::tracing::subscriber::util::SubscriberInitExt as _;
+use lambda_runtime::tracing::subscriber::{fmt, registry};
+use tracing::{Metadata, error, warn};
 
 use crate::env;
 use crate::text::printable;
+
+/// The crates whose lines at DEBUG are logged. Libraries would add hundreds of lines to each of ours.
+const OURS: [&str; 5] = ["api", "fanout", "replay", "sender", "webhooks"];
 
 /// Starts the log of this process.
 ///
@@ -19,23 +25,35 @@ use crate::text::printable;
 /// except where a person reads the log.
 pub fn init() {
     const LEVEL: &str = "LOG_LEVEL";
-    const DEFAULT: LevelFilter = LevelFilter::INFO;
-    let level = env::optional(LEVEL).map_or(Ok(DEFAULT), |level| level.parse());
-    let is_json =
-        env::optional("AWS_LAMBDA_LOG_FORMAT").is_some_and(|it| it.eq_ignore_ascii_case("json"));
-    let lines = fmt()
-        .with_target(false)
-        .with_max_level(level.as_ref().map_or(DEFAULT, |it| *it))
-        .with_writer(stdout);
-    if is_json {
-        lines.json().init()
+    let level = env::optional(LEVEL).map_or(Ok(LevelFilter::INFO), |level| level.parse());
+    let lowest = *level.as_ref().unwrap_or(&LevelFilter::INFO);
+    let filter = FilterFn::new(move |metadata| is_logged(metadata, lowest));
+    let registry = registry().with(filter);
+    let lines = fmt::layer().with_target(false).with_writer(stdout);
+    let format = env::optional("AWS_LAMBDA_LOG_FORMAT").unwrap_or_default();
+    if format.eq_ignore_ascii_case("json") {
+        // `spans` has the current one too.
+        registry.with(lines.json().with_current_span(false)).init();
     } else {
-        lines.init()
+        registry.with(lines).init();
     }
     panic::set_hook(Box::new(log_panic));
     if let Err(error) = level {
-        warn!(variable = LEVEL, %error, "an environment variable is wrong; the log level is {DEFAULT}");
+        warn!(variable = LEVEL, %error, "an environment variable is wrong; the log level is INFO");
     }
+}
+
+/// True for spans of every level, because an error needs the ids in them.
+fn is_logged(metadata: &Metadata<'_>, lowest: LevelFilter) -> bool {
+    let crate_name = metadata.target().split("::").next().unwrap_or_default();
+    let lowest = if metadata.is_span() {
+        LevelFilter::INFO
+    } else if OURS.contains(&crate_name) {
+        lowest
+    } else {
+        lowest.min(LevelFilter::INFO)
+    };
+    *metadata.level() <= lowest
 }
 
 /// The place is known only here; whoever catches the panic logs the ids.
@@ -64,7 +82,9 @@ mod tests {
     #[ignore = "it panics"]
     fn log_and_panic() {
         init();
+        let _span = tracing::info_span!("request", tenant.id = 9).entered();
         tracing::debug!("too detailed");
+        tracing::debug!(target: "aws_smithy_runtime::client", "a library's");
         tracing::info!(delivery.id = 7, "delivered");
         panic!("on {}", "purpose");
     }
@@ -117,11 +137,12 @@ mod tests {
             (&"ERROR".into(), &"panic".into())
         );
         assert_eq!(line["fields"]["panic.message"], "on purpose");
+        assert_eq!(line["spans"][0]["tenant.id"], 9);
         assert!(line["fields"]["panic.place"].as_str().unwrap().contains("log.rs"));
     }
 
     #[test]
-    fn log_level_decides_what_is_logged() {
+    fn log_level_decides_what_is_logged_of_our_lines() {
         for (level, count) in [("DEBUG", 3), ("INFO", 2), ("WARN", 1), ("ERROR", 1)] {
             assert_eq!(lines(level).len(), count, "{level}");
         }
@@ -138,6 +159,7 @@ mod tests {
     #[test]
     fn a_person_reads_text() {
         let output = output(&[]);
-        assert!(output.contains("delivered") && !output.contains('{'), "{output}");
+        let is_json = output.lines().any(|line| line.starts_with('{'));
+        assert!(output.contains("delivered delivery.id=7") && !is_json, "{output}");
     }
 }
