@@ -104,7 +104,7 @@ async fn logs() -> Vec<String> {
     sender.report(batch(queued.iter().map(|it| (it.body.as_str(), 1)))).await;
     let api = sender.start_beside("api", &environment).await;
     aws.put_api_key(api_key_row(TENANT.parse().expect("it is a UUID")));
-    aws.always("GetItem", Reply::Broken);
+    aws.always("Query", Reply::Broken);
     let request = include_str!("../../../events/api-list.json");
     api.invoke(serde_json::from_str(request).expect("a sample is JSON")).await.expect("it answers");
     let log = [fanout.finish().await, sender.finish().await, api.finish().await];

@@ -46,6 +46,11 @@ impl Template {
         self.0["Resources"].get(name).unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
+    /// The environment variables of every function.
+    pub(crate) fn common_variables(&self) -> &Value {
+        &self.0["Globals"]["Function"]["Environment"]["Variables"]
+    }
+
     /// The default of a parameter.
     pub(crate) fn default_of(&self, parameter: &str) -> &Value {
         let default = &self.0["Parameters"][parameter]["Default"];
