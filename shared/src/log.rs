@@ -27,7 +27,8 @@ pub fn init() {
     const LEVEL: &str = "LOG_LEVEL";
     let level = env::optional(LEVEL).map_or(Ok(LevelFilter::INFO), |level| level.parse());
     let lowest = *level.as_ref().unwrap_or(&LevelFilter::INFO);
-    let filter = FilterFn::new(move |metadata| is_logged(metadata, lowest));
+    let filter = FilterFn::new(move |metadata| is_logged(metadata, lowest))
+        .with_max_level_hint(lowest.max(LevelFilter::INFO));
     let registry = registry().with(filter);
     let lines = fmt::layer().with_target(false).with_writer(stdout);
     let format = env::optional("AWS_LAMBDA_LOG_FORMAT").unwrap_or_default();

@@ -171,9 +171,9 @@ mod tests {
         end_of(Outcome::Attempted { attempt: attempt(number, WRITTEN), failure, retry })
     }
 
-    fn status(code: u16) -> Option<Failure> {
+    fn status(code: u16) -> Failure {
         let status = reqwest::StatusCode::from_u16(code).unwrap();
-        Some(Failure::Status { status, retry_after: None })
+        Failure::Status { status, retry_after: None }
     }
 
     #[test]
@@ -182,9 +182,9 @@ mod tests {
         for (end, expected) in [
             (end_of_attempt(1, None), End::Delivered),
             (end_of_attempt(2, None), End::DeliveredAfterRetry),
-            (end_of_attempt(1, status(500)), End::Retried),
-            (end_of_attempt(5, status(500)), End::DeadLetter(Metric::DeadLettersExhausted)),
-            (end_of_attempt(1, status(404)), End::DeadLetter(Metric::DeadLettersRejected)),
+            (end_of_attempt(1, Some(status(500))), End::Retried),
+            (end_of_attempt(5, Some(status(500))), End::DeadLetter(Metric::DeadLettersExhausted)),
+            (end_of_attempt(1, Some(status(404))), End::DeadLetter(Metric::DeadLettersRejected)),
             (end_of_attempt(1, Some(forbidden)), End::DeadLetter(Metric::DeadLettersForbidden)),
             (end_of(Outcome::Cancelled(CancelReason::Deleted)), End::Cancelled),
             (end_of(Outcome::Blocked(BlockReason::TooLittleTime)), End::Blocked),

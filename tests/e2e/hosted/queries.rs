@@ -131,7 +131,9 @@ async fn every_field_of_a_query_is_in_the_log() {
     // Only a bug writes these; the crate `webhooks` tests the line of a panic.
     logged.extend(["fields.panic.message", "fields.panic.place"].map(str::to_owned));
     for log in logs().await {
-        log_lines(&log).iter().for_each(|line| fields(line, "", &mut logged));
+        for line in log_lines(&log) {
+            fields(&line, "", &mut logged);
+        }
     }
     let queries = queries();
     assert!(queries.len() >= 5, "{queries:?}");
@@ -157,10 +159,61 @@ async fn an_event_has_the_same_ids_in_the_logs_of_fanout_and_the_sender() {
     assert_eq!(event["job.id"], "550e8400-e29b-41d4-a716-446655440000");
     let mut outcomes = log_lines(sender);
     outcomes.retain(|line| line["fields"]["delivery.id"].is_string());
-    assert!(outcomes.len() > 3, "{outcomes:?}");
-    for outcome in outcomes {
+    for outcome in &outcomes {
         assert_eq!(outcome["fields"]["event.id"], event["event.id"], "{outcome}");
     }
+    let mut levels: Vec<_> = outcomes
+        .iter()
+        .map(|line| (line["level"].as_str(), line["fields"]["message"].as_str()))
+        .map(|(level, message)| (level.unwrap_or_default(), message.unwrap_or_default()))
+        .collect();
+    levels.sort_unstable();
+    let expected = [
+        ("DEBUG", "delivered"),
+        ("ERROR", "delivery blocked by an internal error"),
+        ("INFO", "attempt failed; another will follow"),
+        ("WARN", "last attempt failed; the delivery becomes a dead letter"),
+    ];
+    assert_eq!(levels, expected);
+}
+
+#[tokio::test]
+async fn the_line_of_an_outcome_has_the_ids_of_its_delivery_and_what_was_measured() {
+    let logs = logs().await;
+    let lines = logs.iter().flat_map(|log| log_lines(log));
+    let attempts = lines.filter(|line| {
+        let message = line["fields"]["message"].as_str().unwrap_or_default();
+        message == "delivered" || message.contains("attempt failed")
+    });
+    let attempts: Vec<Value> = attempts.collect();
+    assert_eq!(attempts.len(), 3, "{attempts:?}");
+    for attempt in attempts {
+        for name in [
+            "attempt.number",
+            "delivery.chain",
+            "delivery.id",
+            "duration_ms",
+            "event.id",
+            "event.name",
+            "http.status",
+            "tenant.id",
+            "webhook.id",
+        ] {
+            assert!(!attempt["fields"][name].is_null(), "no {name} in {attempt}");
+        }
+    }
+}
+
+#[test]
+fn lambda_passes_every_line_and_the_functions_apply_the_log_level() {
+    let template = Template::read();
+    assert_eq!(template.common_variables()["LOG_LEVEL"], json!({"Ref": "LogLevel"}));
+    for (name, function) in template.of_type("AWS::Serverless::Function") {
+        let own = &function["Properties"]["LoggingConfig"];
+        assert!(own.get("ApplicationLogLevel").is_none(), "{name} has a level of its own");
+    }
+    let common = &template.common_logging()["ApplicationLogLevel"];
+    assert_eq!(common, "DEBUG", "Lambda would drop metrics, which it takes for INFO");
 }
 
 #[test]

@@ -51,6 +51,11 @@ impl Template {
         &self.0["Globals"]["Function"]["Environment"]["Variables"]
     }
 
+    /// The logging of every function.
+    pub(crate) fn common_logging(&self) -> &Value {
+        &self.0["Globals"]["Function"]["LoggingConfig"]
+    }
+
     /// The default of a parameter.
     pub(crate) fn default_of(&self, parameter: &str) -> &Value {
         let default = &self.0["Parameters"][parameter]["Default"];
