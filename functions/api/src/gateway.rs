@@ -130,7 +130,9 @@ mod tests {
             (503, vec![Metric::Requests, Metric::Failures]),
         ] {
             let mut metrics = Metrics::default();
-            expected.into_iter().for_each(|metric| metrics.add(metric, 1));
+            for metric in expected {
+                metrics.add(metric, 1);
+            }
             assert_eq!(metrics_of(StatusCode::from_u16(status).unwrap()), metrics, "{status}");
         }
     }
