@@ -128,9 +128,8 @@ def serve(arguments: argparse.Namespace) -> int:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
-            # On AWS, Lambda sets these two from the template's LoggingConfig.
+            # On AWS, Lambda sets this from the template's LoggingConfig.
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
-            "AWS_LAMBDA_LOG_LEVEL": "INFO",
         }
     )
     from hypercorn.asyncio import serve as run
@@ -191,7 +190,7 @@ def copy_function_output(log) -> None:
 
 
 def log_entry(function: str, line: bytes) -> dict:
-    """A line of a function's output with time and function. Plain text, such as a panic, becomes a `message`."""
+    """A line of a function's output with time and function. Plain text becomes a `message`."""
     text = line.decode(errors="replace").rstrip()
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     entry = {"time": now, "function": short_name(function)}
@@ -201,9 +200,6 @@ def log_entry(function: str, line: bytes) -> dict:
         fields = None
     if not isinstance(fields, dict):
         return entry | {"message": text}
-    # `span` repeats the last entry of `spans`.
-    if "spans" in fields:
-        fields.pop("span", None)
     return entry | fields
 
 

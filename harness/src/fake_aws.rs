@@ -285,6 +285,8 @@ impl FakeAws {
             ("ALLOW_HTTP_ENDPOINTS", "true"),
             ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
             ("EXTRA_CA_FILE", ""),
+            ("LOG_LEVEL", "INFO"),
+            ("METRICS_NAMESPACE", "DocIntell/docintell-webhooks"),
         ]
         .map(|(name, value)| (name, value.to_owned()))
         .into()

@@ -86,7 +86,6 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
-            .env("AWS_LAMBDA_LOG_LEVEL", "INFO")
             .envs(program.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(command, cores)?;
         Ok((Self { process, init: Duration::ZERO, api }, ready))

@@ -2,6 +2,10 @@
 //!
 //! The rule: a failed assertion shows the word and a few lines, never the whole text.
 
+use serde_json::Value;
+
+/// The key of the metadata in a line of metrics.
+const METRICS: &str = "_aws";
 /// Limits of the lines to show.
 const LINES: usize = 10;
 const LINE_CHARS: usize = 400;
@@ -48,4 +52,24 @@ fn lines_with(text: &str, word: &str) -> String {
 
 fn truncated<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     lines.map(|line| line.chars().take(LINE_CHARS).chain(['\n']).collect::<String>()).collect()
+}
+
+/// The lines of a function's log that are not metrics. Lines that are not JSON are left out.
+#[must_use]
+pub fn log_lines(log: &str) -> Vec<Value> {
+    json_lines(log).filter(|line| line.get(METRICS).is_none()).collect()
+}
+
+/// The lines of a function's log that are metrics, without their metadata.
+#[must_use]
+pub fn metric_lines(log: &str) -> Vec<Value> {
+    let metrics = json_lines(log).filter_map(|mut line| {
+        line.as_object_mut()?.remove(METRICS)?;
+        Some(line)
+    });
+    metrics.collect()
+}
+
+fn json_lines(log: &str) -> impl Iterator<Item = Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok())
 }

@@ -58,12 +58,13 @@ impl HealthEvents {
 
     /// Publishes `event`, in at most three tries that end by `give_up_at` and within 3 s.
     ///
-    /// Logs the change. If the event is not published, the log line is an error with `health.unpublished` = 1, from
-    /// which a metric can count.
-    pub async fn publish(&self, event: &HealthEvent, give_up_at: Instant) {
+    /// Logs the change, and returns whether it is published. If not, the log line is an error with
+    /// `health.unpublished` = 1.
+    pub async fn publish(&self, event: &HealthEvent, give_up_at: Instant) -> bool {
         let give_up_at = give_up_at.min(Instant::now() + CALL_TIMEOUT);
         let published = self.try_publish(event, give_up_at).await;
         let change = event.change.detail_type();
+        let is_published = published.is_ok();
         match published {
             Ok(()) => info!(
                 tenant.id = %event.tenant_id,
@@ -80,6 +81,7 @@ impl HealthEvents {
                 "cannot publish that the health of a webhook changed"
             ),
         }
+        is_published
     }
 
     /// [`Self::publish`] for a caller who handles the error: logs nothing, and has only the caller's time limit.

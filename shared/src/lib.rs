@@ -9,7 +9,8 @@
 //! a tenant asks for.
 //!
 //! The modules from [`id`] to [`webhook_test`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
-//! [`queue`] and [`health_events`] call AWS, each through a concrete client. Time and policy are always arguments.
+//! [`queue`] and [`health_events`] call AWS, each through a concrete client. Time and policy are always arguments. [`log`]
+//! and [`metrics`] write what the operator reads.
 
 pub mod id;
 pub mod text;
@@ -47,6 +48,8 @@ pub mod batch;
 pub mod bootstrap;
 pub mod env;
 pub mod health_events;
+pub mod log;
+pub mod metrics;
 pub mod queue;
 pub mod redelivery;
 pub mod replay_start;

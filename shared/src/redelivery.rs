@@ -66,6 +66,9 @@ pub async fn redeliver_pending(
         if let Err(error) = log.fail_chain(&row.summary, NOT_QUEUED, now).await {
             error!(
                 delivery.id = %row.summary.delivery_id,
+                webhook.id = %row.summary.webhook.webhook_id,
+                tenant.id = %row.summary.webhook.tenant_id,
+                event.id = %row.summary.event_id,
                 error = %chain(&error),
                 "a chain of attempts without a message stays pending for 15 minutes"
             );

@@ -46,6 +46,8 @@ pub async fn start(
         if let Err(error) = cancelled.await {
             error!(
                 replay.id = %replay.replay_id,
+                webhook.id = %webhook.webhook_id,
+                tenant.id = %webhook.tenant_id,
                 error = %chain(&error),
                 "cannot cancel a replay whose message was not queued"
             );

@@ -8,6 +8,8 @@ mod cost;
 mod fanout;
 mod growth;
 mod journey;
+mod metrics;
+mod queries;
 mod refused;
 mod replay;
 mod sdk;

@@ -51,6 +51,7 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("REPLAY_RATE", "50"),
         ("MAX_REPLAY_RATE", "500"),
         ("DEAD_LETTER_QUEUE_URL", &info.outputs.dead_letter_queue_url),
+        ("METRICS_NAMESPACE", "DocIntell/docintell-webhooks"),
         ("PIPELINE_FAULTS_QUEUE_URL", &info.outputs.pipeline_faults_queue_url),
         ("SECRETS_PREFIX", PREFIX),
         ("SENDER_FUNCTION_NAME", sender_function.as_str().expect("it is text")),
@@ -187,11 +188,14 @@ fn env_json_lists_exactly_the_variables_of_each_function() {
     let endpoint = World::get().info().aws_endpoint_url.as_str();
     assert_eq!(parameters, Some(json!({"AWS_ENDPOINT_URL": endpoint})));
     assert_eq!(names(&local), names(&file));
+    let mut common = names(template.common_variables());
+    assert!(common.remove("AWS_ENDPOINT_URL"), "it is among the parameters");
     let mut functions = BTreeSet::new();
     for (function, resource) in template.of_type("AWS::Serverless::Function") {
-        let declared = &resource["Properties"]["Environment"]["Variables"];
-        assert_eq!(names(&file[function]), names(declared), "{function}");
-        assert_eq!(names(&local[function]), names(declared), "{function}, on the local stack");
+        let declared = names(&resource["Properties"]["Environment"]["Variables"]);
+        let declared = &declared | &common;
+        assert_eq!(names(&file[function]), declared, "{function}");
+        assert_eq!(names(&local[function]), declared, "{function}, on the local stack");
         functions.insert(function.to_owned());
     }
     assert_eq!(names(&file), functions);

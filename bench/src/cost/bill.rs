@@ -34,7 +34,7 @@ pub(super) const MAKING: [Line; 10] = [
     }),
     line("DynamoDB reads", prices::DYNAMODB_READS, |used| float(used.aws.units(Unit::Read))),
     line("Secrets Manager calls", prices::SECRET_CALLS, |used| float(used.aws.units(Unit::Secret))),
-    line("CloudWatch Logs", prices::LOGS, |used| {
+    line("CloudWatch Logs (and metrics)", prices::LOGS, |used| {
         float(used.queueing.log_bytes + used.sender.log_bytes)
     }),
     line("data out to the internet", prices::DATA_OUT, bytes_out),

@@ -1,5 +1,7 @@
 //! The cost of a month, compared with `EventBridge` API destinations. Pure.
 
+use webhooks::metrics::Metric;
+
 use super::bill::{self, KEEPING, MAKING};
 use super::case::Used;
 use super::prices::{self, Price};
@@ -15,7 +17,7 @@ const IDLE_RECEIVES: f64 = 2.0 * 5.0 * 3.0 * 60.0 * 730.0;
 const VOLUMES: [f64; 3] = [1e4, 1e6, 1e8];
 
 /// Fixed costs without any delivery, in dollars.
-fn idle() -> [(&'static str, f64); 4] {
+fn idle() -> [(&'static str, f64); 5] {
     let in_template = |resource_type: &str, price: Price| {
         price.of(bill::float(template::count(resource_type) as u64))
     };
@@ -23,6 +25,10 @@ fn idle() -> [(&'static str, f64); 4] {
         ("the secrets of 100 webhooks", prices::SECRETS.of(WEBHOOKS)),
         ("the alarm topics' key", in_template("AWS::KMS::Key", prices::KEYS)),
         ("alarms", in_template("AWS::CloudWatch::Alarm", prices::ALARMS)),
+        (
+            "metrics, if each is written every hour",
+            prices::METRICS.of(bill::float(Metric::ALL.len() as u64)),
+        ),
         ("receives from two empty queues", prices::SQS_REQUESTS.of(IDLE_RECEIVES)),
     ]
 }
@@ -68,6 +74,6 @@ mod tests {
     #[test]
     fn secrets_are_most_of_the_cost_of_an_idle_system() {
         let total: f64 = idle().iter().map(|(_, dollars)| dollars).sum();
-        assert!((41.0..42.0).contains(&total), "{total}");
+        assert!((49.0..50.0).contains(&total), "{total}");
     }
 }

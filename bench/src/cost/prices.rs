@@ -62,9 +62,10 @@ pub(super) const API_REQUESTS: Price = per_million(1.00);
 pub(super) const SECRET_CALLS: Price = Price { dollars: 0.05, units: 10_000.0, unit: "10,000" };
 pub(super) const SECRETS: Price = each(0.40);
 
-// <https://aws.amazon.com/cloudwatch/pricing/> and <https://aws.amazon.com/kms/pricing/>. Alarms and keys are
-// per month.
+// <https://aws.amazon.com/cloudwatch/pricing/> and <https://aws.amazon.com/kms/pricing/>. Alarms, keys and
+// metrics are per month, a metric only for the hours in which it is written.
 pub(super) const LOGS: Price = per_gb(0.50);
+pub(super) const METRICS: Price = each(0.30);
 pub(super) const ALARMS: Price = each(0.10);
 pub(super) const KEYS: Price = each(1.00);
 

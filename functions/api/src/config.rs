@@ -35,6 +35,8 @@ pub struct Config {
     pub(crate) changes_per_minute: u32,
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub(crate) endpoint_policy: EndpointPolicy,
+    /// `METRICS_NAMESPACE`
+    pub metrics_namespace: String,
 }
 
 /// Deliveries per second of a replay.
@@ -68,6 +70,7 @@ impl Config {
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,
             changes_per_minute: env::parsed("CHANGES_PER_MINUTE")?,
             endpoint_policy: env::endpoint_policy()?,
+            metrics_namespace: env::required("METRICS_NAMESPACE")?,
         })
     }
 }

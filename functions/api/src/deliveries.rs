@@ -79,7 +79,15 @@ pub(crate) async fn retry(
     let now = Timestamp::now();
     match redeliver(&state.log, &state.delivery_queue, &seen, None, now).await? {
         Redelivered::Queued(row) => {
-            info!(delivery.id = %delivery, delivery.chain = row.summary.chain, "delivery queued again");
+            info!(
+                delivery.id = %delivery,
+                delivery.chain = row.summary.chain,
+                webhook.id = %id,
+                tenant.id = %tenant,
+                event.id = %row.summary.event_id,
+                event.name = %row.summary.event,
+                "delivery queued again"
+            );
             Ok((StatusCode::ACCEPTED, Json(DeliveryDetail::of(&row, now))).into_response())
         }
         Redelivered::UnderWay => Err(ApiError::DeliveryPending),

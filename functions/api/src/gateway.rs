@@ -8,13 +8,15 @@ mod event;
 use std::convert::Infallible;
 
 use axum::Router;
-use axum::http::HeaderValue;
 use axum::http::header::{HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Context, Error, LambdaEvent, Request, Service, service_fn};
+use webhooks::metrics::{Metric, Metrics, MetricsLog};
 use webhooks::runtime;
+use webhooks::timestamp::Timestamp;
 
 use crate::error::ApiError;
 use crate::request_log::log_response;
@@ -26,12 +28,25 @@ pub(crate) type GatewayResponse =
     <Adapter<'static, Response, Router> as Service<LambdaEvent<LambdaRequest>>>::Response;
 
 /// Handles invocations with `router` for as long as the Lambda environment lives.
-pub async fn serve(router: Router) -> Result<(), Error> {
-    runtime::run(async |event, _deadline| Ok(handle(&router, event).await)).await
+pub async fn serve(router: Router, metrics_log: MetricsLog) -> Result<(), Error> {
+    runtime::run(async |event, _deadline| Ok(handle(&router, &metrics_log, event).await)).await
+}
+
+/// The metrics of a request that was answered with this status.
+fn metrics_of(status: StatusCode) -> Metrics {
+    let mut metrics = Metrics::default();
+    metrics.add(Metric::Requests, 1);
+    metrics.add(Metric::Refused, status.is_client_error().into());
+    metrics.add(Metric::Failures, status.is_server_error().into());
+    metrics
 }
 
 /// Handles one event; `json` may be anything.
-pub(crate) async fn handle(router: &Router, json: &[u8]) -> GatewayResponse {
+pub(crate) async fn handle(
+    router: &Router,
+    metrics_log: &MetricsLog,
+    json: &[u8],
+) -> GatewayResponse {
     let event = Event::read(json);
     let method = event.as_ref().ok().and_then(Event::method);
     let (request, mut refusal) = match event.and_then(|event| request(json, event)) {
@@ -49,7 +64,8 @@ pub(crate) async fn handle(router: &Router, json: &[u8]) -> GatewayResponse {
                     log_response(method.as_ref(), None, response).await
                 }
             };
-            // Set here, because every response passes through here.
+            // Every response passes through here.
+            metrics_log.write(&metrics_of(response.status()), Timestamp::now());
             let nosniff = HeaderValue::from_static("nosniff");
             response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
             Ok::<_, Infallible>(response)
@@ -102,8 +118,27 @@ mod tests {
         )
     }
 
+    fn metrics_log() -> MetricsLog {
+        MetricsLog::new("test".to_owned())
+    }
+
+    #[test]
+    fn a_request_counts_by_the_status_of_its_answer() {
+        for (status, expected) in [
+            (200, vec![Metric::Requests]),
+            (404, vec![Metric::Requests, Metric::Refused]),
+            (503, vec![Metric::Requests, Metric::Failures]),
+        ] {
+            let mut metrics = Metrics::default();
+            for metric in expected {
+                metrics.add(metric, 1);
+            }
+            assert_eq!(metrics_of(StatusCode::from_u16(status).unwrap()), metrics, "{status}");
+        }
+    }
+
     async fn response_to(event: &[u8]) -> (u64, Value, String) {
-        let response = handle(&Router::new().fallback(echo), event).await;
+        let response = handle(&Router::new().fallback(echo), &metrics_log(), event).await;
         let response = serde_json::to_value(response).unwrap();
         assert_eq!(response["headers"]["x-content-type-options"], "nosniff");
         assert_eq!(response["isBase64Encoded"], false);
@@ -228,7 +263,8 @@ mod tests {
         let others = fields.iter().flat_map(|field| PIECES.map(|text| (*field, text.to_owned())));
         for (field, text) in paths.chain(others) {
             let event = event(&[(field, (&*text).into()), ("isBase64Encoded", true.into())]);
-            let response = serde_json::to_value(handle(&router, &event).await).unwrap();
+            let response =
+                serde_json::to_value(handle(&router, &metrics_log(), &event).await).unwrap();
             if response["body"] == "reached" {
                 assert!(field != "rawPath" || text == "/v1/webhooks", "{text:?}");
             } else {

@@ -148,6 +148,7 @@ mod tests {
     use aws_sdk_secretsmanager::config::Credentials;
     use serde_json::{Value, json};
     use webhooks::aws;
+    use webhooks::metrics::MetricsLog;
 
     /// Sends the sample without its API key: the response comes before any AWS call.
     async fn response_to(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
@@ -167,13 +168,15 @@ mod tests {
             max_webhooks_per_tenant: 50,
             changes_per_minute: 60,
             endpoint_policy: EndpointPolicy::default(),
+            metrics_namespace: "test".to_owned(),
         };
+        let metrics_log = MetricsLog::new(config.metrics_namespace.clone());
         let router = router(Arc::new(AppState::new(&aws, config)));
         let mut event: Value = serde_json::from_str(sample).unwrap();
         event["headers"].as_object_mut().unwrap().remove("authorization").unwrap();
         change(&mut event);
         let event = event.to_string();
-        let response = gateway::handle(&router, event.as_bytes()).await;
+        let response = gateway::handle(&router, &metrics_log, event.as_bytes()).await;
         serde_json::to_value(response).unwrap()
     }
 

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use api::{AppState, Config, router, serve};
 use lambda_http::Error;
-use webhooks::aws;
 use webhooks::bootstrap::exit_code;
+use webhooks::metrics::MetricsLog;
+use webhooks::{aws, log};
 
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
-    lambda_http::tracing::init_default_subscriber();
+    log::init();
     exit_code(run()).await
 }
 
 async fn run() -> Result<(), Error> {
     let config = Config::from_env()?;
+    let metrics_log = MetricsLog::new(config.metrics_namespace.clone());
     let state = AppState::new(&aws::config()?, config);
-    serve(router(Arc::new(state))).await
+    serve(router(Arc::new(state)), metrics_log).await
 }

@@ -66,7 +66,12 @@ pub(crate) async fn create(
     }
     let new = NewReplay { webhook, filter, rate_per_second, counted: counted.count };
     let replay = start(&state.replays, &state.replay_queue, new, now).await?;
-    info!(replay.id = %replay.replay_id, "replay started");
+    info!(
+        replay.id = %replay.replay_id,
+        webhook.id = %id,
+        tenant.id = %tenant,
+        "replay started"
+    );
     let location = [(LOCATION, format!("/v1/webhooks/{id}/replays/{}", replay.replay_id))];
     Ok((StatusCode::CREATED, location, Json(ReplayView::of(&replay, now))).into_response())
 }
@@ -159,7 +164,13 @@ async fn change(
     let now = Timestamp::now();
     match state.replays.change(webhook, replay, change, now).await? {
         Changed::Done(replay) => {
-            info!(replay.id = %replay.replay_id, replay.state = %replay.state, "replay changed");
+            info!(
+                replay.id = %replay.replay_id,
+                replay.state = %replay.state,
+                webhook.id = %webhook.webhook_id,
+                tenant.id = %webhook.tenant_id,
+                "replay changed"
+            );
             Ok(replay)
         }
         Changed::Ended(replay) => Err(ApiError::ReplayEnded(replay.state_at(now))),

@@ -119,7 +119,7 @@ fn transition<'a>(record: &'a ParsedRecord<'_>) -> Result<Transition<'a>, Change
 
 /// Converts a record's time, which is in seconds. AWS sends whole seconds.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn millis(seconds: f64) -> u64 {
+pub(crate) fn millis(seconds: f64) -> u64 {
     (seconds * 1000.0) as u64
 }
 

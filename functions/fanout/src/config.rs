@@ -19,6 +19,8 @@ pub struct Config {
     pub(crate) delivery_queue_url: String,
     /// `PIPELINE_FAULTS_QUEUE_URL`
     pub(crate) pipeline_faults_queue_url: String,
+    /// `METRICS_NAMESPACE`
+    pub(crate) metrics_namespace: String,
 }
 
 impl Config {
@@ -31,6 +33,7 @@ impl Config {
             skip_for: days("SKIPPED_EVENT_DAYS")?,
             delivery_queue_url: required("DELIVERY_QUEUE_URL")?,
             pipeline_faults_queue_url: required("PIPELINE_FAULTS_QUEUE_URL")?,
+            metrics_namespace: required("METRICS_NAMESPACE")?,
         })
     }
 }

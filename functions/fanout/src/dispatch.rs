@@ -11,11 +11,12 @@ use aws_types::SdkConfig;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::time::{Instant, timeout_at};
-use tracing::{error, warn};
+use tracing::{Level, error};
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
 use webhooks::fault::{Origin, PipelineFault};
 use webhooks::id::TenantId;
+use webhooks::metrics::{Metric, Metrics};
 use webhooks::queue::{OutgoingMessage, Queue, SendError};
 use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
 use webhooks::timestamp::Timestamp;
@@ -23,7 +24,7 @@ use webhooks::webhook::Webhook;
 
 use crate::config::Config;
 use crate::plan::{Fault, FaultReason, Skipping, Subscribers, Task, Wave, WebhooksUnknown};
-use crate::record::{Record, RecordIds};
+use crate::record::{Record, record_line};
 use crate::skips::{self, Skipped};
 
 /// Maximum queries in flight.
@@ -31,6 +32,22 @@ const CONCURRENT_QUERIES: usize = 10;
 /// A wave with this many deliveries, skipped ones included, is sent before the next record is planned. The limit bounds
 /// memory, and the number of messages that are sent twice when a record fails.
 const WAVE_DELIVERIES: usize = 100;
+
+/// Logs a line about a record's delivery, with the ids of both.
+macro_rules! delivery_line {
+    ($level:ident, $record:expr, $delivery:expr, $($fields_and_sentence:tt)+) => {{
+        let delivery: Option<&DeliveryMessage> = $delivery;
+        record_line!(
+            $level,
+            $record,
+            delivery.id = delivery.map(|it| display(it.delivery_id)),
+            webhook.id = delivery.map(|it| display(it.webhook_config_id)),
+            event.id = delivery.map(|it| display(it.event_id)),
+            event.name = delivery.map(|it| display(it.event)),
+            $($fields_and_sentence)+
+        );
+    }};
+}
 
 /// The result of a batch.
 #[derive(Debug, Default)]
@@ -43,11 +60,23 @@ pub(crate) struct Report<'a> {
     pub(crate) dropped: usize,
     /// Messages that were parked in `PipelineFaultsQueue`.
     pub(crate) faults: usize,
+    /// Skipped deliveries that the log did not take.
+    pub(crate) unlogged: usize,
     /// The record from which the stream must deliver the batch again.
     pub(crate) first_failure: Option<Record<'a>>,
 }
 
 impl<'a> Report<'a> {
+    /// Adds the metrics of a batch of `records`.
+    pub(crate) fn count(&self, records: usize, metrics: &mut Metrics) {
+        metrics.add(Metric::Queued, self.deliveries);
+        metrics.add(Metric::Skipped, self.skipped);
+        metrics.add(Metric::Parked, self.faults);
+        metrics.add(Metric::LogWritesFailed, self.unlogged);
+        let returned = self.first_failure.map_or(0, |first| records - first.index);
+        metrics.add(Metric::RecordsReturned, returned);
+    }
+
     fn fail(&mut self, record: Record<'a>) {
         if self.first_failure.is_none_or(|first| record.index < first.index) {
             self.first_failure = Some(record);
@@ -58,7 +87,7 @@ impl<'a> Report<'a> {
         match sent {
             Ok(()) => self.faults += 1,
             Err(error) => {
-                error!(record.index = record.index, %error, "cannot park a record");
+                record_line!(error, record, %error, "cannot park a record");
                 self.fail(record);
             }
         }
@@ -100,6 +129,7 @@ impl Dispatcher {
         let mut report = Report::default();
         let mut wave = Wave::default();
         for (record, task) in tasks {
+            log_event(record, &task, &subscribers);
             if let Err(WebhooksUnknown) = wave.add(record, task, &subscribers, skipping) {
                 report.fail(record);
                 break;
@@ -162,7 +192,7 @@ impl Dispatcher {
         report.dropped += wave.dropped;
         let Some(first) = wave.first_record() else { return };
         if Instant::now() >= last_call_at {
-            error!(record.index = first.index, "no time left to queue the rest of the batch");
+            record_line!(error, first, "no time left to queue the rest of the batch");
             report.fail(first);
             return;
         }
@@ -179,7 +209,8 @@ impl Dispatcher {
                     faults.push(Fault { record, reason, text });
                 }
                 Err(unavailable @ SendError::Unavailable(_)) => {
-                    error!(record.index = record.index, error = %unavailable, "cannot queue a delivery");
+                    let delivery = serde_json::from_str(message.body.as_str()).ok();
+                    delivery_line!(error, record, delivery.as_ref(), error = %unavailable, "cannot queue a delivery");
                     report.fail(record);
                 }
             }
@@ -188,10 +219,18 @@ impl Dispatcher {
             match skipped {
                 Skipped::Logged => report.skipped += 1,
                 Skipped::Refused(reason) => {
+                    report.unlogged += 1;
                     faults.push(Fault { record, reason, text: text_of(&message) });
                 }
                 Skipped::Unavailable(error) => {
-                    error!(record.index = record.index, error, "cannot log a skipped delivery");
+                    report.unlogged += 1;
+                    delivery_line!(
+                        error,
+                        record,
+                        Some(&message),
+                        error,
+                        "cannot log a skipped delivery"
+                    );
                     report.fail(record);
                 }
                 Skipped::NotBegun => report.fail(record),
@@ -218,7 +257,7 @@ impl Dispatcher {
         {
             match sent {
                 Err(error @ SendError::Refused(_)) => {
-                    warn!(%error, reason = fault.reason(), "PipelineFaultsQueue refused the record; a placeholder is parked instead");
+                    record_line!(warn, record, %error, reason = fault.reason(), "PipelineFaultsQueue refused the record; a placeholder is parked instead");
                     placeholders.push((record, fault.placeholder()));
                 }
                 sent => report.parked(record, sent),
@@ -230,17 +269,29 @@ impl Dispatcher {
     }
 }
 
+/// Logs an event with the ids that its deliveries have in the sender's log. At debug level, because a line for each event
+/// would cost as much as the rest of fanout.
+fn log_event(record: Record<'_>, task: &Task, subscribers: &Subscribers) {
+    let Task::Deliver(event) = task else { return };
+    if tracing::enabled!(Level::DEBUG) {
+        let webhooks = subscribers.get(&event.tenant_id).map_or(&[][..], Vec::as_slice);
+        let subscribed = webhooks.iter().flatten().filter(|it| it.events.contains(event.name));
+        record_line!(
+            debug,
+            record,
+            event.id = %event.id,
+            event.name = %event.name,
+            webhooks = subscribed.count(),
+            "event read; each webhook that subscribes to it gets a delivery"
+        );
+    }
+}
+
 /// Logs a fault and converts it to the form that is queued.
 fn pipeline_fault(Fault { record, reason, text }: Fault<'_>) -> (Record<'_>, PipelineFault) {
-    let RecordIds { sequence_number, job_id, tenant_id } = record.ids();
+    let sequence_number = record.ids().sequence_number;
     let fault = PipelineFault::new(Origin::Fanout { sequence_number }, &reason.to_string(), text);
-    error!(
-        record.index = record.index,
-        job.id = job_id,
-        tenant.id = tenant_id,
-        reason = fault.reason(),
-        "record parked in PipelineFaultsQueue"
-    );
+    record_line!(error, record, reason = fault.reason(), "record parked in PipelineFaultsQueue");
     (record, fault)
 }
 

@@ -19,15 +19,17 @@ use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
 use serde_json::value::RawValue;
-use tracing::{debug, warn};
+use tracing::debug;
 use webhooks::aws;
 use webhooks::batch::{Batch, BatchResponse, done_by};
+use webhooks::log::panic_message;
+use webhooks::metrics::{Metric, Metrics, MetricsLog};
 use webhooks::timestamp::Timestamp;
 
 use crate::change::{Announcement, Warning};
 use crate::dispatch::Dispatcher;
 use crate::plan::{FaultReason, Task};
-use crate::record::{Record, RecordIds};
+use crate::record::{Record, record_line};
 
 pub use crate::config::Config;
 
@@ -38,6 +40,7 @@ const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Fanout {
     dispatcher: Dispatcher,
+    metrics_log: MetricsLog,
 }
 
 /// Why the stream must deliver the whole batch again.
@@ -55,7 +58,8 @@ impl Fanout {
     /// Creates all AWS clients from `sdk`.
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: Config) -> Self {
-        Self { dispatcher: Dispatcher::new(sdk, config) }
+        let metrics_log = MetricsLog::new(config.metrics_namespace.clone());
+        Self { dispatcher: Dispatcher::new(sdk, config), metrics_log }
     }
 
     /// Handles one invocation, which ends at `deadline`.
@@ -72,7 +76,11 @@ impl Fanout {
             .map(|(index, json)| Record { index, json })
             .map(|record| (record, isolated_task(record)))
             .collect();
-        let report = self.dispatcher.dispatch(tasks, Timestamp::now(), last_call_at).await;
+        let now = Timestamp::now();
+        let mut metrics = received(&tasks, now);
+        let report = self.dispatcher.dispatch(tasks, now, last_call_at).await;
+        report.count(batch.records.len(), &mut metrics);
+        self.metrics_log.write(&metrics, now);
         // At debug level, because a line for each job change would cost as much as the rest of fanout. Parked
         // and failed records have lines of their own.
         debug!(
@@ -87,15 +95,24 @@ impl Fanout {
         let mut response = BatchResponse::default();
         if let Some(failed) = report.first_failure {
             let sequence_number = failed.ids().sequence_number.ok_or(FanoutError::Unnamed)?;
-            warn!(
-                record.index = failed.index,
-                "the stream will deliver the batch again from this record"
-            );
+            record_line!(warn, failed, "the stream will deliver the batch again from this record");
             // Lambda resumes at the lowest sequence number, so one is enough.
             response.add_failure(sequence_number);
         }
         Ok(response)
     }
+}
+
+/// The metrics of what the stream delivered. Its first record is the oldest.
+fn received(tasks: &[(Record<'_>, Task)], now: Timestamp) -> Metrics {
+    let mut metrics = Metrics::default();
+    let events = tasks.iter().filter(|(_, task)| matches!(task, Task::Deliver(_)));
+    metrics.add(Metric::Events, events.count());
+    if let Some(written_at) = tasks.first().and_then(|(record, _)| record.written_at()) {
+        let age = now.since(written_at).as_millis();
+        metrics.add_value(Metric::OldestRecordAge, u64::try_from(age).unwrap_or(u64::MAX));
+    }
+    metrics
 }
 
 fn task(record: Record<'_>) -> Task {
@@ -110,15 +127,18 @@ fn task(record: Record<'_>) -> Task {
     }
 }
 
-/// The record's task. A panic affects only this record; standard error describes it.
+/// The record's task. A panic affects only this record.
 fn isolated_task(record: Record<'_>) -> Task {
-    panic::catch_unwind(|| task(record)).unwrap_or(Task::Park(FaultReason::Panic))
+    panic::catch_unwind(|| task(record)).unwrap_or_else(|panic| {
+        let reason = panic_message(&*panic);
+        record_line!(error, record, reason, "reading a record panicked");
+        Task::Park(FaultReason::Panic)
+    })
 }
 
 fn log(warning: &Warning, record: Record<'_>) {
-    let RecordIds { job_id, tenant_id, .. } = record.ids();
     macro_rules! line {
-        ($($field:tt)*) => { warn!(job.id = job_id, tenant.id = tenant_id, $($field)*) };
+        ($($field:tt)*) => { record_line!(warn, record, $($field)*) };
     }
     match warning {
         Warning::UnknownStatus(status) => {

@@ -5,6 +5,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use webhooks::text::printable;
+use webhooks::timestamp::Timestamp;
+
+use crate::change::millis;
 
 /// One record of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +16,20 @@ pub(crate) struct Record<'a> {
     pub(crate) index: usize,
     pub(crate) json: &'a RawValue,
 }
+
+/// Logs a line about a record, with its place in the batch and its ids.
+macro_rules! record_line {
+    ($level:ident, $record:expr, $($fields_and_sentence:tt)+) => {{
+        let ids = $record.ids();
+        tracing::$level!(
+            record.index = $record.index,
+            job.id = ids.job_id,
+            tenant.id = ids.tenant_id,
+            $($fields_and_sentence)+
+        );
+    }};
+}
+pub(crate) use record_line;
 
 /// The ids of a record, as far as they can be read. The job's and the tenant's are made printable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +56,12 @@ impl Record<'_> {
             tenant_id: first(|item| item.tenant_id.and_then(read)),
         }
     }
+    /// When the change was written; `None` if the record does not say.
+    pub(crate) fn written_at(self) -> Option<Timestamp> {
+        let Envelope { dynamodb: change } = read(self.json)?;
+        let seconds: f64 = read(change.approximate_creation_date_time?)?;
+        Some(Timestamp::from_unix_millis(millis(seconds)))
+    }
 }
 
 #[derive(Deserialize)]
@@ -50,6 +73,8 @@ struct Envelope<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Change<'a> {
+    #[serde(borrow)]
+    approximate_creation_date_time: Option<&'a RawValue>,
     #[serde(borrow)]
     sequence_number: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -122,6 +147,20 @@ mod tests {
             "OldImage": {"job_id": {"N": "7"}, "tenant_id": {"S": "acme"}},
         }});
         assert_eq!(ids(&record), named(None, "7", "acme"));
+    }
+
+    #[test]
+    fn the_time_of_a_change_is_read_from_any_record_that_has_one() {
+        let written_at = |record: &Value| {
+            let json = &serde_json::value::to_raw_value(record).unwrap();
+            Record { index: 0, json }.written_at().map(Timestamp::unix_millis)
+        };
+        let of = |time: Value| json!({"dynamodb": {"ApproximateCreationDateTime": time}});
+        assert_eq!(written_at(&of(json!(1_764_757_847))), Some(1_764_757_847_000));
+        assert_eq!(written_at(&of(json!(1_764_757_847.5))), Some(1_764_757_847_500));
+        for record in [of(json!("now")), of(Value::Null), json!({}), json!(1)] {
+            assert_eq!(written_at(&record), None, "{record}");
+        }
     }
 
     #[test]

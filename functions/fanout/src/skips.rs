@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
+use tracing::error;
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
+use webhooks::log::panic_message;
 use webhooks::store::DeliveryLog;
 use webhooks::store::deliveries::SkipError;
 use webhooks::timestamp::Timestamp;
@@ -50,7 +52,7 @@ pub(crate) async fn write_all<'a>(
             } else if Instant::now() >= last_call_at {
                 Skipped::Unavailable("the time limit was reached".to_owned())
             } else {
-                isolated(write(log, &message, now)).await
+                isolated(&message, write(log, &message, now)).await
             };
             has_failed.fetch_or(matches!(skipped, Skipped::Unavailable(_)), Ordering::Relaxed);
             (record, message, skipped)
@@ -68,9 +70,19 @@ async fn write(log: &DeliveryLog, message: &DeliveryMessage, now: Timestamp) -> 
     }
 }
 
-/// A panic parks only its own delivery; standard error describes it.
-async fn isolated(write: impl Future<Output = Skipped>) -> Skipped {
-    AssertUnwindSafe(write).catch_unwind().await.unwrap_or(Skipped::Refused(FaultReason::Panic))
+/// A panic parks only its own delivery.
+async fn isolated(message: &DeliveryMessage, write: impl Future<Output = Skipped>) -> Skipped {
+    AssertUnwindSafe(write).catch_unwind().await.unwrap_or_else(|panic| {
+        error!(
+            delivery.id = %message.delivery_id,
+            webhook.id = %message.webhook_config_id,
+            tenant.id = %message.tenant_id,
+            event.id = %message.event_id,
+            reason = panic_message(&*panic),
+            "logging a skipped delivery panicked"
+        );
+        Skipped::Refused(FaultReason::Panic)
+    })
 }
 
 #[cfg(test)]
@@ -79,7 +91,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_parks_its_delivery() {
-        let skipped = isolated(async { panic!("on purpose") }).await;
+        let message = include_str!("../../../tests/formats/0.1.0/delivery-message.json");
+        let message = serde_json::from_str(message).unwrap();
+        let skipped = isolated(&message, async { panic!("on purpose") }).await;
         assert!(matches!(skipped, Skipped::Refused(FaultReason::Panic)), "{skipped:?}");
     }
 }

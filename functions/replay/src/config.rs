@@ -21,6 +21,8 @@ pub struct Config {
     pub(crate) replay_queue_url: String,
     /// `PIPELINE_FAULTS_QUEUE_URL`
     pub(crate) pipeline_faults_queue_url: String,
+    /// `METRICS_NAMESPACE`
+    pub(crate) metrics_namespace: String,
 }
 
 impl Config {
@@ -35,6 +37,7 @@ impl Config {
             delivery_queue_url: required("DELIVERY_QUEUE_URL")?,
             replay_queue_url: required("REPLAY_QUEUE_URL")?,
             pipeline_faults_queue_url: required("PIPELINE_FAULTS_QUEUE_URL")?,
+            metrics_namespace: required("METRICS_NAMESPACE")?,
         })
     }
 }

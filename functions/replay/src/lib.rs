@@ -17,11 +17,12 @@ use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
 use tokio::time::timeout_at;
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 use webhooks::aws::{CALL_TIMEOUT, chain};
 use webhooks::batch::{BatchResponse, NotABatch, done_by, parse_messages};
 use webhooks::fault::{Origin, PipelineFault};
 use webhooks::id::ClaimId;
+use webhooks::metrics::{Metric, Metrics, MetricsLog};
 use webhooks::queue::{Queue, SendError};
 use webhooks::replay::{Act, Replay, ReplayMessage};
 use webhooks::store::{DeliveryLog, DynamoDb, ReplayStore, StoreError, WebhookStore};
@@ -37,6 +38,20 @@ const RESPONSE_MARGIN: Duration = Duration::from_secs(1 + CALL_TIMEOUT.as_secs()
 /// the 30 seconds in template.yaml, 11 are left to send.
 const SLICE_MARGIN: Duration = Duration::from_secs(5 * CALL_TIMEOUT.as_secs());
 
+/// Logs a line about a replay, with its ids.
+macro_rules! replay_line {
+    ($level:ident, $replay:expr, $webhook:expr, $($fields_and_sentence:tt)+) => {{
+        let webhook = $webhook;
+        tracing::$level!(
+            replay.id = %$replay,
+            webhook.id = %webhook.webhook_id,
+            tenant.id = %webhook.tenant_id,
+            $($fields_and_sentence)+
+        );
+    }};
+}
+pub(crate) use replay_line;
+
 /// The replay function with its clients.
 #[derive(Debug)]
 pub struct Replayer {
@@ -46,6 +61,7 @@ pub struct Replayer {
     deliveries: Queue,
     slices: Queue,
     faults: Queue,
+    metrics_log: MetricsLog,
 }
 
 /// Why the queue must deliver the message again.
@@ -82,6 +98,7 @@ impl Replayer {
             deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),
             slices: Queue::new(sqs.clone(), config.replay_queue_url),
             faults: Queue::new(sqs, config.pipeline_faults_queue_url),
+            metrics_log: MetricsLog::new(config.metrics_namespace),
         }
     }
 
@@ -92,53 +109,87 @@ impl Replayer {
         deadline: SystemTime,
     ) -> Result<BatchResponse, NotABatch> {
         let mut response = BatchResponse::default();
+        let mut metrics = Metrics::default();
         for Message { id, content } in parse_messages(event)? {
             let message = content.as_ref().ok().copied();
             let handled = match content {
-                Ok(message) => self.drive(message, deadline).await,
+                Ok(message) => self.drive(message, &mut metrics, deadline).await,
                 Err(unreadable) => {
                     let reason = format!("not a replay message: {}", unreadable.error);
-                    self.park(&id, &reason, unreadable.body).await
+                    let parked = self.park(&id, &reason, unreadable.body).await;
+                    metrics.add(Metric::Parked, parked.is_ok().into());
+                    parked
                 }
             };
             if let Err(error) = handled {
+                let is_error = !matches!(error, SliceError::Claimed);
+                metrics.add(Metric::SlicesInterrupted, (is_error && message.is_some()).into());
                 log(&error, &id, message);
                 response.add_failure(id);
             }
         }
+        self.metrics_log.write(&metrics, Timestamp::now());
         Ok(response)
     }
 
     /// Does what the replay needs at this message.
-    async fn drive(&self, message: ReplayMessage, deadline: SystemTime) -> Result<(), SliceError> {
+    async fn drive(
+        &self,
+        message: ReplayMessage,
+        metrics: &mut Metrics,
+        deadline: SystemTime,
+    ) -> Result<(), SliceError> {
         let Some(replay) = self.replays.get(message.webhook(), message.replay_id).await? else {
-            warn!(replay.id = %message.replay_id, "message of a replay that does not exist");
+            replay_line!(
+                warn,
+                message.replay_id,
+                message.webhook(),
+                "message of a replay that does not exist"
+            );
             return Ok(());
         };
         match replay.act_on(message.slice, Timestamp::now()) {
-            Act::Claim => self.claim(&replay, deadline).await,
+            Act::Claim => self.claim(&replay, metrics, deadline).await,
             Act::QueueNext => self.queue(&replay).await,
             Act::Wait => Err(SliceError::Claimed),
             Act::Drop => {
-                debug!(replay.id = %replay.replay_id, slice = message.slice, "nothing left to do");
+                replay_line!(
+                    debug,
+                    replay.replay_id,
+                    replay.webhook,
+                    slice = message.slice,
+                    "nothing left to do"
+                );
                 Ok(())
             }
         }
     }
 
     /// Claims the current slice and does it.
-    async fn claim(&self, replay: &Replay, deadline: SystemTime) -> Result<(), SliceError> {
+    async fn claim(
+        &self,
+        replay: &Replay,
+        metrics: &mut Metrics,
+        deadline: SystemTime,
+    ) -> Result<(), SliceError> {
         let claim = ClaimId::random();
         let claimed = self.replays.claim(replay, claim, Timestamp::now()).await?;
         let claimed = claimed.ok_or(SliceError::Claimed)?;
         let give_up_at = done_by(deadline, RESPONSE_MARGIN);
         let ends_at = done_by(deadline, RESPONSE_MARGIN + SLICE_MARGIN);
-        let done = timeout_at(give_up_at, self.do_slice(&claimed, claim, ends_at)).await;
+        let done = timeout_at(give_up_at, self.do_slice(&claimed, claim, metrics, ends_at)).await;
         let done = done.unwrap_or(Err(SliceError::Deadline));
         if done.is_err() {
             // Without this, the next receive would have to wait until the claim is a minute old.
             if let Err(error) = self.replays.release(&claimed, claim).await {
-                warn!(replay.id = %replay.replay_id, error = %chain(&error), "cannot release a slice");
+                let error = chain(&error);
+                replay_line!(
+                    warn,
+                    replay.replay_id,
+                    replay.webhook,
+                    error,
+                    "cannot release a slice"
+                );
             }
         }
         done

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use lambda_runtime::Error;
 use replay::{Config, Replayer};
 use webhooks::bootstrap::exit_code;
-use webhooks::{aws, runtime};
+use webhooks::{aws, log, runtime};
 
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
-    lambda_runtime::tracing::init_default_subscriber();
+    log::init();
     exit_code(run()).await
 }
 

@@ -4,7 +4,6 @@
 
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
-use tracing::error;
 use webhooks::aws::{CALL_TIMEOUT, chain};
 use webhooks::id::DeliveryId;
 use webhooks::queue::SendError;
@@ -14,10 +13,26 @@ use webhooks::store::StoreError;
 use webhooks::store::deliveries::{DeliveryRow, DeliverySummary};
 use webhooks::timestamp::Timestamp;
 
-use crate::{Replayer, SliceError};
+use crate::{Replayer, SliceError, replay_line};
 
 /// Writes to the log in flight.
 const CONCURRENT_STARTS: usize = 20;
+
+/// Logs a line about a delivery of a replay, with the ids of both.
+macro_rules! delivery_line {
+    ($level:ident, $replay:expr, $delivery:expr, $($fields_and_sentence:tt)+) => {
+        replay_line!(
+            $level,
+            $replay.replay_id,
+            $delivery.webhook,
+            delivery.id = %$delivery.delivery_id,
+            delivery.chain = $delivery.chain,
+            event.id = %$delivery.event_id,
+            event.name = %$delivery.event,
+            $($fields_and_sentence)+
+        )
+    };
+}
 
 /// What became of some deliveries.
 #[derive(Debug)]
@@ -53,11 +68,14 @@ impl Replayer {
             let result = match started {
                 Ok(Started::Queue(row)) => match queued.next() {
                     Some(Err(SendError::Refused(reason))) => {
-                        self.give_up(&row, &reason).await;
+                        self.give_up(replay, &row.summary, &reason).await;
                         Ok(0)
                     }
                     Some(Err(error)) => Err(error.into()),
-                    Some(Ok(())) | None => Ok(1),
+                    Some(Ok(())) | None => {
+                        delivery_line!(debug, replay, &row.summary, "delivery queued again");
+                        Ok(1)
+                    }
                 },
                 Ok(Started::Queued) => Ok(1),
                 Ok(Started::LeftOut) => Ok(0),
@@ -105,8 +123,10 @@ impl Replayer {
     async fn start(&self, replay: &Replay, seen: &DeliverySummary) -> Result<Started, StoreError> {
         match self.try_start(replay, seen).await {
             Err(error @ (StoreError::CorruptRow { .. } | StoreError::Encode(_))) => {
-                error!(
-                    delivery.id = %seen.delivery_id,
+                delivery_line!(
+                    error,
+                    replay,
+                    seen,
                     error = %chain(&error),
                     "a delivery cannot be read and is left out of a replay"
                 );
@@ -149,11 +169,11 @@ impl Replayer {
     }
 
     /// Ends a chain whose message the queue will never take.
-    async fn give_up(&self, row: &DeliveryRow, reason: &str) {
-        let delivery = row.summary.delivery_id;
-        error!(delivery.id = %delivery, reason, "the queue refuses a delivery of a replay");
-        if let Err(error) = self.log.fail_chain(&row.summary, NOT_QUEUED, Timestamp::now()).await {
-            error!(delivery.id = %delivery, error = %chain(&error), "cannot write the delivery log");
+    async fn give_up(&self, replay: &Replay, delivery: &DeliverySummary, reason: &str) {
+        delivery_line!(error, replay, delivery, reason, "the queue refuses a delivery of a replay");
+        if let Err(error) = self.log.fail_chain(delivery, NOT_QUEUED, Timestamp::now()).await {
+            let error = chain(&error);
+            delivery_line!(error, replay, delivery, error, "cannot write the delivery log");
         }
     }
 }

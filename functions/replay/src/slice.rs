@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
 use webhooks::aws::chain;
 use webhooks::id::{ClaimId, WebhookKey};
+use webhooks::metrics::{Metric, Metrics};
 use webhooks::replay::{Replay, ReplayState};
 use webhooks::store::StoreError;
 use webhooks::store::deliveries::Order;
@@ -16,7 +16,7 @@ use webhooks::timestamp::Timestamp;
 
 use crate::pace::Pace;
 use crate::send::Sent;
-use crate::{Replayer, SliceError};
+use crate::{Replayer, SliceError, replay_line};
 
 /// How often progress is noted, and how soon a pause takes effect.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -42,19 +42,26 @@ impl Replayer {
         &self,
         claimed: &Replay,
         claim: ClaimId,
+        metrics: &mut Metrics,
         ends_at: Instant,
     ) -> Result<(), SliceError> {
         let begun = Progress { cursor: claimed.cursor, sent: claimed.sent };
         let mut progress = begun;
-        let end = match self.send_until(claimed, claim, ends_at, &mut progress).await {
+        let end = match self.send_until(claimed, claim, ends_at, &mut progress, metrics).await {
             Ok(end) => end,
             Err(error) => {
                 if progress != begun {
                     let now = Timestamp::now();
                     let noted = self.replays.note_progress(claimed, claim, progress, now).await;
                     if let Err(error) = noted {
-                        let replay = claimed.replay_id;
-                        warn!(replay.id = %replay, error = %chain(&error), "cannot note progress");
+                        let error = chain(&error);
+                        replay_line!(
+                            warn,
+                            claimed.replay_id,
+                            claimed.webhook,
+                            error,
+                            "cannot note progress"
+                        );
                     }
                 }
                 return Err(error);
@@ -70,6 +77,7 @@ impl Replayer {
         claim: ClaimId,
         ends_at: Instant,
         progress: &mut Progress,
+        metrics: &mut Metrics,
     ) -> Result<End, SliceError> {
         let pace = Pace::of(claimed.rate_per_second);
         let to_read = claimed.filter.to_read();
@@ -86,6 +94,7 @@ impl Replayer {
                 .await?;
             let Sent { count, failure } = self.send(claimed, &found.deliveries).await;
             progress.sent += count;
+            metrics.add(Metric::Replayed, usize::try_from(count).unwrap_or(usize::MAX));
             if let Some((done, error)) = failure {
                 progress.cursor = done.or(progress.cursor);
                 return Err(error);
@@ -149,14 +158,19 @@ impl Replayer {
             self.replays.end_slice(claimed, claim, progress, Timestamp::now()).await?
         };
         let Some(replay) = ended else {
-            warn!(replay.id = %claimed.replay_id, "another function has taken the slice over");
+            replay_line!(
+                warn,
+                claimed.replay_id,
+                claimed.webhook,
+                "another function has taken the slice over"
+            );
             return Ok(());
         };
         let sent = progress.sent - claimed.sent;
-        info!(
-            replay.id = %replay.replay_id,
-            webhook.id = %replay.webhook.webhook_id,
-            tenant.id = %replay.webhook.tenant_id,
+        replay_line!(
+            info,
+            replay.replay_id,
+            replay.webhook,
             slice = claimed.slice,
             sent,
             reason = ?end,

@@ -34,6 +34,8 @@ pub struct Config {
     pub(crate) retried_client_errors: RetriedClientErrors,
     /// `DISABLE_AFTER_DAYS`: how long a webhook may fail without one success before it is switched off.
     pub(crate) disable_after: Duration,
+    /// `METRICS_NAMESPACE`
+    pub(crate) metrics_namespace: String,
 }
 
 impl Config {
@@ -52,6 +54,7 @@ impl Config {
             extra_ca_file: env::optional("EXTRA_CA_FILE").map(PathBuf::from),
             retried_client_errors: env::parsed_or_default("RETRIED_CLIENT_ERRORS")?,
             disable_after: days("DISABLE_AFTER_DAYS")?,
+            metrics_namespace: required("METRICS_NAMESPACE")?,
         })
     }
 }

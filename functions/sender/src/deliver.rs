@@ -7,16 +7,18 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, error, info, warn};
 use webhooks::aws;
 use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus, Phases};
+use webhooks::metrics::Metric;
 use webhooks::store::deliveries::LogEntry;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
 use crate::attempt::{self, ATTEMPT_TIMEOUT, Posted};
+use crate::batch_metrics::{BatchMetrics, End};
 use crate::decision::{Action, Decision, Outcome, decide, log_parked};
 use crate::failure::Failure;
 use crate::health::{BatchEvidence, Evidence};
 use crate::isolation::catch_panic;
-use crate::message::Message;
+use crate::message::{Message, message_error};
 use crate::reason::{BlockReason, CancelReason, FaultReason};
 use crate::{BatchWebhooks, Finished, Sender};
 
@@ -27,29 +29,44 @@ impl Sender {
         message: &'a Message,
         webhooks: &'a BatchWebhooks,
         health: &BatchEvidence,
+        metrics: &BatchMetrics,
         log_by: Instant,
     ) -> Finished<'a> {
         let delivery = match &message.delivery {
             Ok(delivery) => delivery,
             Err(unreadable) => {
-                return Box::pin(self.queues.park_unreadable(message, unreadable)).await;
+                let finished = Box::pin(self.queues.park_unreadable(message, unreadable)).await;
+                metrics.ended(End::Blocked, &finished);
+                return finished;
             }
         };
         let progress = message.progress_of(delivery);
         let number = progress.next_attempt();
-        let outcome = catch_panic(self.attempt(delivery, number, webhooks, log_by))
+        let outcome = catch_panic(self.attempt(delivery, number, webhooks, metrics, log_by))
             .await
-            .unwrap_or_else(|| panicked(delivery, number, webhooks));
+            .unwrap_or_else(|panic| {
+                message_error!(
+                    message,
+                    attempt.number = number,
+                    reason = panic,
+                    "attempt interrupted by a panic"
+                );
+                metrics.add(Metric::Blocked, 1);
+                panicked(delivery, number, webhooks)
+            });
         let now = Timestamp::now();
         let retried = &self.retried_client_errors;
         let decision = decide(outcome, delivery, progress, retried, now);
-        log_decision(&decision, delivery);
+        log_decision(&decision, delivery, number);
+        let end = End::of(&decision, retried);
         let Decision { action, log, evidence } = decision;
         let log = match log {
             // After a lost receive the row may have a failed attempt that was logged late.
             Some(entry) if message.receive_count == 1 && entry.is_immediate_success() => {
                 health.add(delivery.webhook_config_id, Evidence::Success);
-                return Finished::Delivered(entry);
+                let finished = Finished::Delivered(entry);
+                metrics.ended(end, &finished);
+                return finished;
             }
             log => log,
         };
@@ -59,6 +76,7 @@ impl Sender {
             let is_redriven = matches!(action, Action::Redrive);
             // The queue comes first, because the next attempt may be due before the log write ends.
             let finished = self.queues.apply(action, message, delivery).await;
+            metrics.ended(end, &finished);
             // Written now and not with the rest of the batch: another invocation can make and log the next
             // attempt before the slowest post of this batch ends.
             let log = match finished {
@@ -66,7 +84,7 @@ impl Sender {
                 _ => log,
             };
             if let Some(entry) = &log {
-                self.log_one(entry, log_by).await;
+                self.log_one(entry, metrics, log_by).await;
             }
             let is_done = match finished {
                 Finished::Acknowledged => true,
@@ -88,6 +106,7 @@ impl Sender {
         delivery: &DeliveryMessage,
         number: u32,
         webhooks: &'a BatchWebhooks,
+        metrics: &BatchMetrics,
         ends_at: Instant,
     ) -> Outcome<'a> {
         let webhook = match find_active(delivery, webhooks) {
@@ -112,6 +131,7 @@ impl Sender {
         let posted =
             attempt::post(&client, &self.endpoints, &webhook.url, delivery, &secrets, number).await;
         let Posted { attempt, failure, .. } = posted;
+        metrics.attempted(&attempt, delivery);
         Outcome::Attempted { attempt, failure, retry: webhook.retry }
     }
 }
@@ -137,7 +157,7 @@ fn find_active<'a>(
     }
 }
 
-/// The outcome of an attempt that panicked. The panic message is on standard error.
+/// The outcome of an attempt that panicked.
 fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhooks) -> Outcome<'a> {
     let failure = Failure::Panic;
     let attempt = Attempt {
@@ -157,14 +177,17 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhook
 }
 
 /// Logs a decision in one line. A success is logged at debug level, because its row says the same.
-fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
+fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage, number: u32) {
     macro_rules! line {
         ($level:ident, $($fields_and_sentence:tt)+) => {
             $level!(
                 delivery.id = %delivery.delivery_id,
+                delivery.chain = delivery.chain,
                 webhook.id = %delivery.webhook_config_id,
                 tenant.id = %delivery.tenant_id,
+                event.id = %delivery.event_id,
                 event.name = %delivery.event,
+                attempt.number = number,
                 $($fields_and_sentence)+
             )
         };
@@ -173,7 +196,6 @@ fn log_decision(decision: &Decision<'_>, delivery: &DeliveryMessage) {
         ($level:ident, $attempt:ident, $sentence:literal) => {
             line!(
                 $level,
-                attempt.number = $attempt.number,
                 http.status = $attempt.status_code,
                 http.first_status = $attempt.first_status_code,
                 error = $attempt.error,

@@ -14,9 +14,11 @@ use tracing::error;
 use webhooks::aws::chain;
 use webhooks::health::{HealthChange, HealthEvent};
 use webhooks::id::WebhookId;
+use webhooks::metrics::Metric;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{DisabledReason, Webhook};
 
+use crate::batch_metrics::BatchMetrics;
 use crate::failure::Failure;
 use crate::{BatchWebhooks, Sender};
 
@@ -86,6 +88,7 @@ impl Sender {
         &self,
         evidence: BatchEvidence,
         webhooks: &BatchWebhooks,
+        metrics: &BatchMetrics,
         give_up_at: Instant,
     ) {
         let Ok(webhooks) = webhooks else { return };
@@ -94,10 +97,9 @@ impl Sender {
             let webhook = webhooks.get(&id)?.as_ref().ok()?;
             Some((webhook, change(webhook, evidence, self.disable_after, now)?))
         });
-        join_all(
-            changes
-                .map(|(webhook, change)| self.write_and_publish(webhook, change, now, give_up_at)),
-        )
+        join_all(changes.map(|(webhook, change)| {
+            self.write_and_publish(webhook, change, metrics, now, give_up_at)
+        }))
         .await;
     }
 
@@ -106,6 +108,7 @@ impl Sender {
         &self,
         webhook: &Webhook,
         change: HealthChange,
+        metrics: &BatchMetrics,
         at: Timestamp,
         give_up_at: Instant,
     ) {
@@ -124,12 +127,17 @@ impl Sender {
             Ok(Ok(false)) => return,
             Ok(Ok(true)) => {
                 let (tenant_id, webhook_id) = (webhook.tenant_id, webhook.id);
+                let is_disabled = matches!(change, HealthChange::Disabled(_));
+                metrics.add(Metric::WebhooksDisabled, is_disabled.into());
                 let event = HealthEvent { tenant_id, webhook_id, change, at };
-                return self.health_events.publish(&event, give_up_at).await;
+                let is_published = self.health_events.publish(&event, give_up_at).await;
+                metrics.add(Metric::HealthUnwritten, (!is_published).into());
+                return;
             }
             Ok(Err(error)) => chain(&error),
             Err(_elapsed) => "there was no time left".to_owned(),
         };
+        metrics.add(Metric::HealthUnwritten, 1);
         error!(
             tenant.id = %webhook.tenant_id,
             webhook.id = %webhook.id,

@@ -7,18 +7,18 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
-use tracing::field;
+use webhooks::log::panic_message;
 
 use crate::Finished;
 use crate::message::{Message, message_error};
 
 /// What interrupted the handling of a message.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 enum Interruption {
     #[error("the invocation's deadline was reached")]
     Deadline,
-    #[error("a panic; see standard error")]
-    Panic,
+    #[error("a panic: {0}")]
+    Panic(String),
 }
 
 /// Runs `handling` until `ends_at` and returns how it ended. Logs an interruption with everything that
@@ -32,14 +32,13 @@ pub(crate) fn finish_by<'a>(
 ) -> impl Future<Output = (&'a Message, Finished<'a>)> {
     timeout_at(ends_at, catch_panic(handling)).map(move |result| {
         let interruption = match result {
-            Ok(Some(finished)) => return (message, finished),
-            Ok(None) => Interruption::Panic,
+            Ok(Ok(finished)) => return (message, finished),
+            Ok(Err(panic)) => Interruption::Panic(panic),
             Err(_elapsed) => Interruption::Deadline,
         };
         let delivery = message.delivery.as_ref().ok();
         message_error!(
             message,
-            event.name = delivery.map(|it| field::display(it.event)),
             attempt.number = delivery.map(|it| message.progress_of(it).next_attempt()),
             reason = %interruption,
             "message handling interrupted; the queue will deliver the message again"
@@ -48,11 +47,12 @@ pub(crate) fn finish_by<'a>(
     })
 }
 
-/// The future's value, or `None` if it panics.
+/// The future's value, or the message of its panic.
 ///
 /// Not an `async fn`, for the same reason.
-pub(crate) fn catch_panic<F: Future>(future: F) -> impl Future<Output = Option<F::Output>> {
-    AssertUnwindSafe(future).catch_unwind().map(Result::ok)
+pub(crate) fn catch_panic<F: Future>(future: F) -> impl Future<Output = Result<F::Output, String>> {
+    let caught = AssertUnwindSafe(future).catch_unwind();
+    caught.map(|result| result.map_err(|payload| panic_message(&*payload)))
 }
 
 #[cfg(test)]
@@ -74,7 +74,8 @@ mod tests {
             assert!(number != 2, "number two has a bug");
             number
         });
-        assert_eq!(join_all(deliveries.map(catch_panic)).await, [Some(1), None, Some(3)]);
+        let bug = Err("number two has a bug".to_owned());
+        assert_eq!(join_all(deliveries.map(catch_panic)).await, [Ok(1), bug, Ok(3)]);
     }
 
     /// The lines that are logged while the future runs, each a JSON object.
@@ -118,7 +119,7 @@ mod tests {
             assert!(matches!([panicked, late], [Finished::Interrupted, Finished::Interrupted]));
         })
         .await;
-        let expected = ["a panic; see standard error", "the invocation's deadline was reached"];
+        let expected = ["a panic: a bug", "the invocation's deadline was reached"];
         assert_eq!(lines.len(), 2);
         for (line, reason) in lines.iter().zip(expected) {
             assert_eq!((&line["level"], &line["reason"]), (&"ERROR".into(), &reason.into()));
@@ -126,6 +127,8 @@ mod tests {
             assert_eq!(line["delivery.id"], delivery.delivery_id.to_string());
             assert_eq!(line["webhook.id"], delivery.webhook_config_id.to_string());
             assert_eq!(line["tenant.id"], delivery.tenant_id.to_string());
+            assert_eq!(line["event.id"], delivery.event_id.to_string());
+            assert_eq!(line["delivery.chain"], 1);
             assert_eq!(
                 (&line["event.name"], &line["attempt.number"]),
                 (&delivery.event.as_str().into(), &1.into())

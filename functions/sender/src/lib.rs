@@ -9,11 +9,12 @@
 //! why an attempt failed, and `decision` says what follows, with the delivery's `progress` (`logged_attempts` reads it),
 //! the endpoint's wish (`retry_after`) and the stack's `client_errors`. `reason` says why a delivery is cancelled,
 //! blocked or parked, and `queues` carries the decision out. When the whole batch is done, `health` notes what it says
-//! about its webhooks.
+//! about its webhooks. `batch_metrics` counts all of it.
 //!
 //! Instead of a batch, api can pass the request to test a webhook. `webhook_test` answers it.
 
 mod attempt;
+mod batch_metrics;
 mod client_errors;
 mod clients;
 mod config;
@@ -36,6 +37,7 @@ mod test_network;
 mod webhook_test;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -51,14 +53,17 @@ use webhooks::batch::{BatchResponse, done_by, parse_messages};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::health_events::HealthEvents;
 use webhooks::id::WebhookId;
+use webhooks::metrics::{Metric, MetricsLog};
 use webhooks::queue::Queue;
 use webhooks::resolve;
 use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
 use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
+use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 use webhooks::webhook_test::{TestAnswer, TestInvocation};
 
+use crate::batch_metrics::BatchMetrics;
 use crate::clients::EndpointClients;
 use crate::health::BatchEvidence;
 use crate::isolation::finish_by;
@@ -92,6 +97,7 @@ pub struct Sender {
     queues: Queues,
     log: DeliveryLog,
     health_events: HealthEvents,
+    metrics_log: MetricsLog,
     /// Time without a success after which a failing webhook is switched off.
     disable_after: Duration,
     retried_client_errors: RetriedClientErrors,
@@ -149,6 +155,7 @@ impl Sender {
             },
             log: DeliveryLog::new(dynamodb, config.deliveries_table, config.keep_deliveries),
             health_events: HealthEvents::new(sdk),
+            metrics_log: MetricsLog::new(config.metrics_namespace),
             disable_after: config.disable_after,
             retried_client_errors: config.retried_client_errors,
         })
@@ -175,6 +182,7 @@ impl Sender {
         let respond_by = done_by(deadline, RESPONSE_MARGIN);
         let deliver_by = respond_by - SUCCESS_LOG_MARGIN;
         let log_by = deliver_by - LOG_MARGIN;
+        let metrics = BatchMetrics::of(&messages, Timestamp::now());
         let reading = join(self.read_webhooks(&messages), self.count_attempts(&messages, log_by));
         let (webhooks, counted) = reading.await;
         for (index, logged_attempts) in counted {
@@ -182,7 +190,8 @@ impl Sender {
         }
         let health = BatchEvidence::default();
         let deliveries = messages.iter().map(|message| {
-            finish_by(deliver_by, message, self.deliver(message, &webhooks, &health, log_by))
+            let delivered = self.deliver(message, &webhooks, &health, &metrics, log_by);
+            finish_by(deliver_by, message, delivered)
         });
 
         let mut response = BatchResponse::default();
@@ -191,13 +200,16 @@ impl Sender {
             match finished {
                 Finished::Delivered(entry) => successes.push(entry),
                 Finished::Acknowledged | Finished::Parked => {}
-                Finished::Returned | Finished::Interrupted => {
+                Finished::Returned => response.add_failure(message.id.clone()),
+                Finished::Interrupted => {
+                    metrics.add(Metric::Blocked, 1);
                     response.add_failure(message.id.clone());
                 }
             }
         }
-        self.log_successes(successes, respond_by).await;
-        self.change_health(health, &webhooks, respond_by).await;
+        self.log_successes(successes, &metrics, respond_by).await;
+        self.change_health(health, &webhooks, &metrics, respond_by).await;
+        self.metrics_log.write(&metrics.into_inner(), Timestamp::now());
         response
     }
 
@@ -213,31 +225,51 @@ impl Sender {
     }
 
     /// Logs the deliveries that succeeded at the first attempt, all together.
-    async fn log_successes(&self, entries: Vec<LogEntry<'_>>, log_by: Instant) {
+    async fn log_successes(
+        &self,
+        entries: Vec<LogEntry<'_>>,
+        metrics: &BatchMetrics,
+        log_by: Instant,
+    ) {
         let mut seen = HashSet::new();
         // A batch can contain the same delivery twice, but DynamoDB refuses a batch write with the same key
         // twice.
         let (first, again): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| seen.insert(entry.message.delivery_id));
         let written = timeout_at(log_by, self.log.put_all(&first)).await;
-        report_log_failure(first.len(), written);
-        join_all(again.iter().map(|entry| self.log_one(entry, log_by))).await;
+        report_log_failure(&first, written, metrics);
+        join_all(again.iter().map(|entry| self.log_one(entry, metrics, log_by))).await;
     }
 
     /// Adds the outcome of one receive to the delivery's row.
-    async fn log_one(&self, entry: &LogEntry<'_>, log_by: Instant) {
+    async fn log_one(&self, entry: &LogEntry<'_>, metrics: &BatchMetrics, log_by: Instant) {
         let written = timeout_at(log_by, self.log.append(entry)).await;
-        report_log_failure(1, written);
+        report_log_failure(slice::from_ref(entry), written, metrics);
     }
 }
 
 /// Logs a failed write of the delivery log. The queue is the authority, so the failure has no other effect.
-fn report_log_failure(deliveries: usize, written: Result<Result<(), StoreError>, Elapsed>) {
-    match written {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            error!(deliveries, error = %chain(&error), "cannot write the delivery log");
-        }
-        Err(_elapsed) => error!(deliveries, "the delivery log was not written in time"),
+fn report_log_failure(
+    entries: &[LogEntry<'_>],
+    written: Result<Result<(), StoreError>, Elapsed>,
+    metrics: &BatchMetrics,
+) {
+    let error = match written {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => chain(&error),
+        Err(_elapsed) => "there was no time left".to_owned(),
+    };
+    metrics.add(Metric::LogWritesFailed, entries.len());
+    for LogEntry { message, .. } in entries {
+        error!(
+            delivery.id = %message.delivery_id,
+            delivery.chain = message.chain,
+            webhook.id = %message.webhook_config_id,
+            tenant.id = %message.tenant_id,
+            event.id = %message.event_id,
+            event.name = %message.event,
+            error,
+            "cannot write the delivery log"
+        );
     }
 }

@@ -6,7 +6,7 @@ use lambda_runtime::Error;
 use mimalloc::MiMalloc;
 use sender::{Config, Sender};
 use webhooks::bootstrap::exit_code;
-use webhooks::{aws, runtime};
+use webhooks::{aws, log, runtime};
 
 /// Takes 10 % less processor time for each delivery than the C library's allocator.
 #[global_allocator]
@@ -14,7 +14,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main(flavor = "local")]
 async fn main() -> ExitCode {
-    lambda_runtime::tracing::init_default_subscriber();
+    log::init();
     exit_code(run()).await
 }
 

@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use webhooks::batch::Unreadable;
 use webhooks::delivery::DeliveryMessage;
+use webhooks::timestamp::Timestamp;
 
 use crate::progress::Progress;
 
@@ -23,6 +24,8 @@ pub(crate) struct Message {
     pub(crate) receive_count: u32,
     /// Attempts of the delivery's chain in the log. The sender reads them for a message that was received before.
     pub(crate) logged_attempts: Option<u32>,
+    /// `SentTimestamp`: when it was queued. `None` if SQS does not say.
+    pub(crate) sent_at: Option<Timestamp>,
     /// The delivery, or the body that is not one.
     pub(crate) delivery: Result<DeliveryMessage, Unreadable>,
 }
@@ -41,8 +44,11 @@ macro_rules! message_error {
         tracing::error!(
             message.id = $message.id,
             delivery.id = delivery.map(|it| tracing::field::display(it.delivery_id)),
+            delivery.chain = delivery.map(|it| it.chain),
             webhook.id = delivery.map(|it| tracing::field::display(it.webhook_config_id)),
             tenant.id = delivery.map(|it| tracing::field::display(it.tenant_id)),
+            event.id = delivery.map(|it| tracing::field::display(it.event_id)),
+            event.name = delivery.map(|it| it.event.as_str()),
             $($fields_and_sentence)+
         );
     }};
@@ -65,6 +71,8 @@ struct SqsRecord<'a> {
 struct Attributes<'a> {
     #[serde(rename = "ApproximateReceiveCount", borrow)]
     receive_count: Cow<'a, str>,
+    #[serde(rename = "SentTimestamp", borrow, default)]
+    sent_at: Option<Cow<'a, str>>,
 }
 
 impl<'de> Deserialize<'de> for Message {
@@ -75,9 +83,15 @@ impl<'de> Deserialize<'de> for Message {
             receipt_handle: record.receipt_handle,
             receive_count: record.attributes.receive_count.parse().map_err(D::Error::custom)?,
             logged_attempts: None,
+            sent_at: record.attributes.sent_at.and_then(|millis| sent_at(&millis)),
             delivery: Unreadable::or_parsed(record.body),
         })
     }
+}
+
+/// Parses Unix milliseconds.
+fn sent_at(millis: &str) -> Option<Timestamp> {
+    millis.parse().ok().map(Timestamp::from_unix_millis)
 }
 
 #[cfg(test)]
@@ -86,5 +100,30 @@ impl Message {
     pub(crate) fn sample() -> Self {
         let event = include_bytes!("../../../events/queue-batch.json");
         webhooks::batch::parse_messages(event).expect("the sample is a batch").remove(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use webhooks::batch::parse_messages;
+
+    use super::*;
+
+    #[test]
+    fn the_time_in_the_queue_is_optional() {
+        let mut event: Value =
+            serde_json::from_str(include_str!("../../../events/queue-batch.json")).unwrap();
+        for (sent, expected) in [
+            (json!("1764757847123"), Some(1_764_757_847_123)),
+            (json!("soon"), None),
+            (Value::Null, None),
+        ] {
+            event["Records"][0]["attributes"]["SentTimestamp"] = sent;
+            let messages: Vec<Message> = parse_messages(event.to_string().as_bytes()).unwrap();
+            assert_eq!(messages[0].sent_at.map(Timestamp::unix_millis), expected);
+        }
+        event["Records"][0]["attributes"].as_object_mut().unwrap().remove("SentTimestamp");
+        assert!(parse_messages::<Message>(event.to_string().as_bytes()).is_ok());
     }
 }

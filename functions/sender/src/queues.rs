@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use tracing::{error, warn};
 use webhooks::aws::chain;
 use webhooks::batch::Unreadable;
 use webhooks::delivery::DeliveryMessage;
@@ -81,7 +80,7 @@ impl Queues {
         match replaced {
             Ok(finished) => finished,
             Err(error) => {
-                error!(message.id = message.id, %error, "cannot queue the replacement of a message");
+                message_error!(message, %error, "cannot queue the replacement of a message");
                 self.hide(message, UNAPPLIED_DELAY).await
             }
         }
@@ -90,7 +89,7 @@ impl Queues {
     /// Hides the message for `delay`. If that fails, the queue's own visibility timeout applies.
     async fn hide(&self, message: &Message, delay: Duration) -> Finished<'static> {
         if let Err(error) = self.deliveries.hide(&message.receipt_handle, delay).await {
-            error!(message.id = message.id, error = %chain(&error), "cannot change the visibility of a message");
+            message_error!(message, error = %chain(&error), "cannot change the visibility of a message");
         }
         Finished::Returned
     }
@@ -153,7 +152,7 @@ impl Queues {
         message_error!(message, reason = fault.reason(), "message parked in PipelineFaultsQueue");
         let sent = match self.faults.send(fault.message()).await {
             Err(error @ SendError::Refused(_)) => {
-                warn!(message.id = message.id, %error, "PipelineFaultsQueue refused the message; a placeholder is parked instead");
+                message_error!(message, %error, "PipelineFaultsQueue refused the message; a placeholder is parked instead");
                 self.faults.send(fault.placeholder()).await
             }
             sent => sent,

@@ -109,6 +109,8 @@ impl Sender {
         info!(
             webhook.id = %webhook.id,
             tenant.id = %webhook.tenant_id,
+            delivery.id = %delivery.delivery_id,
+            event.name = %name,
             http.status = attempt.status_code,
             http.first_status = attempt.first_status_code,
             error = attempt.error,

@@ -130,6 +130,9 @@ impl DeliveryLog {
             let Updated::TooLarge(error) = updated else { return Ok(()) };
             warn!(
                 delivery.id = %entry.message.delivery_id,
+                webhook.id = %entry.message.webhook_config_id,
+                tenant.id = %entry.message.tenant_id,
+                event.id = %entry.message.event_id,
                 error = %chain(&error),
                 "the row has no room for another attempt; only its status is written"
             );

@@ -3,39 +3,9 @@
 use std::fmt;
 
 use serde_json::Value;
+use webhooks::metrics;
 
 use super::form;
-
-/// The metrics that the functions write, without those of the metric filters.
-const WRITTEN: [&str; 27] = [
-    "Received",
-    "Delivered",
-    "DeliveredAfterRetry",
-    "RetriesScheduled",
-    "DeadLetters",
-    "DeadLettersRejected",
-    "DeadLettersExhausted",
-    "DeadLettersForbidden",
-    "Cancelled",
-    "Blocked",
-    "Parked",
-    "LogWritesFailed",
-    "WebhooksDisabled",
-    "HealthUnwritten",
-    "FirstAttemptDelay",
-    "AttemptDuration",
-    "OldestMessageAge",
-    "Events",
-    "Queued",
-    "Skipped",
-    "RecordsReturned",
-    "OldestRecordAge",
-    "Requests",
-    "Failures",
-    "Refused",
-    "Replayed",
-    "SlicesInterrupted",
-];
 
 /// Metrics of AWS, from the documentation of each service: namespace, name, dimensions.
 const OF_AWS: [(&str, &str, &[&str]); 15] = [
@@ -98,7 +68,7 @@ impl Metric {
         let names: Vec<&str> = self.dimensions.iter().map(|(name, _)| name.as_str()).collect();
         let exists = if self.namespace == NAMESPACE {
             let is_filter = || filter_metrics(template).contains(&self.name.as_str());
-            names.is_empty() && (WRITTEN.contains(&self.name.as_str()) || is_filter())
+            names.is_empty() && (metrics::Metric::from_name(&self.name).is_some() || is_filter())
         } else {
             OF_AWS.contains(&(&self.namespace, &self.name, &names))
                 && self.dimensions.iter().all(|(name, value)| self.exists(name, value, template))

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use harness::fixtures::{BODY, DELIVERIES, FAULTS, REPLAYS, TENANT, id_of, webhook, webhook_with};
-use harness::{FakeAws, Hosted, Reply, assert_contains, item, sent_but};
+use harness::{FakeAws, Hosted, Reply, assert_contains, item, metric_lines, sent_but};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
 use webhooks::id::DeliveryId;
@@ -260,6 +260,9 @@ async fn the_cursor_stays_before_a_delivery_that_the_queue_does_not_take() {
     queued.dedup();
     assert_eq!(queued, (0..20).collect::<Vec<_>>());
     assert_eq!(fake.replay("sent").as_deref(), Some("20"), "each is counted once");
+    let metrics = metric_lines(&fake.function.finish().await);
+    let interrupted = json!({"Replayed": 4, "SlicesInterrupted": 1});
+    assert_eq!(metrics, [interrupted, json!({"Replayed": 16})]);
 }
 
 #[tokio::test]

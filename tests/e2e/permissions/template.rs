@@ -55,6 +55,16 @@ impl Template {
         ["Resources", "Parameters", "Outputs"].iter().any(|part| self.0[part].get(name).is_some())
     }
 
+    /// The environment variables of every function.
+    pub(crate) fn common_variables(&self) -> &Value {
+        &self.0["Globals"]["Function"]["Environment"]["Variables"]
+    }
+
+    /// The logging of every function.
+    pub(crate) fn common_logging(&self) -> &Value {
+        &self.0["Globals"]["Function"]["LoggingConfig"]
+    }
+
     /// The default of a parameter.
     pub(crate) fn default_of(&self, parameter: &str) -> &Value {
         let default = &self.0["Parameters"][parameter]["Default"];

@@ -52,14 +52,16 @@ fn parse(line: &str) -> Option<Problem> {
     let is_of_delivery = line["fields"]["delivery.id"].is_string();
     let is_warning = match line["level"].as_str() {
         Some("WARN") if !is_of_delivery => true,
-        Some("ERROR") | None => false,
-        Some(_) => return None,
+        Some("ERROR") => false,
+        // Text that is not from a function's log, such as the loader's. A line of metrics has no message.
+        None if line["message"].is_string() => false,
+        _ => return None,
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let fields = &line["fields"];
     let mut message =
         if fields.is_object() { text(&fields["message"]) } else { text(&line["message"]) };
-    for name in ["reason", "error"] {
+    for name in ["reason", "error", "panic.message"] {
         if let Some(cause) = fields[name].as_str() {
             message = format!("{message}: {cause}");
         }
@@ -121,10 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_shown_and_information_is_not() {
-        let panic = r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","message":"thread 'main' panicked"}"#;
-        assert_eq!(parse(panic).unwrap().message, "thread 'main' panicked");
+    fn a_panic_is_shown() {
+        let panic = r#"{"function":"api","level":"ERROR","fields":{"message":"panic","panic.message":"a bug"}}"#;
+        assert_eq!(parse(panic).unwrap().message, "panic: a bug");
+    }
+
+    #[test]
+    fn text_is_shown_and_neither_information_nor_metrics() {
+        let text =
+            r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","message":"no such file"}"#;
+        assert_eq!(parse(text).unwrap().message, "no such file");
         assert_eq!(parse(r#"{"level":"INFO","fields":{"message":"webhook created"}}"#), None);
+        let metrics = r#"{"time":"2025-12-03T10:30:00.123Z","function":"api","_aws":{"Timestamp":1},"Requests":1}"#;
+        assert_eq!(parse(metrics), None);
     }
 
     #[test]

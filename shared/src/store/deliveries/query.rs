@@ -132,7 +132,12 @@ impl DeliveryLog {
                     Ok(_refused) => {}
                     Err(error) => {
                         page.unreadable += 1;
-                        error!(error = %chain(&error), "a delivery is missing from a list");
+                        error!(
+                            webhook.id = %webhook.webhook_id,
+                            tenant.id = %webhook.tenant_id,
+                            error = %chain(&error),
+                            "a delivery is missing from a list"
+                        );
                     }
                 }
             }

@@ -106,6 +106,14 @@ async fn a_retry_queues_the_rows_message_as_the_next_chain() {
     assert_eq!(body["delivery_id"], DELIVERY);
     let line = lines(&api.finish().await, "delivery queued again").remove(0);
     assert_eq!(line["fields"]["delivery.id"], DELIVERY);
+    for (name, field) in [
+        ("webhook.id", "webhook_config_id"),
+        ("tenant.id", "tenant_id"),
+        ("event.id", "event_id"),
+        ("delivery.chain", "chain"),
+    ] {
+        assert_eq!(line["fields"][name], body[field], "{name}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ async fn a_job_without_a_readable_time_uses_the_records_time_and_is_logged() {
             lines,
             [json!({
                 "message": "a job's time cannot be read, so its event has the time of the stream record",
+                "record.index": 0,
                 "job.id": JOB,
                 "tenant.id": TENANT,
                 "job.attribute": "updated_at",

@@ -218,7 +218,7 @@ async fn after_the_limit_of_days_nothing_is_written() {
     let old_row = webhook_with(URL, json!({"is_active": false, "updated_at": days_ago(31)}));
     for (days, webhook) in [("30", off_for(31)), ("30", old_row), ("0", off_for(0))] {
         let aws = FakeAws::with_webhooks([&webhook]).await;
-        let own = [("SKIPPED_EVENT_DAYS", days), ("AWS_LAMBDA_LOG_LEVEL", "DEBUG")];
+        let own = [("SKIPPED_EVENT_DAYS", days), ("LOG_LEVEL", "DEBUG")];
         let fanout = Hosted::start("fanout", &aws.environment_with(&own)).await;
         assert_eq!(dispatch(&fanout, &ten_uploads()).await, [""; 0]);
         let operations: Vec<_> = aws.calls().into_iter().map(|call| call.operation).collect();

@@ -1,7 +1,9 @@
 //! Which endpoints the sender calls. Above all, a webhook never reaches the Lambda Runtime API.
 
 use harness::fixtures::{DEAD_LETTERS, message, webhook};
-use harness::{FakeAws, Hosted, Receiver, answer, assert_contains, assert_lacks, end, status};
+use harness::{
+    FakeAws, Hosted, Receiver, answer, assert_contains, assert_lacks, end, log_lines, status,
+};
 use serde_json::{Value, json};
 
 use super::{deliver, sender, sender_with, visibilities};
@@ -128,8 +130,7 @@ async fn an_unreadable_address_in_the_environment_is_a_warning_without_its_value
     let (_aws, sender) = sender_with([&hook], &environment).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
     let log = sender.finish().await;
-    let [line] = log.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {}", end(&log)) };
-    let line: Value = serde_json::from_str(line).expect("a line is JSON");
+    let [line] = &log_lines(&log)[..] else { panic!("not one line: {}", end(&log)) };
     assert_eq!(
         (&line["level"], &line["fields"]["variable"]),
         (&json!("WARN"), &json!("AWS_XRAY_DAEMON_ADDRESS"))

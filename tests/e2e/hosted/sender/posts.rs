@@ -9,7 +9,7 @@ use harness::fixtures::{
 };
 use harness::{
     ACCOUNT, Act, Arrival, FakeAws, REQUEST_ID_PREFIX, Receiver, Reply, answer, assert_contains,
-    assert_lacks, status,
+    assert_lacks, log_lines, status,
 };
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -231,7 +231,7 @@ async fn no_log_or_queue_contains_a_secret_and_no_log_contains_a_payload() {
         webhook_with(&bad.url(), json!({"retry_enabled": false})),
         webhook_with("http://10.0.0.1/token-in-the-path", json!({})),
     ];
-    let environment = [("AWS_LAMBDA_LOG_LEVEL", "DEBUG")];
+    let environment = [("LOG_LEVEL", "DEBUG")];
     let (aws, sender) = super::sender_with(&hooks, &environment).await;
     aws.keep_secret("malformed", "whsec_malformed!");
     let messages: Vec<_> = (0..5).map(|at| message(&hooks[at], at)).collect();
@@ -271,5 +271,5 @@ async fn reads_and_log_writes_that_fail_at_first_are_retried_without_a_log_line(
     for operation in ["BatchGetItem", "BatchWriteItem"] {
         assert_eq!(aws.calls_of(operation).len(), 3, "{operation}");
     }
-    assert_eq!(sender.finish().await, "");
+    assert_eq!(log_lines(&sender.finish().await), [json!(null); 0]);
 }

@@ -223,7 +223,7 @@ async fn a_test_that_aws_prevents_is_unavailable_and_one_that_we_prevent_is_an_e
 async fn the_log_of_a_test_contains_neither_secret_nor_payload_nor_query() {
     let receiver = Receiver::start(answer(500, &[], b"response of the endpoint")).await;
     let hook = webhook_with(&format!("{}?token=in-the-query", receiver.url()), json!({}));
-    let (_aws, sender) = sender_with([&hook], &[("AWS_LAMBDA_LOG_LEVEL", "DEBUG")]).await;
+    let (_aws, sender) = sender_with([&hook], &[("LOG_LEVEL", "DEBUG")]).await;
     let result = test(&sender, &hook, json!({})).await;
     let log = sender.finish().await;
     assert!(log.contains("webhook tested"), "{log}");
