@@ -20,9 +20,19 @@ pub(crate) fn count(resource_type: &str) -> usize {
     TEMPLATE.matches(&format!("Type: {resource_type}\n")).count()
 }
 
+/// Number of metrics that alarms watch. An alarm on metric math watches several, and each of them is charged.
+pub(crate) fn alarm_metrics() -> usize {
+    TEMPLATE.matches("MetricName: ").count() - count("AWS::Logs::MetricFilter")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_alarm_watches_a_metric_or_more() {
+        assert_eq!((count("AWS::CloudWatch::Alarm"), alarm_metrics()), (31, 38));
+    }
 
     #[test]
     #[should_panic(expected = "the section gives the key a number")]
