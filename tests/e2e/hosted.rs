@@ -12,3 +12,4 @@ mod refused;
 mod replay;
 mod sdk;
 mod sender;
+mod start;
