@@ -7,6 +7,7 @@ it. Each patch replaces one function of the emulator, whose version is pinned.
 from ministack import app
 from ministack.core import iam_actions
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import provisioners
 
 
 def apply() -> None:
@@ -15,6 +16,7 @@ def apply() -> None:
     retry_stream_records_that_are_reported()
     filter_on_fields_that_are_missing()
     read_concurrency_as_a_number()
+    accept_gradual_deployments()
 
 
 def treat_loopback_as_tls() -> None:
@@ -82,3 +84,17 @@ def read_concurrency_as_a_number() -> None:
         return concurrency_of(mapping, *arguments)
 
     lambda_svc._sqs_esm_concurrency = corrected
+
+
+def accept_gradual_deployments() -> None:
+    """The emulator does not know CodeDeploy. With this patch it accepts the two resources that SAM makes for gradual
+    deployments, and an alias moves to a new version at once."""
+
+    def create(logical_id, _properties, stack_name):
+        return f"{stack_name}-{logical_id}", {}
+
+    def delete(_physical_id, _properties):
+        pass
+
+    for kind in ("Application", "DeploymentGroup"):
+        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {"create": create, "delete": delete}

@@ -13,6 +13,8 @@ use tracing::warn;
 use crate::endpoint::{EndpointPolicy, Protected};
 use addresses::Addresses;
 
+const NETWORKS: &str = "ALLOWED_NETWORKS";
+
 /// A missing or invalid variable; the function cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvError {
@@ -79,9 +81,7 @@ where
 /// The policy set by `ALLOW_HTTP_ENDPOINTS` (`true` or `false`) and `ALLOWED_NETWORKS` (comma-separated, may be
 /// empty). It protects the Lambda Runtime API and every other address in the environment.
 pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {
-    const NETWORKS: &str = "ALLOWED_NETWORKS";
     const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
-    let networks = optional(NETWORKS).unwrap_or_default();
     let runtime_api: SocketAddr =
         required(RUNTIME_API)?.parse().map_err(|error: AddrParseError| EnvError::Invalid {
             name: RUNTIME_API,
@@ -96,14 +96,15 @@ pub fn endpoint_policy() -> Result<EndpointPolicy, EnvError> {
     }
     Ok(EndpointPolicy {
         allow_http: parsed("ALLOW_HTTP_ENDPOINTS")?,
-        allowed_networks: networks
-            .split(',')
-            .map(str::trim)
-            .filter(|network| !network.is_empty())
-            .map(|network| parse::<IpNet>(NETWORKS, network))
-            .collect::<Result<_, _>>()?,
+        allowed_networks: allowed_networks(&optional(NETWORKS).unwrap_or_default())?,
         protected: iter::once(Protected::from(runtime_api)).chain(protected).collect(),
     })
+}
+
+/// The value of `ALLOWED_NETWORKS`: networks in CIDR notation, separated by commas.
+pub fn allowed_networks(value: &str) -> Result<Vec<IpNet>, EnvError> {
+    let networks = value.split(',').map(str::trim).filter(|network| !network.is_empty());
+    networks.map(|network| parse(NETWORKS, network)).collect()
 }
 
 fn parse<T>(variable: &'static str, value: &str) -> Result<T, EnvError>
