@@ -1,7 +1,7 @@
 """Patches the emulator where it differs from AWS and the functions or their policies notice.
 
 The one rule: a patch makes the emulator do what AWS documents. The template and the functions do not know about
-it. Each patch replaces one function of the emulator, whose version is pinned.
+it. Each patch replaces one function of the emulator, whose version is pinned, or adds what it lacks.
 """
 
 from ministack import app

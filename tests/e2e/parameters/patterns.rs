@@ -155,6 +155,33 @@ fn a_pattern_accepts_what_is_right_and_refuses_what_is_wrong() {
 }
 
 #[test]
+fn samconfig_sets_only_parameters_and_values_that_the_template_accepts() {
+    let samconfig = include_str!("../../../samconfig.toml");
+    for environment in ["local", "staging", "production"] {
+        assert!(
+            samconfig.contains(&format!("\n[{environment}.deploy.parameters]\n")),
+            "{environment}"
+        );
+    }
+    let lists = samconfig.split("parameter_overrides = [").skip(1);
+    let settings = lists.filter_map(|list| Some(list.split_once(']')?.0)).flat_map(str::lines);
+    let settings = settings.map(|line| line.trim().trim_matches(|it| it == '"' || it == ','));
+    for setting in settings.filter(|setting| !setting.is_empty()) {
+        let (name, value) = setting.split_once('=').expect("a setting has a value");
+        let definition = Template::read().part(&format!("/Parameters/{name}"));
+        let is_accepted = match definition["AllowedValues"].as_array() {
+            // A number in the list is compared as a number.
+            Some(values) => {
+                let number = value.parse::<u64>().ok();
+                values.iter().any(|it| it == value || number.is_some() && it.as_u64() == number)
+            }
+            None => Accepted::of(name).contains(value),
+        };
+        assert!(is_accepted, "{setting}");
+    }
+}
+
+#[test]
 fn a_function_reads_what_the_pattern_of_a_list_accepts_and_nothing_else() {
     for (name, right, wrong) in CASES {
         let reads: fn(&str) -> bool = match name {
