@@ -16,8 +16,8 @@ use crate::aws::chain;
 use crate::aws::http::pooled;
 use crate::env;
 
-/// Time limit for the report to Lambda, which runs on the same machine.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time limit for the report to Lambda, on the same machine. A start has 10 s in all.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lambda's categories of failed starts: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 const INVALID_CONFIGURATION: &str = "Runtime.ConfigInvalid";
