@@ -1,7 +1,7 @@
 """Patches the emulator where it differs from AWS and the functions or their policies notice.
 
 The one rule: a patch makes the emulator do what AWS documents. The template and the functions do not know about
-it. Each patch replaces one function of the emulator, whose version is pinned.
+it. Each patch replaces one function of the emulator, whose version is pinned, or adds what it lacks.
 """
 
 from ministack import app
@@ -17,6 +17,7 @@ def apply() -> None:
     filter_on_fields_that_are_missing()
     read_concurrency_as_a_number()
     accept_alarms_on_metric_math()
+    accept_gradual_deployments()
 
 
 def treat_loopback_as_tls() -> None:
@@ -103,3 +104,17 @@ def accept_alarms_on_metric_math() -> None:
         return alarm | {"Metrics": metrics}
 
     provisioners._cw_metric_alarm_record = corrected
+
+
+def accept_gradual_deployments() -> None:
+    """The emulator does not know CodeDeploy. With this patch it accepts the two resources that SAM makes for gradual
+    deployments, and an alias moves to a new version at once."""
+
+    def create(logical_id, _properties, stack_name):
+        return f"{stack_name}-{logical_id}", {}
+
+    def delete(_physical_id, _properties):
+        pass
+
+    for kind in ("Application", "DeploymentGroup"):
+        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {"create": create, "delete": delete}

@@ -150,7 +150,7 @@ def add_default_route(apigateway, functions, outputs: dict[str, str]) -> None:
     integration = apigateway.create_integration(
         ApiId=api,
         IntegrationType="AWS_PROXY",
-        IntegrationUri=function["FunctionArn"],
+        IntegrationUri=f"{function['FunctionArn']}:{outputs['FunctionAlias']}",
         PayloadFormatVersion="2.0",
     )
     apigateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration['IntegrationId']}")

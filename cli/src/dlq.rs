@@ -168,7 +168,11 @@ impl Parts {
             destinations: Destinations {
                 log,
                 deliveries: stack.delivery_queue(),
-                fanout: Fanout::new(&invoke, stack.outputs.fanout_function_name.clone()),
+                fanout: Fanout::new(
+                    &invoke,
+                    stack.outputs.fanout_function_name.clone(),
+                    stack.outputs.function_alias.clone(),
+                ),
             },
         })
     }

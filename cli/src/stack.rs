@@ -23,6 +23,9 @@ pub struct Outputs {
     pub api_url: String,
     #[serde(alias = "FanoutFunctionName")]
     pub(crate) fanout_function_name: String,
+    /// The alias of each function that points to the version in force.
+    #[serde(alias = "FunctionAlias")]
+    pub(crate) function_alias: String,
     /// `None` if the stack reads the stream of another table (`JobsStreamArn`).
     #[serde(alias = "JobsTable")]
     pub(crate) jobs_table: Option<String>,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::function::{Function, Program};
-use crate::runtime_api::Invoker;
+use crate::runtime_api::{Invoker, StartError};
 
 /// Limits how many bootstraps run at once. Each AWS call must answer within a second, so each function needs its
 /// share of a processor.
@@ -108,6 +108,12 @@ impl Hosted {
     /// Asserts that only the bootstrap's own runtime has connected to the Runtime API.
     pub fn assert_nobody_else_called(&self) {
         self.function.api.assert_nobody_else_called();
+    }
+
+    /// What the bootstrap has reported to Lambda because it cannot start.
+    #[must_use]
+    pub fn start_error(&self) -> Option<StartError> {
+        self.function.api.start_error()
     }
 
     /// A figure from `/proc/<pid>/status`, such as `VmRSS`, in KiB.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::USER_AGENT;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -29,6 +29,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const MAX_UNEXPECTED_CALLS: usize = 10;
 
 const INVOCATIONS: &str = "/2018-06-01/runtime/invocation/";
+const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
@@ -78,6 +79,15 @@ struct State {
     running: Mutex<Option<Running>>,
     number: AtomicU64,
     unexpected_calls: Mutex<Vec<String>>,
+    start_error: Mutex<Option<StartError>>,
+}
+
+/// What a bootstrap that cannot start reports to Lambda.
+#[derive(Debug, Clone)]
+pub struct StartError {
+    /// The header `Lambda-Runtime-Function-Error-Type`.
+    pub category: String,
+    pub body: Bytes,
 }
 
 /// The event that was handed out last.
@@ -100,6 +110,7 @@ impl RuntimeApi {
             running: Mutex::default(),
             number: AtomicU64::new(0),
             unexpected_calls: Mutex::default(),
+            start_error: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         let server = Server::http(move |request| Arc::clone(&shared).answer(request)).await;
@@ -118,6 +129,11 @@ impl RuntimeApi {
     /// Queues an event. Its time limit starts when the bootstrap takes it.
     pub(crate) fn invoke(&self, payload: Bytes, time_limit: Duration) -> Pending {
         self.invoker(time_limit).queue(payload)
+    }
+
+    /// The failed start that the bootstrap has reported.
+    pub(crate) fn start_error(&self) -> Option<StartError> {
+        lock(&self.state.start_error).clone()
     }
 
     /// Asserts that only the bootstrap's own runtime has connected.
@@ -162,6 +178,9 @@ impl Pending {
 
 impl State {
     async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Answer {
+        if (request.method(), request.uri().path()) == (&Method::POST, INIT_ERROR) {
+            return self.record_start_error(&request);
+        }
         let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
         if !agent.is_some_and(|agent| agent.starts_with("aws-lambda-rust/")) {
             self.record_unexpected_call(&request);
@@ -179,6 +198,14 @@ impl State {
             _ => StatusCode::NOT_FOUND,
         };
         answer(status, "")
+    }
+
+    fn record_start_error(&self, request: &Request<Bytes>) -> Answer {
+        let category = request.headers().get("lambda-runtime-function-error-type");
+        let category = category.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let error = StartError { category: category.to_owned(), body: request.body().clone() };
+        *lock(&self.start_error) = Some(error);
+        answer(StatusCode::ACCEPTED, r#"{"status":"OK"}"#)
     }
 
     fn record_unexpected_call(&self, request: &Request<Bytes>) {

@@ -14,3 +14,4 @@ mod refused;
 mod replay;
 mod sdk;
 mod sender;
+mod start;

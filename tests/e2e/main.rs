@@ -19,6 +19,7 @@ mod faults;
 mod health;
 mod neighbours;
 mod old_rows;
+mod parameters;
 mod permissions;
 mod recovery;
 mod repair;

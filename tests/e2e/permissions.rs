@@ -83,7 +83,8 @@ fn the_api_can_write_secrets_but_not_read_them() {
 #[test]
 fn only_the_api_may_invoke_a_function_and_only_the_sender() {
     let invoke = granted().into_iter().filter(|it| it.action.starts_with("lambda:"));
-    let expected = Permission::new("api", "lambda:InvokeFunction", "SenderFunction".to_owned());
+    let expected =
+        Permission::new("api", "lambda:InvokeFunction", "SenderFunction:live".to_owned());
     assert_eq!(invoke.collect::<Vec<_>>(), [expected]);
 }
 

@@ -21,14 +21,17 @@ pub(super) struct Fanout {
     lambda: aws_sdk_lambda::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     function: String,
+    alias: String,
 }
 
 impl Fanout {
-    pub(super) fn new(config: &SdkConfig, function: String) -> Self {
+    /// The version of `function` that `alias` points to.
+    pub(super) fn new(config: &SdkConfig, function: String, alias: String) -> Self {
         Self {
             lambda: aws_sdk_lambda::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             function,
+            alias,
         }
     }
 
@@ -44,6 +47,7 @@ impl Fanout {
             .lambda
             .invoke()
             .function_name(&self.function)
+            .qualifier(&self.alias)
             .payload(Blob::new(payload))
             .send()
             .await

@@ -126,6 +126,7 @@ mod tests {
             outputs: Outputs {
                 api_url: url(),
                 fanout_function_name: name(),
+                function_alias: name(),
                 jobs_table: Some(name()),
                 webhooks_table: name(),
                 api_keys_table: name(),

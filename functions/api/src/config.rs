@@ -52,7 +52,6 @@ impl Config {
     /// Fails on a variable that is missing or malformed, and names it.
     pub fn from_env() -> Result<Self, EnvError> {
         let days: u32 = env::parsed("DELIVERY_LOG_DAYS")?;
-        let max_rate = env::parsed("MAX_REPLAY_RATE")?;
         Ok(Self {
             webhooks_table: env::required("WEBHOOKS_TABLE")?,
             api_keys_table: env::required("API_KEYS_TABLE")?,
@@ -61,10 +60,7 @@ impl Config {
             delivery_queue_url: env::required("DELIVERY_QUEUE_URL")?,
             replays_table: env::required("REPLAYS_TABLE")?,
             replay_queue_url: env::required("REPLAY_QUEUE_URL")?,
-            replay_rate: ReplayRate {
-                default: env::parsed::<u32>("REPLAY_RATE")?.min(max_rate),
-                max: max_rate,
-            },
+            replay_rate: ReplayRate::from_env()?,
             secrets_prefix: env::required("SECRETS_PREFIX")?,
             sender_function: env::required("SENDER_FUNCTION_NAME")?,
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,
@@ -72,5 +68,21 @@ impl Config {
             endpoint_policy: env::endpoint_policy()?,
             metrics_namespace: env::required("METRICS_NAMESPACE")?,
         })
+    }
+}
+
+impl ReplayRate {
+    /// Fails if the default is above the maximum. CloudFormation cannot compare two parameters.
+    fn from_env() -> Result<Self, EnvError> {
+        const DEFAULT: &str = "REPLAY_RATE";
+        let rate = Self { default: env::parsed(DEFAULT)?, max: env::parsed("MAX_REPLAY_RATE")? };
+        if rate.default > rate.max {
+            let (default, max) = (rate.default, rate.max);
+            let reason = format!(
+                "{default} is more than MaxReplayRate, {max}: lower it, or raise MaxReplayRate"
+            );
+            return Err(EnvError::Parameter { variable: DEFAULT, reason });
+        }
+        Ok(rate)
     }
 }

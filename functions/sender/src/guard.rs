@@ -37,7 +37,9 @@ pub(crate) const USER_AGENT: &str = concat!("DocIntell-Webhooks/", env!("CARGO_P
 #[derive(Debug, thiserror::Error)]
 pub enum ExtraCaError {
     /// The file is missing, or contains no certificate in PEM.
-    #[error("cannot read PEM certificates from {path}, the file in EXTRA_CA_FILE")]
+    #[error(
+        "parameter ExtraCaFile (environment variable EXTRA_CA_FILE) is wrong: cannot read PEM certificates from {path}"
+    )]
     Unreadable {
         /// Value of `EXTRA_CA_FILE`.
         path: PathBuf,
@@ -46,7 +48,10 @@ pub enum ExtraCaError {
         source: pem::Error,
     },
     /// A certificate in the file cannot be a trust anchor.
-    #[error("a certificate in EXTRA_CA_FILE cannot be a trust anchor")]
+    #[error(
+        "parameter ExtraCaFile (environment variable EXTRA_CA_FILE) is wrong: a certificate in the file cannot be a \
+         trust anchor"
+    )]
     Untrusted(#[from] rustls::Error),
 }
 

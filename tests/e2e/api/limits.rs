@@ -53,8 +53,9 @@ fn tomorrow() -> u64 {
 
 #[tokio::test]
 async fn the_templates_limit_of_changes_per_minute_holds_for_each_tenant_separately() {
-    let default = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").as_u64());
-    let default = default.await.expect("the template can be read").expect("it is a number");
+    let default = spawn_blocking(|| Template::read().default_of("ChangesPerMinute").as_str());
+    let default = default.await.expect("the template can be read").expect("it is text");
+    let default: u64 = default.parse().expect("it is a number");
     let api = host("api").await;
     let send = async |text: &str, key: &str| {
         let mut event: Value = serde_json::from_str(text).expect("a sample is JSON");

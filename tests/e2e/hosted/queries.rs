@@ -207,12 +207,15 @@ async fn the_line_of_an_outcome_has_the_ids_of_its_delivery_and_what_was_measure
 #[test]
 fn lambda_passes_every_line_and_the_functions_apply_the_log_level() {
     let template = Template::read();
-    assert_eq!(template.common_variables()["LOG_LEVEL"], json!({"Ref": "LogLevel"}));
+    assert_eq!(
+        template.part("/Globals/Function/Environment/Variables")["LOG_LEVEL"],
+        json!({"Ref": "LogLevel"})
+    );
     for (name, function) in template.of_type("AWS::Serverless::Function") {
         let own = &function["Properties"]["LoggingConfig"];
         assert!(own.get("ApplicationLogLevel").is_none(), "{name} has a level of its own");
     }
-    let common = &template.common_logging()["ApplicationLogLevel"];
+    let common = &template.part("/Globals/Function/LoggingConfig")["ApplicationLogLevel"];
     assert_eq!(common, "DEBUG", "Lambda would drop metrics, which it takes for INFO");
 }
 

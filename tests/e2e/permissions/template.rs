@@ -55,18 +55,19 @@ impl Template {
         ["Resources", "Parameters", "Outputs"].iter().any(|part| self.0[part].get(name).is_some())
     }
 
-    /// The environment variables of every function.
-    pub(crate) fn common_variables(&self) -> &Value {
-        &self.0["Globals"]["Function"]["Environment"]["Variables"]
+    /// The names and definitions of all parameters.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let parameters = self.0["Parameters"].as_object().expect("the template has parameters");
+        parameters.iter().map(|(name, parameter)| (name.as_str(), parameter))
     }
 
-    /// The logging of every function.
-    pub(crate) fn common_logging(&self) -> &Value {
-        &self.0["Globals"]["Function"]["LoggingConfig"]
+    /// A part of the template, such as `/Globals/Function`.
+    pub(crate) fn part(&self, pointer: &str) -> &'static Value {
+        self.0.pointer(pointer).unwrap_or_else(|| panic!("the template has no {pointer}"))
     }
 
     /// The default of a parameter.
-    pub(crate) fn default_of(&self, parameter: &str) -> &Value {
+    pub(crate) fn default_of(&self, parameter: &str) -> &'static Value {
         let default = &self.0["Parameters"][parameter]["Default"];
         assert!(!default.is_null(), "the template has no default of {parameter}");
         default

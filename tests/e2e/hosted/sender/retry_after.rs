@@ -90,5 +90,5 @@ async fn an_unknown_client_error_stops_the_start() {
     let aws = FakeAws::with_webhooks([]).await;
     let environment = aws.environment_with(&[("RETRIED_CLIENT_ERRORS", "429,404")]);
     let log = Hosted::start("sender", &environment).await.ended().await;
-    assert_contains(&log, "RETRIED_CLIENT_ERRORS is wrong: `404` is not one of");
+    assert_contains(&log, "RETRIED_CLIENT_ERRORS) is wrong: `429,404`: `404` is not one of");
 }
