@@ -28,7 +28,8 @@ async fn what_a_sender_that_cannot_start_left_unattempted_is_told_apart_and_deli
     // A stack of its own, whose sender is told to read a file that does not exist.
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("e2e-unattempted-{}", std::process::id()));
-    let missing = folder.join("authority.pem");
+    // Not in the folder: the parameter takes at most 40 characters.
+    let missing = PathBuf::from(format!("/tmp/docintell-{}.pem", std::process::id()));
     let path = missing.to_str().expect("it is UTF-8").to_owned();
     let parameters = [("ExtraCaFile", path.as_str()), ("ReserveSenderConcurrency", "true")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -95,7 +96,7 @@ async fn what_a_sender_that_cannot_start_left_unattempted_is_told_apart_and_deli
 
     // The sender is repaired.
     let authority = Authority::new("extra");
-    fs::copy(authority.file(), missing).expect("the file can be written");
+    fs::copy(authority.file(), &missing).expect("the file can be written");
     let dry = operator.dlq(&["redrive", "--unattempted", "--dry-run"]).await.succeeded();
     let would = format!("Dry run: would redrive {EVENTS} of {EVENTS} messages.");
     assert!(dry.printed.contains(&would), "{dry:?}");
@@ -126,6 +127,7 @@ async fn what_a_sender_that_cannot_start_left_unattempted_is_told_apart_and_deli
         (delivered.count() == EVENTS).then_some(())
     })
     .await;
+    fs::remove_file(missing).expect("the file can be removed");
 }
 
 #[tokio::test]

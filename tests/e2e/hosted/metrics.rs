@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use webhooks::timestamp::Timestamp;
 
 use super::fanout::ten_uploads;
-use super::sender::{one_webhook, sender};
+use super::sender::{log_attempts, one_webhook, sender};
 
 /// The only line of metrics of a function's log.
 #[track_caller]
@@ -47,7 +47,9 @@ async fn a_batch_is_one_line_that_counts_each_delivery_by_its_outcome() {
     aws.keep_secret("malformed", "whsec_malformed!");
     let mut texts: Vec<String> =
         (1..).zip(&hooks).map(|(number, hook)| text(&message(hook, number))).collect();
-    texts.extend([text(&message(&hooks[0], 8)), "not a delivery".to_owned()]);
+    let failed_once = message(&hooks[0], 8);
+    log_attempts(&aws, &failed_once, 1);
+    texts.extend([text(&failed_once), "not a delivery".to_owned()]);
     let counts = [1, 1, 1, 1, 1, 1, 1, 2, 1];
     let batch = batch(texts.iter().map(String::as_str).zip(counts));
     assert_eq!(sender.report(batch).await, ["m1"], "the one that is retried");

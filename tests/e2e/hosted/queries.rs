@@ -256,32 +256,3 @@ fn the_table_of_metrics_has_every_metric() {
     expected.dedup();
     assert_eq!(listed.len(), expected.len());
 }
-
-/// The name of each of our metrics that an alarm or its metric math uses.
-fn alarmed<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
-    match value {
-        Value::Object(object) => {
-            let is_ours =
-                object.get("Namespace").is_some_and(|it| it.to_string().contains("DocIntell/"));
-            names.extend(object.get("MetricName").filter(|_| is_ours).and_then(Value::as_str));
-            object.values().for_each(|value| alarmed(value, names));
-        }
-        Value::Array(items) => items.iter().for_each(|item| alarmed(item, names)),
-        _ => {}
-    }
-}
-
-#[test]
-fn the_template_names_only_metrics_that_exist() {
-    let sample = json!([{"Namespace": {"Fn::Sub": "DocIntell/x"}, "MetricName": "Received"}]);
-    let mut names = Vec::new();
-    alarmed(&sample, &mut names);
-    assert_eq!(names, ["Received"]);
-    let template = Template::read();
-    for (_, _, resource) in template.resources() {
-        alarmed(resource, &mut names);
-    }
-    for name in names {
-        assert!(Metric::from_name(name).is_some(), "no function writes the metric {name}");
-    }
-}

@@ -66,7 +66,7 @@ async fn redeliver(aws: &FakeAws, sender: &Hosted, message: &Value, count: u32) 
 }
 
 /// Keeps a row of the message's delivery with this many attempts of its first chain.
-fn log_attempts(aws: &FakeAws, message: &Value, attempts: u32) {
+pub(super) fn log_attempts(aws: &FakeAws, message: &Value, attempts: u32) {
     aws.keep_deliveries();
     if attempts > 0 {
         let row = logged_row(message, attempts);
