@@ -90,6 +90,7 @@ pub(crate) async fn run(args: ListenArgs) -> Result<()> {
     let socket = Socket::bind(args.port).await?;
     let address = socket.address()?;
     let (secret, registration) = if let Some(secret) = given {
+        note("No webhook is registered. A request to any path is checked with the given secret.");
         (secret, None)
     } else {
         let registration = register(address).await?;

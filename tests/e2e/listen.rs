@@ -138,6 +138,14 @@ async fn what_a_killed_listener_left_behind_is_removed_by_the_next_and_nothing_e
 }
 
 #[tokio::test]
+async fn a_listener_whose_output_nobody_reads_removes_its_webhook_too() {
+    let tenant = Tenant::new().await;
+    let listener = Developer::of(&tenant).listen(&["--json"]).await;
+    let code = listener.close(async || drop(job::upload(tenant.id).await)).await;
+    assert_eq!((code, webhooks(&tenant).await), (Some(141), vec![]));
+}
+
+#[tokio::test]
 async fn a_forwarded_request_keeps_its_headers_and_bytes_and_gets_the_servers_answer() {
     let tenant = Tenant::new().await;
     let server = Receiver::start(answer(422, &[("X-Server", "mine")], b"no such document")).await;

@@ -7,6 +7,7 @@ use harness::eventually;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Child;
+use tokio::task::JoinHandle;
 
 use super::operator::Operator;
 use super::tenant::Tenant;
@@ -19,6 +20,8 @@ pub(crate) struct Developer(Operator);
 pub(crate) struct Listener {
     child: Child,
     printed: Arc<Mutex<Vec<String>>>,
+    /// Reads standard output.
+    reader: JoinHandle<()>,
     noted: Arc<Mutex<Vec<String>>>,
     /// Without a path.
     pub url: String,
@@ -35,9 +38,9 @@ impl Developer {
     /// Runs `docintell listen` on a free port, with these words, and waits until it listens.
     pub(crate) async fn listen(&self, arguments: &[&str]) -> Listener {
         let mut child = self.0.start(&[&["listen", "--port", "0"], arguments].concat()).await;
-        let printed = lines(child.stdout.take().expect("it is piped"));
-        let noted = lines(child.stderr.take().expect("it is piped"));
-        let mut listener = Listener { child, printed, noted, url: String::new() };
+        let (printed, reader) = lines(child.stdout.take().expect("it is piped"));
+        let (noted, _) = lines(child.stderr.take().expect("it is piped"));
+        let mut listener = Listener { child, printed, reader, noted, url: String::new() };
         listener.url = eventually("the listener to listen", async || {
             let noted = listener.noted();
             let (_, url) = noted.split_once("Listening on ")?;
@@ -101,22 +104,32 @@ impl Listener {
         (status.code(), self.noted())
     }
 
+    /// Closes the pipe that it prints to, and waits for the end, which the next request brings; returns the exit code.
+    pub(crate) async fn close(mut self, cause: impl AsyncFnOnce()) -> Option<i32> {
+        self.reader.abort();
+        drop(self.reader.await);
+        cause().await;
+        self.child.wait().await.expect("it ends").code()
+    }
+
     /// Kills it, so that it cannot clean up.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it can be killed");
     }
 }
 
-fn lines(stream: impl AsyncRead + Unpin + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+fn lines(
+    stream: impl AsyncRead + Unpin + Send + 'static,
+) -> (Arc<Mutex<Vec<String>>>, JoinHandle<()>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let read = Arc::clone(&lines);
-    tokio::spawn(async move {
+    let reader = tokio::spawn(async move {
         let mut stream = BufReader::new(stream).lines();
         while let Ok(Some(line)) = stream.next_line().await {
             read.lock().expect("no thread panics with the lock").push(line);
         }
     });
-    lines
+    (lines, reader)
 }
 
 fn text(lines: &Mutex<Vec<String>>) -> String {
