@@ -1,6 +1,8 @@
 //! `docintell listen`: a tenant's developer sees deliveries, and why a signature does not match.
 
-use harness::{ClosedPort, Receiver, answer, eventually};
+use std::time::Duration;
+
+use harness::{ClosedPort, Receiver, after, answer, eventually, status};
 use reqwest::Method;
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryStatus;
@@ -56,7 +58,8 @@ async fn a_listener_registers_itself_for_all_events_and_removes_itself_at_ctrl_c
 #[tokio::test]
 async fn retries_and_replays_reach_a_listener_that_follows_a_schedule_of_failures() {
     let tenant = Tenant::new().await;
-    let listener = Developer::of(&tenant).listen(&["--json", "--responses", "500,404,200"]).await;
+    let schedule = ["--json", "--responses", "500,404,200", "--delay", "300ms"];
+    let listener = Developer::of(&tenant).listen(&schedule).await;
     job::upload(tenant.id).await;
     let row = tenant.delivery(&hook(&listener), DeliveryStatus::Failed).await;
     let path = format!("/v1/webhooks/{}", listener.webhook_id());
@@ -75,6 +78,7 @@ async fn retries_and_replays_reach_a_listener_that_follows_a_schedule_of_failure
         assert!(requests.iter().all(|it| it[name] == requests[0][name]), "{name}");
     }
     assert!(requests.iter().all(|it| it["verified"] == true), "{requests:?}");
+    assert!(row.attempts.iter().all(|attempt| attempt.duration_ms >= 300), "{row:?}");
 }
 
 #[tokio::test]
@@ -101,6 +105,27 @@ async fn a_wrong_secret_is_diagnosed_and_no_webhook_is_registered() {
         assert!(shown.contains(text), "no `{text}` in `{shown}`");
     }
     assert!(!shown.contains(['\u{1b}']), "colours are for terminals: {shown:?}");
+}
+
+#[tokio::test]
+async fn after_a_rotation_a_listener_with_the_old_secret_verifies_the_second_request() {
+    let tenant = Tenant::new().await;
+    let listener = Developer::of(&tenant).listen(&["--json"]).await;
+    let rotate = format!("/v1/webhooks/{}/rotate", listener.webhook_id());
+    assert_eq!(tenant.request(Method::POST, &rotate, None).await.status, 200);
+    job::upload(tenant.id).await;
+
+    let row = tenant.delivery(&hook(&listener), DeliveryStatus::Delivered).await;
+    assert_eq!((row.attempts.len(), row.attempts[0].first_status_code), (1, Some(401)));
+    let requests = listener.requests(2).await;
+    let reason = |request: &Value, header| request["signatures"][header]["reason"].clone();
+    assert_eq!(reason(&requests[0], "x-docintell-signature"), "rotated_secret");
+    assert_eq!(reason(&requests[0], "webhook-signature"), Value::Null);
+    assert_eq!(
+        (&requests[0]["status_code"], &requests[1]["status_code"]),
+        (&json!(401), &json!(200))
+    );
+    assert_eq!(requests[1]["verified"], true);
 }
 
 #[tokio::test]
@@ -188,13 +213,14 @@ async fn a_server_behind_that_is_not_there_is_a_502_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_request_whose_sender_gives_up_is_shown() {
+async fn a_request_whose_sender_gives_up_before_the_server_behind_answers_is_shown() {
     let tenant = Tenant::new().await;
-    let listener = Developer::of(&tenant).listen(&["--json", "--delay", "11s"]).await;
+    let slow = Receiver::start(after(Duration::from_secs(11), status(200))).await;
+    let listener = Developer::of(&tenant).listen(&["--json", "--forward", &slow.url()]).await;
     job::upload(tenant.id).await;
-    let requests = listener.requests(2).await;
-    assert_eq!(requests[1]["request_number"], 2);
-    assert!(requests[0]["response_time_ms"].as_u64().expect("a number") >= 11_000);
+    let request = listener.requests(1).await.remove(0);
+    assert_eq!((&request["status_code"], &request["request_number"]), (&json!(200), &json!(1)));
+    assert!(request["response_time_ms"].as_u64().expect("a number") >= 11_000);
     let row = tenant.delivery(&hook(&listener), DeliveryStatus::Pending).await;
     assert_eq!(row.attempts[0].status_code, None);
 }

@@ -71,8 +71,9 @@ async fn cases() -> Vec<Case> {
     let arrivals = receiver.wait_for(2).await;
     let signed = |arrival: &&Arrival| arrival.is_signed_with(&hook.secret);
     let arrival = arrivals.iter().find(signed).expect("one is signed with the first secret");
-    let lower = |(name, value): (&str, &str)| (name.to_ascii_lowercase(), value.into());
-    let headers: Map<String, Value> = arrival.headers().map(lower).collect();
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.into());
+    let headers: Map<String, Value> = arrival.headers().map(owned).collect();
+    assert!(headers.keys().all(|name| *name == name.to_ascii_lowercase()), "{headers:?}");
     let case = |name, is_genuine| Case {
         name,
         body: arrival.body.to_vec(),
