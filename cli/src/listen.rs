@@ -63,7 +63,7 @@ pub(crate) struct ListenArgs {
     /// Answer each delivery's requests with these statuses, in turn; the last one repeats
     #[arg(long, value_name = "STATUS,…", value_parser = answer::status, value_delimiter = ',')]
     responses: Vec<StatusCode>,
-    /// Answer so late, such as 500ms or 12s; an attempt fails after 10 s
+    /// Wait before answering, such as 500ms or 12s; an attempt fails after 10 s
     #[arg(long, value_name = "TIME", value_parser = delay, default_value = "0s")]
     delay: Duration,
     /// One JSON object per line

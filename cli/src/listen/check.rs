@@ -1,6 +1,7 @@
 //! Checks both signatures of a request, and finds out why one is not valid. Pure.
 //!
-//! The rule: what was signed is unknown, so each usual mistake is tried. A signature that matches one of them proves it.
+//! The rule: what was signed is unknown, so each usual mistake is tried. A signature that matches one
+//! of them proves it.
 
 mod mistakes;
 

@@ -1,5 +1,5 @@
-//! A body's JSON with its keys in the order in which they arrived and its numbers digit by digit, and the forms in which
-//! programs write it. Pure.
+//! A body's JSON with its keys in the order in which they arrived and its numbers digit by digit, and the forms
+//! in which programs write it. Pure.
 //!
 //! The rule: forms differ only in white space, in the order of keys and in escapes. All of them have the same value.
 

@@ -115,7 +115,10 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingHeader { header, instead: None } => {
-                write!(f, "there is no header {header}: something on the way removed it, or DocIntell did not send this")
+                write!(
+                    f,
+                    "there is no header {header}: something on the way removed it, or DocIntell did not send this"
+                )
             }
             Self::MissingHeader { header, instead: Some(other) } => {
                 write!(f, "there is no header {header}, but {other}, which another sender uses")
