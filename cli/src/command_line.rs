@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::local::command::LocalArgs;
 use crate::tenant::{delivery, replay, webhook};
-use crate::{dlq, job, keys, local, output};
+use crate::{dlq, job, keys, listen, local, output};
 
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
 const CLOSED_PIPE: u8 = 141;
@@ -29,6 +29,8 @@ struct Cli {
 enum Command {
     /// Run the whole system on this machine (the default command)
     Local(LocalArgs),
+    /// Receive deliveries, show and verify them, and say why a signature does not match
+    Listen(listen::ListenArgs),
     /// Write job states, as the document pipeline does
     Job(job::JobArgs),
     /// Create, list and revoke API keys
@@ -47,6 +49,7 @@ enum Command {
 pub async fn run() -> ExitCode {
     let result = match Cli::parse().command.unwrap_or(Command::Local(LocalArgs::default())) {
         Command::Local(args) => local::command::run(args).await,
+        Command::Listen(args) => listen::run(args).await,
         Command::Job(args) => job::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,

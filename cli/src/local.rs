@@ -2,10 +2,12 @@
 //!
 //! [`LocalStack`] starts it: [`python`] installs the emulator, `emulator` starts it, [`build`] builds the functions
 //! and `deploy` deploys them. [`StackInfo`] holds the stack's addresses. `command` is `docintell local`: it runs the
-//! `demo` with its `receiver` and shows [`deliveries`]. `containers` connects functions in Docker.
+//! `demo` with its `receiver` and shows [`deliveries`]. `api` calls the stack's API. `containers` connects functions in
+//! Docker.
 //!
 //! The rule: nothing outlives the [`LocalStack`], even if its process is killed.
 
+pub(crate) mod api;
 pub mod build;
 pub(crate) mod command;
 mod containers;

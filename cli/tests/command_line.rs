@@ -237,6 +237,46 @@ async fn a_command_for_the_local_stack_fails_outside_of_a_checkout() {
 }
 
 #[tokio::test]
+async fn a_listener_needs_the_local_stack_or_a_secret() {
+    let (checkout, elsewhere) = (Folder::checkout("{}"), Folder::new());
+    fs::remove_file(checkout.0.join("target/local/stack.json")).expect("the file exists");
+    for (folder, text) in [
+        (&checkout, "no local stack is running: start one with"),
+        (&elsewhere, "no stack to work on"),
+    ] {
+        let error = failure(&folder.0, &["listen", "--port", "0"]).await;
+        assert!(error.contains(text) && error.contains("with --secret"), "{error}");
+        assert!(!error.contains("--stack-name"), "{error}");
+    }
+    let error = failure(&elsewhere.0, &["listen", "--stack-name", "prod"]).await;
+    for text in ["stack prod is on AWS and cannot reach 127.0.0.1", "tunnel", "--secret whsec_"] {
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_listener_refuses_wrong_options_and_quotes_no_secret() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    let secret = format!("whsec_{}", "a".repeat(40));
+    for (arguments, text) in [
+        (&["--secret", "whsec_almost"][..], "the secret has 12 characters, not 46"),
+        (&["--secret", &secret, "--port", &port], "cannot listen on port"),
+        (&["--status", "99"], "expected a number from 200 to 599"),
+        (&["--responses", "500,ok"], "expected a number from 200 to 599"),
+        (&["--status", "500", "--responses", "500"], "cannot be used with"),
+        (&["--status", "500", "--forward", "http://127.0.0.1:1/"], "cannot be used with"),
+        (&["--forward", "https://127.0.0.1:1/"], "not an http:// URL"),
+        (&["--delay", "5"], "such as 500ms or 12s"),
+    ] {
+        let error = failure(&folder.0, &[&["listen"], arguments].concat()).await;
+        assert!(error.contains(text), "{arguments:?}: {error}");
+        assert!(!error.contains("almost") && !error.contains("aaaa"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn without_sam_the_error_says_how_to_install_it() {
     let error = failure(&Folder::new().0, &["keys", "list", "--stack-name", "prod"]).await;
     assert!(error.contains("the SAM CLI is not installed: install it with"), "{error}");

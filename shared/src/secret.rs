@@ -54,7 +54,7 @@ impl SigningSecret {
 
     /// The random bytes: the key of the Standard Webhooks signature.
     #[must_use]
-    pub(crate) fn expose_decoded(&self) -> &[u8] {
+    pub fn expose_decoded(&self) -> &[u8] {
         &self.decoded
     }
 }

@@ -38,6 +38,31 @@ pub fn guide_matches(secret: &SigningSecret, body: &[u8], header: &str) -> bool 
         .is_some_and(|tag| mac(secret.expose().as_bytes(), &[body]).verify_slice(&tag).is_ok())
 }
 
+/// True if `header` has the Standard Webhooks signature of `id.timestamp.body`, perhaps among others; compares in
+/// constant time.
+#[must_use]
+pub fn standard_matches(
+    secret: &SigningSecret,
+    id: &str,
+    timestamp: i64,
+    body: &[u8],
+    header: &str,
+) -> bool {
+    let head = format!("{id}.{timestamp}.");
+    let is_valid = |signature: &str| {
+        let tag = signature.strip_prefix("v1,").and_then(|text| STANDARD.decode(text).ok());
+        let mac = mac(secret.expose_decoded(), &[head.as_bytes(), body]);
+        tag.is_some_and(|tag| mac.verify_slice(&tag).is_ok())
+    };
+    header.split(' ').any(is_valid)
+}
+
+/// The HMAC-SHA256 of `parts`, one after the other. To find out how a signature was made that matches neither scheme.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    mac(key, parts).finalize().into_bytes().into()
+}
+
 fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     for part in parts {
@@ -82,5 +107,22 @@ mod tests {
         assert!(!guide_matches(&secret(), b"{}", &header));
         assert!(!guide_matches(&SigningSecret::generate().unwrap(), BODY, &header));
         assert!(!guide_matches(&secret(), BODY, "sha256=zz"));
+    }
+
+    #[test]
+    fn a_standard_signature_matches_only_its_own_id_time_body_and_secret() {
+        let valid = standard(&secret(), "evt", 1, BODY);
+        let two =
+            format!("{} {valid}", standard(&SigningSecret::generate().unwrap(), "evt", 1, BODY));
+        for header in [&valid, &two] {
+            assert!(standard_matches(&secret(), "evt", 1, BODY, header));
+            assert!(!standard_matches(&secret(), "evt", 2, BODY, header));
+            assert!(!standard_matches(&secret(), "other", 1, BODY, header));
+            assert!(!standard_matches(&secret(), "evt", 1, b"{}", header));
+            assert!(!standard_matches(&SigningSecret::generate().unwrap(), "evt", 1, BODY, header));
+        }
+        for header in ["", "v1,", "v1,zz", &valid[3..], &valid.replace("v1", "v2")] {
+            assert!(!standard_matches(&secret(), "evt", 1, BODY, header), "{header}");
+        }
     }
 }

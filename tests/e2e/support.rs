@@ -3,6 +3,7 @@
 pub(crate) mod bus;
 pub(crate) mod guide_receiver;
 pub(crate) mod job;
+pub(crate) mod listener;
 pub(crate) mod logged;
 pub(crate) mod operator;
 pub(crate) mod run_folder;

@@ -258,6 +258,7 @@ Commands to try in another terminal. Nothing listens at the example's endpoint, 
     -d '{{"url": "http://127.0.0.1:8000/", "events": ["document.processing.completed"]}}'
   {docintell} job complete --pages 3
   {docintell} job fail --message "The file is encrypted"
+  {docintell} listen
   {docintell} keys create --name laptop
   {docintell} dlq list
 "#

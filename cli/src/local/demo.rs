@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::timeout;
 use webhooks::event_type::EventType;
 use webhooks::id::{TenantId, WebhookId};
@@ -15,9 +15,9 @@ use webhooks::secret::SigningSecret;
 use webhooks::timestamp::Timestamp;
 
 use super::StackInfo;
+use super::api::Api;
 use super::deliveries::{Deliveries, Line, Outcome, headings, time_of_day};
 use super::receiver::Receiver;
-use crate::http;
 use crate::job::table::{JobsTable, NewJob, Transition};
 use crate::output;
 use crate::progress::Progress;
@@ -152,37 +152,4 @@ impl Demo {
 
 fn print_state(at: Timestamp, status: JobStatus, job: &NewJob) -> Result<()> {
     output::line(format_args!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id))
-}
-
-/// The stack's API, called by its tenant.
-#[derive(Debug)]
-struct Api {
-    http: reqwest::Client,
-    url: String,
-    key: String,
-}
-
-impl Api {
-    fn new(info: &StackInfo) -> Result<Self> {
-        let StackInfo { outputs, api_key, .. } = info;
-        let http = http::loopback_client()?;
-        Ok(Self { http, url: outputs.api_url.clone(), key: api_key.clone() })
-    }
-
-    /// Sends a request and returns the response's JSON. A status other than 2xx is an error.
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let request = self.http.request(method, format!("{}{path}", self.url));
-        let request = request.bearer_auth(&self.key);
-        let request = match body {
-            Some(body) => request.header("Content-Type", "application/json").body(body.to_string()),
-            None => request,
-        };
-        let response = request.send().await.context("the API does not answer")?;
-        let status = response.status();
-        let text = response.text().await.context("the API's response ended early")?;
-        if !status.is_success() {
-            bail!("the API refused the request to {path}: {status}, {text}");
-        }
-        serde_json::from_str(&text).ok().context("the API's response is not JSON")
-    }
 }

@@ -75,18 +75,26 @@ impl StackInfo {
 
     /// The running stack of the checkout around the current directory.
     pub(crate) fn load() -> Result<Self> {
-        let checkout = Checkout::find().context(
-            "no stack to work on (name a deployed one with --stack-name; the local one belongs to a checkout)",
-        )?;
-        Self::load_from(&Self::path(&checkout))
+        Self::load_or("choose a deployed one with --stack-name")
+    }
+
+    /// [`Self::load`]; the error for a missing stack also suggests `alternative`.
+    pub(crate) fn load_or(alternative: &str) -> Result<Self> {
+        let checkout = Checkout::find().with_context(|| {
+            format!("no stack to work on ({alternative}; the local stack belongs to a checkout)")
+        })?;
+        Self::read(&Self::path(&checkout), alternative)
     }
 
     /// The running stack whose `stack.json` is `path`.
     pub(super) fn load_from(path: &Path) -> Result<Self> {
+        Self::read(path, "choose a deployed one with --stack-name")
+    }
+
+    fn read(path: &Path, alternative: &str) -> Result<Self> {
         let not_running = || {
             anyhow!(
-                "no local stack is running: start one with `{} local` in another terminal, or choose \
-                 a deployed one with --stack-name",
+                "no local stack is running: start one with `{} local` in another terminal, or {alternative}",
                 checkout::invocation()
             )
         };
