@@ -5,17 +5,20 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::Cli;
 
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     include_str!("../../../README.md"),
     include_str!("../../../docs/API.md"),
     include_str!("../../../docs/OPERATIONS.md"),
     include_str!("../../../docs/PERMISSIONS.md"),
+    include_str!("../../../docs/RECEIVING.md"),
     include_str!("../../../docs/RECOVERY.md"),
 ];
 /// How a command line begins: installed, or in a checkout.
 const PROGRAMS: [&str; 2] = ["docintell ", "cargo run -- "];
 /// Stands for each placeholder. It is a valid id, and a valid text.
 const PLACEHOLDER: &str = "550e8400-e29b-41d4-a716-446655440000";
+/// Stands for `whsec_…`.
+const SECRET: &str = "whsec_abcdefghijklmnopqrstuvwxyz1234567890ABCD";
 
 /// The arguments of every command line in the page's blocks and in its code style.
 fn command_lines(page: &str) -> Vec<Vec<String>> {
@@ -42,7 +45,12 @@ fn arguments(line: &str) -> Vec<String> {
         .map(|word| {
             let is_capital = |char: char| char.is_ascii_uppercase() || char == '_';
             let is_placeholder = word.starts_with('$') || word.chars().all(is_capital);
-            if is_placeholder { PLACEHOLDER } else { word }.to_owned()
+            match word {
+                "whsec_…" => SECRET,
+                _ if is_placeholder => PLACEHOLDER,
+                _ => word,
+            }
+            .to_owned()
         })
         .collect()
 }
