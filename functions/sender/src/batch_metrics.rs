@@ -161,16 +161,15 @@ mod tests {
         Message::sample().delivery.unwrap()
     }
 
-    fn end_of(outcome: Outcome<'_>) -> End {
+    fn end_of(outcome: Outcome<'_>, receive: u32) -> End {
         let (delivery, retried) = (delivery(), RetriedClientErrors::default());
-        let decision =
-            decide(outcome, &delivery, Progress::without_loss(1), &retried, Timestamp::now());
+        let progress = Progress::without_loss(receive);
+        let decision = decide(outcome, &delivery, progress, &retried, Timestamp::now());
         End::of(&decision, &retried)
     }
 
-    fn end_of_attempt(number: u32, failure: Option<Failure>) -> End {
-        let retry = RetryPolicy::default();
-        end_of(Outcome::Attempted { attempt: attempt(number, WRITTEN), failure, retry })
+    fn end_of_attempt(number: u32, failure: Option<Failure>, retry: RetryPolicy) -> End {
+        end_of(Outcome::Attempted { attempt: attempt(number, WRITTEN), failure, retry }, number)
     }
 
     fn status(code: u16) -> Failure {
@@ -181,15 +180,27 @@ mod tests {
     #[test]
     fn each_decision_has_its_end() {
         let forbidden = Failure::Refused(EndpointRefusal::Address);
+        let guide = RetryPolicy::default();
+        let once = RetryPolicy { enabled: false, ..guide };
         for (end, expected) in [
-            (end_of_attempt(1, None), End::Delivered),
-            (end_of_attempt(2, None), End::DeliveredAfterRetry),
-            (end_of_attempt(1, Some(status(500))), End::Retried),
-            (end_of_attempt(5, Some(status(500))), End::DeadLetter(Metric::DeadLettersExhausted)),
-            (end_of_attempt(1, Some(status(404))), End::DeadLetter(Metric::DeadLettersRejected)),
-            (end_of_attempt(1, Some(forbidden)), End::DeadLetter(Metric::DeadLettersForbidden)),
-            (end_of(Outcome::Cancelled(CancelReason::Deleted)), End::Cancelled),
-            (end_of(Outcome::Blocked(BlockReason::TooLittleTime)), End::Blocked),
+            (end_of_attempt(1, None, guide), End::Delivered),
+            (end_of_attempt(2, None, guide), End::DeliveredAfterRetry),
+            (end_of_attempt(1, Some(status(500)), guide), End::Retried),
+            (end_of_attempt(5, Some(status(500)), guide), End::Redriven),
+            (
+                end_of_attempt(1, Some(status(500)), once),
+                End::DeadLetter(Metric::DeadLettersExhausted),
+            ),
+            (
+                end_of_attempt(1, Some(status(404)), guide),
+                End::DeadLetter(Metric::DeadLettersRejected),
+            ),
+            (
+                end_of_attempt(1, Some(forbidden), guide),
+                End::DeadLetter(Metric::DeadLettersForbidden),
+            ),
+            (end_of(Outcome::Cancelled(CancelReason::Deleted), 1), End::Cancelled),
+            (end_of(Outcome::Blocked(BlockReason::TooLittleTime), 1), End::Blocked),
         ] {
             assert_eq!(end, expected);
         }
