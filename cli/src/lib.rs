@@ -2,10 +2,10 @@
 //! and a receiver for developers.
 //!
 //! `command_line` parses the arguments and runs one of the commands [`local`], `listen`, `job`, [`keys`], `dlq`, and
-//! those of `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs. [`local`] needs a
-//! [`checkout`] of this project; commands for a deployed stack work anywhere. `arguments` and `age` parse options.
-//! [`progress`] shows slow tasks, `stop` is Ctrl-C, and [`program`] runs other programs. `output`, `columns` and `words`
-//! print results. Tests start stacks with [`local::LocalStack`].
+//! those of `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs.
+//! [`local`] needs a [`checkout`] of this project; commands for a deployed stack work anywhere. `arguments` and `age`
+//! parse options. [`progress`] shows slow tasks, `stop` is Ctrl-C, and [`program`] runs other programs. `output`,
+//! `columns` and `words` print results. Tests start stacks with [`local::LocalStack`].
 //!
 //! The rule: an error message says what is wrong and what to do.
 

@@ -84,12 +84,12 @@ pub(crate) async fn run(args: ListenArgs) -> Result<()> {
             docintell = invocation()
         );
     }
-    let given = args.secret.as_ref().map(SecretText::parse).transpose()?;
+    let own_secret = args.secret.as_ref().map(SecretText::parse).transpose()?;
     // From now on a signal ends the loop below, so no webhook is left behind.
     let stop = Stop::on_signals()?;
     let socket = Socket::bind(args.port).await?;
     let address = socket.address()?;
-    let (secret, registration) = if let Some(secret) = given {
+    let (secret, registration) = if let Some(secret) = own_secret {
         note("No webhook is registered. A request to any path is checked with the given secret.");
         (secret, None)
     } else {

@@ -64,7 +64,7 @@ pub use fake_aws::{Call, FakeAws, Lambda, Reply};
 pub use function::{Cost, Environment, Function, Program};
 pub use hosted::{Hosted, bootstrap, place};
 pub use output::{
-    assert_contains, assert_contains_times, assert_lacks, end, log_lines, metric_lines,
+    assert_contains, assert_contains_times, assert_lacks, end, json_lines, log_lines, metric_lines,
 };
 pub use process::{Process, cpu_time, interrupt_nobody};
 pub use receiver::{

@@ -70,6 +70,7 @@ pub fn metric_lines(log: &str) -> Vec<Value> {
     metrics.collect()
 }
 
-fn json_lines(log: &str) -> impl Iterator<Item = Value> {
+/// The lines of a function's log that are JSON.
+pub fn json_lines(log: &str) -> impl Iterator<Item = Value> {
     log.lines().filter_map(|line| serde_json::from_str(line).ok())
 }

@@ -241,3 +241,10 @@ fn the_tests_of_alarms_notice_each_mistake() {
         assert!(is_noticed, "{at} = {value}: {mistakes:?}");
     }
 }
+
+#[test]
+fn the_tests_of_alarms_notice_one_that_fills_gaps_and_looks_at_each_minute_once() {
+    let mut template = Template::read().value().clone();
+    template["Resources"]["DeadLettersArrivingAlarm"]["Properties"]["EvaluationPeriods"] = json!(1);
+    assert_eq!(form::mistakes(&template), ["DeadLettersArrivingAlarm misses data that is late"]);
+}

@@ -201,7 +201,7 @@ async fn a_forwarded_request_keeps_its_headers_and_bytes_and_gets_the_servers_an
 }
 
 #[tokio::test]
-async fn a_server_behind_that_is_not_there_is_a_502_that_says_so() {
+async fn a_server_to_forward_to_that_is_not_there_is_a_502_that_says_so() {
     let tenant = Tenant::new().await;
     let closed = ClosedPort::new();
     let listener = Developer::of(&tenant).listen(&["--json", "--forward", &closed.url()]).await;
@@ -209,11 +209,11 @@ async fn a_server_behind_that_is_not_there_is_a_502_that_says_so() {
     let request = listener.requests(1).await.remove(0);
     assert_eq!(request["status_code"], 502);
     let error = request["forward_error"].as_str().expect("it is text");
-    assert!(error.starts_with("the server behind does not answer: "), "{error}");
+    assert!(error.starts_with("no response: "), "{error}");
 }
 
 #[tokio::test]
-async fn a_request_whose_sender_gives_up_before_the_server_behind_answers_is_shown() {
+async fn a_request_whose_sender_gives_up_before_the_forwarded_one_is_answered_is_shown() {
     let tenant = Tenant::new().await;
     let slow = Receiver::start(after(Duration::from_secs(11), status(200))).await;
     let listener = Developer::of(&tenant).listen(&["--json", "--forward", &slow.url()]).await;

@@ -79,7 +79,7 @@ impl Parked {
 
     /// True if SQS moved the delivery before all of its attempts were made: by the log, its chain has no attempt or has
     /// not ended. Internal failures used up the receives of its message. If attempts were made but not logged, it looks
-    /// the same.
+    /// the same. False while a later chain is pending: its attempts are under way.
     pub(super) fn is_unattempted(&self) -> bool {
         let Content::Delivery(delivery) = &self.content else { return false };
         // The sender says why it moves a delivery.
@@ -91,7 +91,7 @@ impl Parked {
         match row.summary.status {
             DeliveryStatus::Delivered => false,
             DeliveryStatus::Cancelled if is_latest_chain => false,
-            DeliveryStatus::Pending if is_latest_chain => true,
+            DeliveryStatus::Pending => is_latest_chain,
             _ => row.attempts_of(delivery.chain) == 0,
         }
     }
@@ -200,6 +200,11 @@ pub(super) mod tests {
         webhooks::store::deliveries::read(item.into()).unwrap()
     }
 
+    /// [`DELIVERY`] as a message of chain 2.
+    fn second_chain() -> String {
+        DELIVERY.replace("\"attempts_before\"", "\"chain\":2,\"attempts_before\"")
+    }
+
     fn now() -> Timestamp {
         Timestamp::from_unix_millis(60_000)
     }
@@ -216,8 +221,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_sqs_moved_without_all_attempts_is_ours() {
-        let second_chain =
-            DELIVERY.replace("\"attempts_before\"", "\"chain\":2,\"attempts_before\"");
+        let second_chain = second_chain();
         // The message carries five attempts of earlier copies.
         for (body, row, attempts) in [
             (DELIVERY, None, 5),
@@ -244,6 +248,9 @@ pub(super) mod tests {
             let moved = Parked { row: Some(row(status, chain)), ..parked(DELIVERY) };
             assert!(!moved.is_unattempted(), "{status} {chain}");
         }
+        let second_chain = second_chain();
+        let under_way = Parked { row: Some(row("pending", 3)), ..parked(&second_chain) };
+        assert!(!under_way.is_unattempted(), "a redrive would send it beside its third chain");
         let mut by_the_sender = parked(DELIVERY);
         by_the_sender.received.attributes.insert("reason".to_owned(), "gone".to_owned());
         assert!(!by_the_sender.is_unattempted(), "its log entry was lost");

@@ -1,6 +1,6 @@
 //! Passes requests on to another server on this machine.
 //!
-//! The rule: method, headers and body stay as they are, because the server behind verifies them too. Only headers that
+//! The rule: method, headers and body stay as they are, because the other server verifies them too. Only headers that
 //! belong to one connection, and the host, are those of the new request.
 
 use std::time::Duration;
@@ -17,10 +17,11 @@ use crate::http::loopback_client;
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Headers about a connection, and those that the new request or response gets of its own.
-const OF_CONNECTION: [HeaderName; 9] = [
+const OF_CONNECTION: [HeaderName; 10] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,
+    HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
@@ -59,9 +60,9 @@ impl Forward {
             .headers(end_to_end(&received.headers))
             .body(received.body.clone())
             .timeout(TIMEOUT);
-        let response = request.send().await.context("the server behind does not answer")?;
+        let response = request.send().await.context("no response")?;
         let (status, headers) = (response.status(), end_to_end(response.headers()));
-        let body = response.bytes().await.context("the answer of the server behind ended early")?;
+        let body = response.bytes().await.context("the response ended early")?;
         Ok(Response { status, headers, body })
     }
 }

@@ -1,6 +1,6 @@
 //! The webhook with which `docintell listen` receives a local stack's deliveries.
 //!
-//! The rule: only webhooks with a mark of this checkout are removed; see [`super::marker`].
+//! The rule: only webhooks with a marker of this checkout are removed; see [`super::marker`].
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Removes what killed runs left behind, and registers `address` for all events. `folder` has the marks.
+    /// Removes what killed runs left behind, and registers `address` for all events. `folder` has the markers.
     pub(crate) async fn create(
         info: &StackInfo,
         folder: &Path,
@@ -59,7 +59,7 @@ impl Registration {
         Ok(Self { api, webhook_id, secret, marker })
     }
 
-    /// Removes the webhook. If that fails, the mark stays, and the next run removes it.
+    /// Removes the webhook. If that fails, the marker stays, and the next run removes it.
     pub(crate) async fn remove(self) -> Result<()> {
         remove(&self.api, self.webhook_id).await?;
         self.marker.remove()

@@ -91,7 +91,7 @@ fn answered(handled: &Handled) -> String {
         Some(forwarded) => match &forwarded.error {
             None => format!(", from {}", visible(&forwarded.url)),
             Some(error) => {
-                format!(": {} does not answer: {}", visible(&forwarded.url), visible(error))
+                format!(": forwarding to {} failed: {}", visible(&forwarded.url), visible(error))
             }
         },
     };
@@ -216,7 +216,7 @@ mod tests {
             "✗ document.uploaded  not verified\n",
             "d-1  (request 2 of this delivery)\n",
             "webhook-signature      ✗ wrong secret, probably: ",
-            "\n  (no body)\n  answered 502 after 1.5 s: http://a/ does not answer: refused  (retried, ",
+            "\n  (no body)\n  answered 502 after 1.5 s: forwarding to http://a/ failed: refused  (retried, ",
         ] {
             assert!(shown.contains(text), "no `{text}` in `{shown}`");
         }

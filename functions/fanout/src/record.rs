@@ -56,6 +56,7 @@ impl Record<'_> {
             tenant_id: first(|item| item.tenant_id.and_then(read)),
         }
     }
+
     /// When the change was written; `None` if the record does not say.
     pub(crate) fn written_at(self) -> Option<Timestamp> {
         let Envelope { dynamodb: change } = read(self.json)?;

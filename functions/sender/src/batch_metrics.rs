@@ -1,7 +1,7 @@
 //! Counts what happens in a batch, for its line of metrics.
 //!
 //! The rule: every message counts once at its end. A delivery that an internal error delays or parks counts as blocked,
-//! also if an attempt was made.
+//! also if an attempt was made. An attempt that panics counts as blocked too, beside the end of its message.
 
 use std::cell::RefCell;
 use std::iter;

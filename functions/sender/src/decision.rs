@@ -81,8 +81,8 @@ pub enum Action<'a> {
     Park(FaultReason<'a>),
 }
 
-/// Decides what follows from `outcome`, for a delivery that was as far as `progress` when its message was received.
-/// `retried` are the client errors that are not final.
+/// Decides what follows from `outcome`. `progress` is that of the delivery when its message was received, and `retried`
+/// are the client errors that are not final.
 pub(crate) fn decide<'a>(
     outcome: Outcome<'a>,
     delivery: &'a DeliveryMessage,
@@ -137,7 +137,7 @@ pub(crate) fn decide<'a>(
     }
 }
 
-/// The action after the attempt failed that followed `progress`. The delay is that of the schedule, or the endpoint's
+/// The action after the next attempt of `progress` failed. The delay is that of the schedule, or the endpoint's
 /// `Retry-After` if that is longer.
 #[must_use]
 pub fn after_failure(

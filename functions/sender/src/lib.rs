@@ -182,7 +182,8 @@ impl Sender {
         let respond_by = done_by(deadline, RESPONSE_MARGIN);
         let deliver_by = respond_by - SUCCESS_LOG_MARGIN;
         let log_by = deliver_by - LOG_MARGIN;
-        let metrics = BatchMetrics::of(&messages, Timestamp::now());
+        let received_at = Timestamp::now();
+        let metrics = BatchMetrics::of(&messages, received_at);
         let reading = join(self.read_webhooks(&messages), self.count_attempts(&messages, log_by));
         let (webhooks, counted) = reading.await;
         for (index, logged_attempts) in counted {
@@ -209,7 +210,8 @@ impl Sender {
         }
         self.log_successes(successes, &metrics, respond_by).await;
         self.change_health(health, &webhooks, &metrics, respond_by).await;
-        self.metrics_log.write(&metrics.into_inner(), Timestamp::now());
+        // An alarm compares the attempts of a minute with the messages that SQS says were received in it.
+        self.metrics_log.write(&metrics.into_inner(), received_at);
         response
     }
 

@@ -17,6 +17,7 @@ pub(super) fn mistakes(template: &Value) -> Vec<String> {
             threshold_mistake(properties, template),
             missing_data_mistake(properties),
             time_mistake(name, properties),
+            late_data_mistake(properties),
         ];
         found.into_iter().flatten().map(|it| format!("{name} {it}")).collect::<Vec<_>>()
     };
@@ -73,6 +74,17 @@ fn time_mistake(name: &str, properties: &Value) -> Option<String> {
     }
     (periods <= datapoints * MINUTES_BETWEEN_RECEIVES)
         .then(|| "is raised again by each message".to_owned())
+}
+
+/// `FILL` takes the place of a last minute that is late. The alarm must look at that minute again.
+fn late_data_mistake(properties: &Value) -> Option<String> {
+    let metrics = properties["Metrics"].as_array()?;
+    let is_filled = metrics
+        .iter()
+        .any(|metric| metric["Expression"].as_str().is_some_and(|it| it.contains("FILL(")));
+    let is_of_a_minute = metrics.iter().any(|metric| metric["MetricStat"]["Period"] == 60);
+    let is_seen_once = properties["EvaluationPeriods"] == properties["DatapointsToAlarm"];
+    (is_filled && is_of_a_minute && is_seen_once).then(|| "misses data that is late".to_owned())
 }
 
 /// The name of the topic that an alarm with these properties goes to.

@@ -8,7 +8,7 @@ use webhooks::metrics;
 use super::form;
 
 /// Metrics of AWS, from the documentation of each service: namespace, name, dimensions.
-const OF_AWS: [(&str, &str, &[&str]); 15] = [
+const OF_AWS: [(&str, &str, &[&str]); 14] = [
     ("AWS/ApiGateway", "5xx", &["ApiId"]),
     ("AWS/ApiGateway", "Count", &["ApiId"]),
     ("AWS/ApiGateway", "Latency", &["ApiId"]),
@@ -23,7 +23,6 @@ const OF_AWS: [(&str, &str, &[&str]); 15] = [
     ("AWS/SQS", "ApproximateAgeOfOldestMessageInQuietGroups", &["QueueName"]),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible", &["QueueName"]),
     ("AWS/SQS", "NumberOfMessagesReceived", &["QueueName"]),
-    ("AWS/SQS", "NumberOfMessagesSent", &["QueueName"]),
 ];
 
 const NAMESPACE: &str = "DocIntell/${AWS::StackName}";

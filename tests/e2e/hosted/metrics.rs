@@ -1,11 +1,14 @@
 //! The line of metrics that each invocation writes: what it counts, and that it is one short line at every log level.
 
+use std::time::Duration;
+
 use harness::fixtures::{
     FAULTS, batch, first_receives, job_change, job_change_with, message, text, webhook,
     webhook_with,
 };
 use harness::{
-    FakeAws, Hosted, Receiver, Reply, Script, answer, log_lines, metric_lines, sent_but, status,
+    FakeAws, Hosted, Receiver, Reply, Script, after, answer, json_lines, log_lines, metric_lines,
+    sent_but, status,
 };
 use serde_json::{Value, json};
 use webhooks::timestamp::Timestamp;
@@ -73,6 +76,18 @@ async fn a_batch_is_one_line_that_counts_each_delivery_by_its_outcome() {
         "Parked": 1,
     });
     assert_eq!(line, expected);
+}
+
+#[tokio::test]
+async fn the_metrics_of_a_batch_have_the_time_at_which_it_was_received() {
+    let slow = after(Duration::from_secs(1), status(200));
+    let (_receiver, hook, _aws, sender) = one_webhook(slow).await;
+    sender.report(first_receives(&[message(&hook, 1)])).await;
+    let answered_at = Timestamp::now().unix_millis();
+    let log = sender.finish().await;
+    let times = json_lines(&log).filter_map(|line| line["_aws"]["Timestamp"].as_u64());
+    let times: Vec<u64> = times.collect();
+    assert!(times.len() == 1 && times[0] + 1000 <= answered_at, "{times:?}, {answered_at}");
 }
 
 #[tokio::test]

@@ -53,6 +53,15 @@ impl Template {
     /// True for the name of a resource, a parameter or an output.
     pub(crate) fn defines(&self, name: &str) -> bool {
         ["Resources", "Parameters", "Outputs"].iter().any(|part| self.0[part].get(name).is_some())
+            || self.has_event_source(name)
+    }
+
+    /// True for a resource that SAM makes: the function's name, followed by that of its event.
+    fn has_event_source(&self, name: &str) -> bool {
+        self.of_type("AWS::Serverless::Function").any(|(function, resource)| {
+            let event = name.strip_prefix(function);
+            event.is_some_and(|event| resource["Properties"]["Events"].get(event).is_some())
+        })
     }
 
     /// The names and definitions of all parameters.

@@ -2,9 +2,7 @@
 
 use futures_util::future::join_all;
 use harness::fixtures::{DEAD_LETTERS, DELIVERIES, FAULTS, batch, message, rows, text, webhook};
-use harness::{
-    Act, FakeAws, Hosted, Receiver, Reply, assert_contains, assert_lacks, eventually, status,
-};
+use harness::{Act, FakeAws, Hosted, Receiver, Reply, assert_lacks, eventually, log_lines, status};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -243,13 +241,21 @@ async fn if_the_row_cannot_be_read_each_receive_counts_as_an_attempt() {
         tests.spawn(async move {
             let (receiver, hook, aws, sender) = one_webhook(status(500)).await;
             aws.always("GetItem", reply);
-            let text = text(&message(&hook, 1));
+            let message = message(&hook, 1);
+            let text = text(&message);
             assert_eq!(sender.report(batch([(text.as_str(), 3)])).await, ["m0"]);
             assert_eq!(visibilities(&aws), [("handle-0".to_owned(), 4)]);
             assert_eq!(aws.logged()[0]["attempts"][0]["number"], 3);
             assert_eq!(receiver.arrivals().len(), 1);
-            let warning = "each receive of its message counts as an attempt";
-            assert_contains(&sender.finish().await, warning);
+            let log = log_lines(&sender.finish().await);
+            let says = |line: &&Value| {
+                let sentence = line["fields"]["message"].as_str().unwrap_or_default();
+                sentence.ends_with("each receive of its message counts as an attempt")
+            };
+            let line = log.iter().find(says).expect("the sender says so");
+            assert_eq!(line["level"], "ERROR", "an alarm is raised: attempts may be lost");
+            assert_eq!(line["fields"]["delivery.id"], message["delivery_id"]);
+            assert_eq!(line["fields"]["event.id"], message["event_id"]);
         });
     }
     tests.join_all().await;
