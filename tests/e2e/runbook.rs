@@ -90,3 +90,14 @@ fn setting_of(path: &str) -> Value {
     }
     value["Ref"].as_str().map_or(value, |parameter| template.default_of(parameter)).clone()
 }
+
+#[test]
+fn each_deployment_in_the_documents_names_its_environment() {
+    let documents = [include_str!("../../README.md"), PAGES[0], PAGES[1]];
+    let lines: Vec<&str> = documents.iter().flat_map(|page| page.lines()).collect();
+    let deployments = lines.iter().filter(|line| line.contains("sam deploy --"));
+    let nameless: Vec<_> =
+        deployments.clone().filter(|line| !line.contains("--config-env")).collect();
+    assert!(nameless.is_empty(), "without a stack's name: {nameless:?}");
+    assert!(deployments.count() > 5, "the deployments were not found");
+}
