@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM as a request to stop: work ends at the next safe point, and hidden messages become visible again.
+//! Ctrl-C, SIGTERM and a closed terminal as a request to stop: work ends at the next safe point, and hidden messages
+//! become visible again.
 
 use std::time::Duration;
 
@@ -12,15 +13,17 @@ use tokio::time::timeout;
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// From now on, both signals stop the work instead of the program.
+    /// From now on, these signals stop the work instead of the program.
     pub(crate) fn on_signals() -> Result<Self> {
         let (sender, receiver) = watch::channel(false);
         let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+        let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
         tokio::spawn(async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
             sender.send(true).ok();
             // A dropped sender could not be told from a stop.

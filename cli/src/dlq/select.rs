@@ -91,7 +91,10 @@ impl Source {
         now: Timestamp,
     ) -> Result<()> {
         if let Some(missing) = missing_id(&selection.messages, wanted.ids) {
-            bail!("no parked message has the id {}: see `dlq list`", printable(missing));
+            bail!(
+                "no parked message has the id {}: see `dlq list`, and `dlq list --faults` for the other queue",
+                printable(missing)
+            );
         }
         let is_named = |parked: &Parked| {
             wanted.ids.is_empty() || wanted.ids.iter().any(|id| parked.has_id(id))
