@@ -4,7 +4,7 @@
 //! [`simulation`] models Lambda's event source mapping and the sender. Settings come from template.yaml and from
 //! the sender. Comments mark as "assumed" every number that AWS does not publish.
 //!
-//! `cargo test -p tests --test e2e fair_queue -- --nocapture` prints the table of docs/PERFORMANCE.md.
+//! `cargo test -p tests --test e2e fair_queue -- --nocapture` prints the table of docs/decisions/message-groups.md.
 //!
 //! | rule | source |
 //! |---|---|
@@ -97,10 +97,10 @@ fn cases() -> Vec<Case> {
         ("nobody", "as deployed", none, deployed, 0.0..0.11),
         ("a flood", "as deployed", flood, deployed, 0.0..1.0),
         ("one that hangs", "as deployed", hanging, deployed, 0.0..1.0),
-        ("both", "as deployed", both, deployed, 0.0..1.0),
-        ("both", "pollers added once a minute", both, by_the_minute, 1.0..10.0),
-        ("both", "no groups", both, no_groups, 5.0..f64::INFINITY),
-        ("both", "MaximumConcurrency 2", both, two, 5.0..f64::INFINITY),
+        ("a flood and one that hangs", "as deployed", both, deployed, 0.0..1.0),
+        ("a flood and one that hangs", "pollers added once a minute", both, by_the_minute, 1.0..10.0),
+        ("a flood and one that hangs", "no groups", both, no_groups, 5.0..f64::INFINITY),
+        ("a flood and one that hangs", "MaximumConcurrency 2", both, two, 5.0..f64::INFINITY),
         ("both, four hanging events a second", "as deployed", busier, deployed, 1.0..10.0),
         ("50 of one tenant that hang", "as deployed", crowd, deployed, 0.0..1.5),
         ("50, documents at any time", "as deployed", unsteady, deployed, 1.5..5.0),
