@@ -16,7 +16,7 @@ use tracing::{Metadata, error, warn};
 use crate::env;
 use crate::text::printable;
 
-/// The crates whose lines at DEBUG are logged. Libraries would add hundreds of lines to each of ours.
+/// Only these crates log at DEBUG. Libraries would add hundreds of lines for each of ours.
 const OURS: [&str; 5] = ["api", "fanout", "replay", "sender", "webhooks"];
 
 /// Starts the log of this process.
@@ -57,7 +57,7 @@ fn is_logged(metadata: &Metadata<'_>, lowest: LevelFilter) -> bool {
     *metadata.level() <= lowest
 }
 
-/// The place is known only here; whoever catches the panic logs the ids.
+/// Logs where a panic happened, which only this hook knows. The code that catches the panic logs the ids.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     error!(panic.message = panic_message(panic.payload()), panic.place = place, "panic");
