@@ -15,6 +15,7 @@ use webhooks::delivery::DeliveryStatus;
 
 use crate::support::job;
 use crate::support::operator::{Operator, Size};
+use crate::support::run_folder::run_folder;
 use crate::support::tenant::Tenant;
 use crate::support::world::{Parked, patient};
 
@@ -25,9 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(3);
 #[tokio::test]
 async fn what_a_sender_that_cannot_start_left_unattempted_is_told_apart_and_delivered_once_it_is_repaired()
  {
-    // A stack of its own, whose sender is told to read a file that does not exist.
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("e2e-unattempted-{}", std::process::id()));
+    // A separate stack. Its sender must read a file that does not exist, so it cannot start.
+    let folder = run_folder("e2e-unattempted");
     // Not in the folder: the parameter takes at most 40 characters.
     let missing = PathBuf::from(format!("/tmp/docintell-{}.pem", std::process::id()));
     let path = missing.to_str().expect("it is UTF-8").to_owned();
