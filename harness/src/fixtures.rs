@@ -16,7 +16,7 @@ pub use queue::{
     BODY, GUIDES_BODY, Message, batch, batch_of, batches, delivery_id, first_receives, message,
     text,
 };
-pub use replays::{first_slice, replay_row};
+pub use replays::{REPLAY, first_slice, replay_row, running_replay};
 pub use requests::{api_key_row, get, post};
 pub use stream::{job_change, job_change_with, job_changes, numbered_job_changes, sequence_number};
 

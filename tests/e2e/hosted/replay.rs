@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use harness::fixtures::{BODY, DELIVERIES, FAULTS, REPLAYS, TENANT, id_of, webhook, webhook_with};
+use harness::fixtures::{
+    BODY, DELIVERIES, FAULTS, REPLAY, REPLAYS, TENANT, WebhookKey, id_of, running_replay, webhook,
+    webhook_with,
+};
 use harness::{FakeAws, Hosted, Reply, assert_contains, item, metric_lines, sent_but};
 use serde_json::{Value, json};
 use webhooks::delivery::DeliveryMessage;
@@ -11,7 +14,6 @@ use webhooks::id::DeliveryId;
 use webhooks::timestamp::Timestamp;
 
 const URL: &str = "https://example.com/webhooks/docintell";
-const REPLAY: &str = "019ae3c0-0000-7000-a000-000000000001";
 
 /// Rows in DynamoDB's format. Conditions always hold, unless a test refuses an update.
 #[derive(Debug)]
@@ -38,22 +40,14 @@ impl Fake {
     async fn with(count: u64, webhook: Value, fields: Value) -> Self {
         let aws = FakeAws::with_webhooks([&webhook]).await;
         let partition = format!("{TENANT}/{}", id_of(&webhook));
-        let now = Timestamp::now();
-        let mut replay = json!({
-            "webhook": partition,
-            "replay_id": REPLAY,
-            "state": "running",
-            "filter": {"since": "2025-12-03T10:00:00Z", "until": "2025-12-03T11:00:00Z",
-                "statuses": ["failed"]},
-            "rate_per_second": 50,
-            "counted": count,
-            "sent": 0,
-            "slice": 1,
-            "created_at": now,
-            "updated_at": now,
-            "progressed_at": now,
-            "ttl": 4_000_000_000_u64,
-        });
+        let key = WebhookKey {
+            tenant: TENANT.parse().expect("it is an id"),
+            webhook: id_of(&webhook).parse().expect("it is an id"),
+        };
+        let mut replay = running_replay(key, 50);
+        replay["filter"]["since"] = "2025-12-03T10:00:00Z".into();
+        replay["filter"]["until"] = "2025-12-03T11:00:00Z".into();
+        replay["counted"] = count.into();
         for (name, value) in fields.as_object().expect("fields are an object") {
             replay[name] = value.clone();
         }

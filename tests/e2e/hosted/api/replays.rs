@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use harness::fixtures::{REPLAYS, TENANT, webhook_with};
+use harness::fixtures::{self, REPLAYS, TENANT, WebhookKey, replay_row, webhook_with};
 use harness::{FakeAws, Hosted, Reply, item};
 use serde_json::{Value, json};
 use webhooks::id::DeliveryId;
-use webhooks::timestamp::Timestamp;
 
 use super::{api, sample, send};
 
@@ -104,33 +103,21 @@ async fn a_replay_whose_message_is_not_queued_is_cancelled() {
 #[tokio::test]
 async fn a_change_that_loses_every_race_is_a_conflict_and_not_an_end() {
     let (aws, api) = with_webhook().await;
-    let replay = "019ae3c0-1d40-7a31-8e52-6f0c9b7d2e14";
-    let row = move |state: &str| {
-        let now = Timestamp::now();
-        item(&json!({
-            "webhook": format!("{TENANT}/{WEBHOOK}"),
-            "replay_id": replay,
-            "state": state,
-            "filter": {"since": now, "until": now},
-            "rate_per_second": 50,
-            "counted": 1,
-            "sent": 0,
-            "slice": 1,
-            "created_at": now,
-            "updated_at": now,
-            "progressed_at": now,
-            "ttl": 1_900_000_000,
-        }))
+    let key = WebhookKey {
+        tenant: TENANT.parse().expect("it is an id"),
+        webhook: WEBHOOK.parse().expect("it is an id"),
     };
+    let row = replay_row(key, 50);
+    let item = json!({"Item": row});
     aws.on("GetItem", move |input, _| {
-        (input["TableName"] == "Replays").then(|| Reply::Body(json!({"Item": row("running")})))
+        (input["TableName"] == "Replays").then(|| Reply::Body(item.clone()))
     });
     // Others pause it and resume it, each time before this request.
     aws.on("UpdateItem", move |input, _| {
-        (input["TableName"] == "Replays").then(|| Reply::ConditionFailed(row("running")))
+        (input["TableName"] == "Replays").then(|| Reply::ConditionFailed(row.clone()))
     });
     let mut event = sample(RETRY);
-    event["rawPath"] = format!("/v1/webhooks/{WEBHOOK}/replays/{replay}/pause").into();
+    event["rawPath"] = format!("/v1/webhooks/{WEBHOOK}/replays/{}/pause", fixtures::REPLAY).into();
     let response = send(&api, event).await;
     let error = (&response["statusCode"], &response["body"]["error"]);
     assert_eq!(error, (&json!(409), &json!("replay_conflict")));
