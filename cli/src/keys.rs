@@ -1,7 +1,9 @@
 //! `docintell keys`: a tenant's API keys.
 //!
-//! The rule: a key is printed once, when it is created. Only the key goes to standard output, so a shell can store
+//! The rule: a key is printed once, when it is made. Only the key goes to standard output, so a shell can store
 //! it in a variable.
+
+mod rotate;
 
 use std::time::Duration;
 
@@ -53,6 +55,14 @@ enum KeysCommand {
     },
     /// List the tenant's keys, including revoked ones
     List,
+    /// Replace a key by a new one and print that; the old one still works for some days
+    Rotate {
+        /// Id of the key, from `keys list`
+        key_id: KeyId,
+        /// Days that the old key still works, unless it expires earlier; 0 ends it at once
+        #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(0..=30))]
+        grace_days: u32,
+    },
     /// Revoke a key at once
     Revoke {
         /// Id of the key, from `keys list`
@@ -88,6 +98,18 @@ pub async fn create(
     environment: KeyEnvironment,
     expires_at: Option<Timestamp>,
 ) -> Result<(ApiKey, ApiKeyRecord)> {
+    let (key, record) = generate(tenant_id, name, environment, expires_at)?;
+    keys.insert(&record).await.context("the key could not be stored")?;
+    Ok((key, record))
+}
+
+/// A new key and its record, which is not stored yet.
+fn generate(
+    tenant_id: TenantId,
+    name: &str,
+    environment: KeyEnvironment,
+    expires_at: Option<Timestamp>,
+) -> Result<(ApiKey, ApiKeyRecord)> {
     let key = ApiKey::generate(environment).context("the system provides no random bytes")?;
     let record = ApiKeyRecord {
         key_hash: key.hash(),
@@ -98,9 +120,9 @@ pub async fn create(
         environment,
         status: KeyStatus::Active,
         expires_at,
+        replaced_by: None,
         created_at: Timestamp::now(),
     };
-    keys.insert(&record).await.context("the key could not be stored")?;
     Ok((key, record))
 }
 
@@ -113,7 +135,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
     match args.command {
         KeysCommand::Create { name, environment, expires_in } => {
             let tenant_id = tenant_id.unwrap_or_else(TenantId::random);
-            let expires_at = expires_in.map(in_days);
+            let expires_at = expires_in.map(|number| Timestamp::now().plus(days(number)));
             let environment = environment.map_or(default_environment(&target), Into::into);
             let (key, record) = create(&keys, tenant_id, &name, environment, expires_at)
                 .await
@@ -127,10 +149,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                     KeyEnvironment::Test => "development (test)",
                 }
             ));
-            output::line(key.expose()).map_err(|error| {
-                let key_id = record.key_id;
-                anyhow!("the new key could not be printed ({error}): revoke key {key_id} and create another")
-            })?;
+            print_once(&key, &record)?;
         }
         KeysCommand::List => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -143,6 +162,24 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                 columns.add(row(record));
             }
             columns.print()?;
+        }
+        KeysCommand::Rotate { key_id, grace_days } => {
+            let tenant_id = expect_tenant(tenant_id)?;
+            let (key, record, old_ends_at) =
+                rotate::rotate(&keys, tenant_id, key_id, days(grace_days))
+                    .await
+                    .with_context(|| could_not("rotate the key"))?;
+            output::note(format_args!(
+                "Key {} ({}) of tenant {tenant_id} replaces key {key_id}, which {}. It is not shown again:",
+                record.key_id,
+                printable(&record.name),
+                if grace_days == 0 {
+                    "no longer works".to_owned()
+                } else {
+                    format!("works until {old_ends_at}")
+                },
+            ));
+            print_once(&key, &record)?;
         }
         KeysCommand::Revoke { key_id } => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -164,11 +201,17 @@ fn default_environment(target: &Target) -> KeyEnvironment {
     }
 }
 
-fn in_days(days: u32) -> Timestamp {
-    let millis = Duration::from_secs(u64::from(days) * 24 * 60 * 60).as_millis();
-    Timestamp::from_unix_millis(
-        Timestamp::now().unix_millis() + u64::try_from(millis).unwrap_or(u64::MAX),
-    )
+fn print_once(key: &ApiKey, record: &ApiKeyRecord) -> Result<()> {
+    output::line(key.expose()).map_err(|error| {
+        let key_id = record.key_id;
+        anyhow!(
+            "the new key could not be printed ({error}): revoke key {key_id} and create another"
+        )
+    })
+}
+
+fn days(number: u32) -> Duration {
+    Duration::from_hours(24) * number
 }
 
 fn row(record: &ApiKeyRecord) -> [String; 5] {
@@ -176,6 +219,10 @@ fn row(record: &ApiKeyRecord) -> [String; 5] {
         (KeyStatus::Active, Some(end)) if end <= Timestamp::now() => format!("expired {end}"),
         (KeyStatus::Active, Some(end)) => format!("active until {end}"),
         (status, _) => status.to_string(),
+    };
+    let state = match record.replaced_by {
+        Some(new) => format!("{state}, replaced by {new}"),
+        None => state,
     };
     let ApiKeyRecord { key_id, environment, created_at, key_suffix, name, .. } = record;
     [

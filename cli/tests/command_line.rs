@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use uuid::Uuid;
 
-use aws::{WEBHOOK, aws, aws_by, aws_with, one_key, one_webhook};
+use aws::{KEY, WEBHOOK, aws, aws_by, aws_with, one_key, one_webhook};
 
 /// SAM's output for template.yaml.
 const OUTPUTS: &str = include_str!("../src/stack/sam/stack-outputs.json");
@@ -217,6 +217,34 @@ async fn a_new_key_that_nobody_reads_is_an_error_that_names_it() {
     let (code, error) = unread(&folder.0, &endpoint, &["keys", "create"]).await;
     assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("could not be printed") && error.contains("revoke key"), "{error}");
+
+    let endpoint = aws_with(one_key()).await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    let (code, error) = unread(&folder.0, &endpoint, &["keys", "rotate", KEY]).await;
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("could not be printed") && error.contains("revoke key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_rotation_of_a_key_is_one_transaction() {
+    let (sender, requests) = std::sync::mpsc::channel();
+    let endpoint = aws_by(move |operation, body| {
+        let body: Value = serde_json::from_str(body).expect("a request is JSON");
+        sender.send((operation.to_owned(), body)).expect("the test reads the requests");
+        one_key()
+    })
+    .await;
+    let folder = Folder::checkout(&stack_json(&endpoint));
+    let output = docintell(&folder.0, &endpoint, &["keys", "rotate", KEY]).await;
+    assert!(output.status.success(), "{output:?}");
+    let [(query, _), (transaction, writes)] = &requests.try_iter().collect::<Vec<_>>()[..] else {
+        panic!("not two requests")
+    };
+    assert_eq!((query.as_str(), transaction.as_str()), ("Query", "TransactWriteItems"));
+    let writes = writes["TransactItems"].as_array().expect("it has writes");
+    assert_eq!(writes[0]["Update"]["Key"]["key_hash"], json!({"S": "0"}));
+    assert_eq!(writes[1]["Put"]["Item"]["name"], json!({"S": "laptop"}));
+    assert_eq!(writes.len(), 2);
 }
 
 #[tokio::test]

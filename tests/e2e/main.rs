@@ -18,6 +18,7 @@ mod events;
 mod fairness;
 mod faults;
 mod health;
+mod keys;
 mod listen;
 mod neighbours;
 mod old_rows;

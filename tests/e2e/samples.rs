@@ -88,6 +88,7 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         environment: KeyEnvironment::Test,
         status: KeyStatus::Active,
         expires_at: None,
+        replaced_by: None,
         created_at: now,
     };
     keys::store(&aws, &info.outputs.api_keys_table)

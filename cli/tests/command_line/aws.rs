@@ -10,13 +10,16 @@ use tokio::net::TcpListener;
 /// The id of the only webhook.
 pub(crate) const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
 
+/// The id of the only key.
+pub(crate) const KEY: &str = "550e8400-e29b-41d4-a716-446655440000";
+
 /// The answer to a query for keys, with one key.
 pub(crate) fn one_key() -> Value {
     let text = |text: &str| json!({"S": text});
     json!({"Items": [{
         "key_hash": text("0"),
         "tenant_id": text("770e8400-e29b-41d4-a716-446655440002"),
-        "key_id": text("550e8400-e29b-41d4-a716-446655440000"),
+        "key_id": text(KEY),
         "name": text("laptop"),
         "key_suffix": text("abcd"),
         "environment": text("test"),

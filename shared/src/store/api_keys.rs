@@ -2,6 +2,8 @@
 //!
 //! The rule: only a key's hash is stored and looked up, never the key itself.
 
+mod replace;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,9 @@ pub struct ApiKeyRecord {
     /// When the key stops working; `None` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The key that a rotation made instead of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<KeyId>,
     /// Set once, when the key is created.
     pub created_at: Timestamp,
 }
@@ -113,12 +118,20 @@ impl ApiKeyStore {
         Ok(records)
     }
 
+    /// The key of `tenant` with this id. The index finds it, so it can be missing for a second after its creation, and
+    /// its fields can be a second old.
+    pub async fn by_id(
+        &self,
+        tenant: TenantId,
+        id: KeyId,
+    ) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let records = self.list(tenant).await?;
+        Ok(records.into_iter().find(|record| record.key_id == id))
+    }
+
     /// Revokes the key. Returns false if `tenant` has no key with this id.
     pub async fn revoke(&self, tenant: TenantId, id: KeyId) -> Result<bool, StoreError> {
-        let records = self.list(tenant).await?;
-        let Some(record) = records.into_iter().find(|record| record.key_id == id) else {
-            return Ok(false);
-        };
+        let Some(record) = self.by_id(tenant, id).await? else { return Ok(false) };
         self.dynamodb
             .client
             .update_item()
