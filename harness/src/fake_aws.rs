@@ -282,6 +282,7 @@ impl FakeAws {
             ("SKIPPED_EVENT_DAYS", "30"),
             ("MAX_WEBHOOKS_PER_TENANT", "50"),
             ("CHANGES_PER_MINUTE", "60"),
+            ("REQUIRE_TESTED_ENDPOINTS", "false"),
             ("ALLOW_HTTP_ENDPOINTS", "true"),
             ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
             ("EXTRA_CA_FILE", ""),

@@ -40,6 +40,7 @@ pub mod delivery;
 pub mod fault;
 pub mod replay;
 pub mod webhook_test;
+pub mod withheld;
 
 pub mod tls;
 

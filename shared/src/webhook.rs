@@ -19,6 +19,9 @@ pub struct Webhook {
     pub id: WebhookId,
     /// The endpoint that events are posted to.
     pub url: EndpointUrl,
+    /// Since when the webhook gets nothing but tests, because its endpoint has not answered one with 2xx: since it was
+    /// created with this URL, or got it. `None` if it needs no test.
+    pub needs_test_since: Option<Timestamp>,
     /// The event types that it subscribes to.
     pub events: EventSet,
     /// `None` while the webhook is active. Otherwise nothing is posted, not even deliveries that are queued.
@@ -80,6 +83,12 @@ impl Webhook {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.disabled.is_none()
+    }
+
+    /// True until the endpoint has answered a test with 2xx, if the service requires that.
+    #[must_use]
+    pub fn needs_test(&self) -> bool {
+        self.needs_test_since.is_some()
     }
 
     /// The previous secret, if it still signs at `now`.

@@ -34,6 +34,7 @@ pub(super) struct Parked {
 pub(super) enum WebhookState {
     Active,
     SwitchedOff,
+    NeedsTest,
     Deleted,
 }
 

@@ -23,6 +23,7 @@ pub(super) enum LeftOut {
     DeliveredSince,
     UnderWay,
     SwitchedOff,
+    NeedsTest,
     Deleted,
     Event,
     Cut,
@@ -39,6 +40,9 @@ impl LeftOut {
             }
             Self::UnderWay => "attempts are under way: redrive again when they have ended",
             Self::SwitchedOff => "the webhook is switched off: redrive when it is on again",
+            Self::NeedsTest => {
+                "the webhook needs a successful test first: redrive when its owner has tested it"
+            }
             Self::Deleted => "the webhook was deleted: drop these",
             Self::Event => {
                 "fanout kept only the event, because the webhook's row is malformed: correct the row, and have the \
@@ -82,6 +86,7 @@ pub(super) fn step(parked: &Parked, all: bool, now: Timestamp) -> Result<Step<'_
     // The sender would only cancel the delivery.
     match parked.webhook {
         Some(WebhookState::SwitchedOff) => return Err(LeftOut::SwitchedOff),
+        Some(WebhookState::NeedsTest) => return Err(LeftOut::NeedsTest),
         Some(WebhookState::Deleted) => return Err(LeftOut::Deleted),
         Some(WebhookState::Active) | None => {}
     }
@@ -135,10 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_whose_webhook_is_off_or_deleted_is_left_out() {
+    fn a_delivery_whose_webhook_is_off_untested_or_deleted_is_left_out() {
         let with = |webhook| Parked { webhook: Some(webhook), ..parked(DELIVERY) };
         assert_eq!(left_out(&with(WebhookState::Active), false), None);
         assert_eq!(left_out(&with(WebhookState::SwitchedOff), true), Some(LeftOut::SwitchedOff));
+        assert_eq!(left_out(&with(WebhookState::NeedsTest), true), Some(LeftOut::NeedsTest));
         assert_eq!(left_out(&with(WebhookState::Deleted), true), Some(LeftOut::Deleted));
     }
 

@@ -9,6 +9,7 @@ use webhooks::store::deliveries::DeliveryRow;
 use webhooks::store::{DeliveryLog, StoreError, WebhookStore};
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
+use webhooks::withheld::Withheld;
 
 use super::filter::Filter;
 use super::held::Held;
@@ -159,8 +160,11 @@ impl Source {
             let id = parked.delivery().map(|delivery| delivery.webhook_config_id);
             parked.webhook = id.and_then(|id| match found.get(&id) {
                 None => Some(WebhookState::Deleted),
-                Some(Ok(webhook)) if webhook.is_active() => Some(WebhookState::Active),
-                Some(Ok(_)) => Some(WebhookState::SwitchedOff),
+                Some(Ok(webhook)) => Some(match webhook.withheld() {
+                    None => WebhookState::Active,
+                    Some((Withheld::SwitchedOff, _)) => WebhookState::SwitchedOff,
+                    Some((Withheld::NeedsTest, _)) => WebhookState::NeedsTest,
+                }),
                 Some(Err(_)) => None,
             });
         }

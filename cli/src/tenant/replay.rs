@@ -6,13 +6,15 @@ mod start;
 mod view;
 mod watch;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use webhooks::id::ReplayId;
 use webhooks::queue::Queue;
 use webhooks::replay::Change;
 use webhooks::store::DeliveryLog;
 use webhooks::store::replays::ReplayStore;
+use webhooks::webhook::Webhook;
+use webhooks::withheld::Withheld;
 
 use super::{Tenant, WebhookArgs};
 use crate::stop::Stop;
@@ -98,5 +100,19 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<()> {
         ReplayCommand::Pause { id } => replays.change(id, Change::Pause).await,
         ReplayCommand::Resume { id } => replays.change(id, Change::Resume).await,
         ReplayCommand::Cancel { id } => replays.change(id, Change::Cancel).await,
+    }
+}
+
+/// A replay would only be cancelled.
+fn ensure_not_withheld(webhook: &Webhook) -> Result<()> {
+    let id = webhook.id;
+    match webhook.withheld() {
+        None => Ok(()),
+        Some((Withheld::SwitchedOff, _)) => {
+            bail!("webhook {id} is off: switch it on first, with `webhooks enable`")
+        }
+        Some((Withheld::NeedsTest, _)) => {
+            bail!("webhook {id} needs a successful test first: its owner can make one")
+        }
     }
 }

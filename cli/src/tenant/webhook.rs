@@ -128,6 +128,9 @@ async fn switch(tenant: &Tenant, id: WebhookId, on: bool, json: bool) -> Result<
     }
     output::line(text)?;
     match off_since {
+        Some(_) if webhook.needs_test() => output::line(
+            "Next: its owner tests it. Until its endpoint has answered a test with 2xx, it gets nothing else.",
+        ),
         Some(since) if on => output::line(format_args!(
             "Next: `replay start --webhook-id {id} --since {since}` sends what it missed."
         )),

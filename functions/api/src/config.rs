@@ -33,6 +33,8 @@ pub struct Config {
     /// `CHANGES_PER_MINUTE`: a tenant's creates, updates, rotations, deletes, tests, retries and changes of replays
     /// together.
     pub(crate) changes_per_minute: u32,
+    /// `REQUIRE_TESTED_ENDPOINTS`: a webhook with a new URL gets nothing but tests until one succeeds.
+    pub(crate) require_tested_endpoints: bool,
     /// From `ALLOW_HTTP_ENDPOINTS` and `ALLOWED_NETWORKS`; protects every address that the environment names.
     pub(crate) endpoint_policy: EndpointPolicy,
     /// `METRICS_NAMESPACE`
@@ -65,6 +67,7 @@ impl Config {
             sender_function: env::required("SENDER_FUNCTION_NAME")?,
             max_webhooks_per_tenant: env::parsed("MAX_WEBHOOKS_PER_TENANT")?,
             changes_per_minute: env::parsed("CHANGES_PER_MINUTE")?,
+            require_tested_endpoints: env::parsed("REQUIRE_TESTED_ENDPOINTS")?,
             endpoint_policy: env::endpoint_policy()?,
             metrics_namespace: env::required("METRICS_NAMESPACE")?,
         })

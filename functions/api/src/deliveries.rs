@@ -71,10 +71,10 @@ pub(crate) async fn retry(
     NoFields: NoFields,
 ) -> Result<Response, ApiError> {
     let found = find(&state, tenant, id).await?;
-    let (webhook, is_active) = (found.key(), found.is_active());
+    let webhook = found.key();
     let seen = find_delivery(&state, webhook, delivery).await?.summary;
-    if !is_active {
-        return Err(ApiError::WebhookInactive);
+    if let Some((withheld, _)) = found.withheld() {
+        return Err(withheld.into());
     }
     let now = Timestamp::now();
     match redeliver(&state.log, &state.delivery_queue, &seen, None, now).await? {

@@ -75,6 +75,8 @@ pub(crate) enum ApiError {
     DeliveryPending,
     /// The webhook is switched off.
     WebhookInactive,
+    /// The webhook gets nothing but tests until one succeeds.
+    WebhookNeedsTest,
     /// The webhook has no replay with this id, even if another webhook does.
     ReplayNotFound,
     /// Another replay of the webhook is running or paused.

@@ -67,6 +67,8 @@ pub struct AppState {
     pub(crate) sender: SenderFunction,
     /// Counts changes per tenant, rotations per key and tests per webhook.
     pub(crate) rate_limiter: RateLimiter,
+    /// If true, a webhook with a new URL gets nothing but tests until one succeeds.
+    pub(crate) require_tested_endpoints: bool,
     /// Decides which endpoint URLs a tenant may register.
     pub(crate) endpoint_policy: EndpointPolicy,
     /// At this number, create responds with 409.
@@ -102,6 +104,7 @@ impl AppState {
             secrets: SecretStore::new(secrets_manager, config.secrets_prefix),
             health_events: HealthEvents::new(sdk),
             sender: SenderFunction::new(sdk, config.sender_function),
+            require_tested_endpoints: config.require_tested_endpoints,
             endpoint_policy: config.endpoint_policy,
             max_webhooks_per_tenant: config.max_webhooks_per_tenant,
             changes_per_minute: config.changes_per_minute,
@@ -167,6 +170,7 @@ mod tests {
             sender_function: "sender".to_owned(),
             max_webhooks_per_tenant: 50,
             changes_per_minute: 60,
+            require_tested_endpoints: false,
             endpoint_policy: EndpointPolicy::default(),
             metrics_namespace: "test".to_owned(),
         };

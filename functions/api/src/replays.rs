@@ -48,11 +48,11 @@ pub(crate) async fn create(
     let now = Timestamp::now();
     let request = fields::replay(body, state.replay_rate, now)?;
     let found = find(&state, tenant, id).await?;
-    let (webhook, is_active) = (found.key(), found.is_active());
+    let webhook = found.key();
     let ReplayRequest { filter, rate_per_second, dry_run } = request;
     if !dry_run {
-        if !is_active {
-            return Err(ApiError::WebhookInactive);
+        if let Some((withheld, _)) = found.withheld() {
+            return Err(withheld.into());
         }
         // `create` enforces this. The check avoids counting for a replay that it would refuse.
         if state.replays.open(webhook, now).await?.is_some() {
@@ -127,13 +127,13 @@ pub(crate) async fn resume(
     NoFields: NoFields,
 ) -> Result<Response, ApiError> {
     let found = find(&state, tenant, id).await?;
-    let (webhook, is_active) = (found.key(), found.is_active());
-    if !is_active {
+    let webhook = found.key();
+    if let Some((withheld, _)) = found.withheld() {
         // A replay that does not exist or has ended is a clearer error.
         let now = Timestamp::now();
         let replay = state.replays.get(webhook, replay).await?.ok_or(ApiError::ReplayNotFound)?;
         return Err(match Change::Resume.apply(&replay, now) {
-            Some(_) => ApiError::WebhookInactive,
+            Some(_) => withheld.into(),
             None => ApiError::ReplayEnded(replay.state_at(now)),
         });
     }

@@ -56,7 +56,7 @@ pub(crate) struct Report<'a> {
     pub(crate) deliveries: usize,
     /// Deliveries that the log shows as skipped.
     pub(crate) skipped: usize,
-    /// Deliveries that were neither queued nor logged, because their webhooks were switched off too long ago.
+    /// Deliveries that were neither queued nor logged, because they have been withheld for too long.
     pub(crate) dropped: usize,
     /// Messages that were parked in `PipelineFaultsQueue`.
     pub(crate) faults: usize,

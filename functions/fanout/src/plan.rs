@@ -13,7 +13,8 @@ use webhooks::queue::{OutgoingMessage, SendError};
 use webhooks::store::StoreError;
 use webhooks::store::deliveries::SkipError;
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::{Disabled, Webhook};
+use webhooks::webhook::Webhook;
+use webhooks::withheld::Withheld;
 
 use crate::change::ChangeError;
 use crate::record::Record;
@@ -32,17 +33,17 @@ pub(crate) enum Task {
 /// The webhooks of each tenant. A tenant whose webhooks could not be read has no entry.
 pub(crate) type Subscribers = HashMap<TenantId, Vec<Result<Webhook, StoreError>>>;
 
-/// Decides whether an event of a webhook that is switched off is logged as skipped.
+/// Decides whether an event of a webhook that gets no deliveries is logged as skipped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Skipping {
     pub(crate) now: Timestamp,
-    /// How long after the switch-off events are logged.
+    /// How long events are logged, from when the webhook was switched off or began to need a test.
     pub(crate) limit: Duration,
 }
 
 impl Skipping {
-    fn covers(self, disabled: Disabled) -> bool {
-        self.now.since(disabled.at) < self.limit
+    fn covers(self, since: Timestamp) -> bool {
+        self.now.since(since) < self.limit
     }
 }
 
@@ -51,12 +52,20 @@ impl Skipping {
 pub(crate) struct Wave<'a> {
     /// For the delivery queue.
     pub(crate) deliveries: Vec<(Record<'a>, OutgoingMessage)>,
-    /// For the delivery log: the webhook is switched off.
-    pub(crate) skips: Vec<(Record<'a>, DeliveryMessage)>,
-    /// Deliveries that are neither sent nor logged, because the webhook was switched off too long ago.
+    /// For the delivery log.
+    pub(crate) skips: Vec<Skip<'a>>,
+    /// Deliveries that are neither sent nor logged, because they have been withheld for too long.
     pub(crate) dropped: usize,
     /// For `PipelineFaultsQueue`.
     pub(crate) faults: Vec<Fault<'a>>,
+}
+
+/// A delivery to log as skipped.
+#[derive(Debug)]
+pub(crate) struct Skip<'a> {
+    pub(crate) record: Record<'a>,
+    pub(crate) message: DeliveryMessage,
+    pub(crate) withheld: Withheld,
 }
 
 /// A whole record to park, or one of its deliveries.
@@ -134,12 +143,14 @@ impl<'a> Wave<'a> {
             return Ok(());
         }
         let message = DeliveryMessage::new(event, webhook.id);
-        match webhook.disabled {
+        match webhook.withheld() {
             None => {
                 let outgoing = message.outgoing().map_err(FaultReason::Unwritable)?;
                 self.deliveries.push((record, outgoing));
             }
-            Some(disabled) if skipping.covers(disabled) => self.skips.push((record, message)),
+            Some((withheld, since)) if skipping.covers(since) => {
+                self.skips.push(Skip { record, message, withheld });
+            }
             Some(_) => self.dropped += 1,
         }
         Ok(())
@@ -153,7 +164,7 @@ impl<'a> Wave<'a> {
     /// The first record that has a message or a row in the wave.
     pub(crate) fn first_record(&self) -> Option<Record<'a>> {
         let deliveries = self.deliveries.iter().map(|(record, _)| *record);
-        let skips = self.skips.iter().map(|(record, _)| *record);
+        let skips = self.skips.iter().map(|skip| skip.record);
         let faults = self.faults.iter().map(|fault| fault.record);
         deliveries.chain(skips).chain(faults).min_by_key(|record| record.index)
     }
@@ -162,7 +173,6 @@ impl<'a> Wave<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
-    use webhooks::webhook::DisabledReason;
 
     use super::*;
 
@@ -173,10 +183,10 @@ mod tests {
     }
 
     #[test]
-    fn events_are_skipped_for_the_given_time_after_the_switch_off() {
+    fn events_are_skipped_for_the_given_time_after_the_webhook_stops_getting_deliveries() {
         let covers = |limit: Duration, days: u32| {
             let at = Timestamp::from_unix_millis(0).plus(days * DAY);
-            skipping(limit).covers(Disabled { at, reason: DisabledReason::Owner })
+            skipping(limit).covers(at)
         };
         assert!(covers(30 * DAY, 100));
         assert!(covers(30 * DAY, 71));

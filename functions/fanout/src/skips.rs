@@ -1,4 +1,4 @@
-//! Writes the rows of skipped deliveries: events of webhooks that are switched off.
+//! Writes the rows of skipped deliveries: events of webhooks that get no deliveries.
 //!
 //! The rule: a row is as good as a queued message. A row that DynamoDB does not take fails its record, and one that it
 //! will never take is parked.
@@ -16,8 +16,9 @@ use webhooks::log::panic_message;
 use webhooks::store::DeliveryLog;
 use webhooks::store::deliveries::SkipError;
 use webhooks::timestamp::Timestamp;
+use webhooks::withheld::Withheld;
 
-use crate::plan::FaultReason;
+use crate::plan::{FaultReason, Skip};
 use crate::record::Record;
 
 /// Maximum writes in flight. All rows of a webhook are in one partition of the table, which takes 1,000 a second.
@@ -40,19 +41,19 @@ pub(crate) enum Skipped {
 /// failed record and all later ones again.
 pub(crate) async fn write_all<'a>(
     log: &DeliveryLog,
-    skips: Vec<(Record<'a>, DeliveryMessage)>,
+    skips: Vec<Skip<'a>>,
     now: Timestamp,
     last_call_at: Instant,
 ) -> Vec<(Record<'a>, DeliveryMessage, Skipped)> {
     let has_failed = AtomicBool::new(false);
     stream::iter(skips)
-        .map(async |(record, message)| {
+        .map(async |Skip { record, message, withheld }| {
             let skipped = if has_failed.load(Ordering::Relaxed) {
                 Skipped::NotBegun
             } else if Instant::now() >= last_call_at {
                 Skipped::Unavailable("the time limit was reached".to_owned())
             } else {
-                isolated(&message, write(log, &message, now)).await
+                isolated(&message, write(log, &message, withheld, now)).await
             };
             has_failed.fetch_or(matches!(skipped, Skipped::Unavailable(_)), Ordering::Relaxed);
             (record, message, skipped)
@@ -62,8 +63,13 @@ pub(crate) async fn write_all<'a>(
         .await
 }
 
-async fn write(log: &DeliveryLog, message: &DeliveryMessage, now: Timestamp) -> Skipped {
-    match log.skip(message, now).await {
+async fn write(
+    log: &DeliveryLog,
+    message: &DeliveryMessage,
+    withheld: Withheld,
+    now: Timestamp,
+) -> Skipped {
+    match log.skip(message, withheld, now).await {
         Ok(()) => Skipped::Logged,
         Err(refused @ SkipError::Refused(_)) => Skipped::Refused(FaultReason::SkipRefused(refused)),
         Err(unavailable @ SkipError::Unavailable(_)) => Skipped::Unavailable(chain(&unavailable)),

@@ -13,6 +13,7 @@ use webhooks::store::StoreError;
 use webhooks::store::deliveries::Order;
 use webhooks::store::replays::Progress;
 use webhooks::timestamp::Timestamp;
+use webhooks::withheld::Withheld;
 
 use crate::pace::Pace;
 use crate::send::Sent;
@@ -30,7 +31,7 @@ enum End {
     Stopped,
     /// Everything is sent.
     Exhausted,
-    /// The webhook was deleted or switched off.
+    /// The webhook was deleted, or gets no deliveries.
     NoEndpoint(&'static str),
     /// Another function has taken over.
     TakenOver,
@@ -137,10 +138,12 @@ impl Replayer {
         let webhook = self.webhooks.get(webhook.tenant_id, webhook.webhook_id).await?;
         Ok(match webhook {
             None => Some(End::NoEndpoint("the webhook was deleted")),
-            Some(webhook) if !webhook.is_active() => {
-                Some(End::NoEndpoint("the webhook was switched off"))
-            }
-            Some(_) => None,
+            Some(webhook) => webhook.withheld().map(|(withheld, _)| {
+                End::NoEndpoint(match withheld {
+                    Withheld::SwitchedOff => "the webhook was switched off",
+                    Withheld::NeedsTest => withheld.as_str(),
+                })
+            }),
         })
     }
 

@@ -109,7 +109,7 @@ impl Sender {
         metrics: &BatchMetrics,
         ends_at: Instant,
     ) -> Outcome<'a> {
-        let webhook = match find_active(delivery, webhooks) {
+        let webhook = match find_receptive(delivery, webhooks) {
             Ok(webhook) => webhook,
             Err(prevented) => return *prevented,
         };
@@ -136,8 +136,8 @@ impl Sender {
     }
 }
 
-/// The webhook of `delivery`, if it exists and is active.
-fn find_active<'a>(
+/// The webhook of `delivery`, if it exists and gets deliveries.
+fn find_receptive<'a>(
     delivery: &DeliveryMessage,
     webhooks: &'a BatchWebhooks,
 ) -> Result<&'a Webhook, Box<Outcome<'a>>> {
@@ -146,13 +146,12 @@ fn find_active<'a>(
     match webhooks.get(&delivery.webhook_config_id) {
         Some(Err(error)) => Err(Box::new(Outcome::Blocked(BlockReason::WebhookUnreadable(error)))),
         // Ignores a webhook of another tenant, which was read for another message of the batch.
-        Some(Ok(webhook)) if webhook.tenant_id == delivery.tenant_id => {
-            if webhook.is_active() {
-                Ok(webhook)
-            } else {
-                Err(Box::new(Outcome::Cancelled(CancelReason::SwitchedOff)))
+        Some(Ok(webhook)) if webhook.tenant_id == delivery.tenant_id => match webhook.withheld() {
+            None => Ok(webhook),
+            Some((withheld, _)) => {
+                Err(Box::new(Outcome::Cancelled(CancelReason::Withheld(withheld))))
             }
-        }
+        },
         Some(Ok(_)) | None => Err(Box::new(Outcome::Cancelled(CancelReason::Deleted))),
     }
 }
@@ -172,7 +171,7 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhook
         response_body: None,
     };
     // If the attempt panicked before the webhook was found, the default retry policy applies.
-    let retry = find_active(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
+    let retry = find_receptive(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
     Outcome::Attempted { attempt, failure: Some(failure), retry }
 }
 

@@ -7,7 +7,7 @@ use webhooks::aws::chain;
 use webhooks::queue::SendError;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
-use webhooks::store::deliveries::SWITCHED_OFF;
+use webhooks::withheld::Withheld;
 
 use crate::failure::Failure;
 
@@ -16,8 +16,8 @@ use crate::failure::Failure;
 pub(crate) enum CancelReason {
     #[error("the webhook was deleted")]
     Deleted,
-    #[error("{}", SWITCHED_OFF)]
-    SwitchedOff,
+    #[error("{0}")]
+    Withheld(Withheld),
 }
 
 /// The internal error that prevented an attempt.

@@ -26,7 +26,7 @@ use crate::timestamp::Timestamp;
 
 pub use query::{DeliveryFilter, MAX_EXAMINED, Order, Page, Range};
 pub use row::{DeliveryRow, DeliverySummary, read};
-pub use skip::{SWITCHED_OFF, SkipError};
+pub use skip::SkipError;
 use update::{Place, Update};
 
 /// Maximum items of one `BatchWriteItem`.

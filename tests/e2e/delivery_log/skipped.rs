@@ -4,12 +4,14 @@ use webhooks::delivery::{Attempt, DeliveryMessage, DeliveryStatus, Phases};
 use webhooks::id::ReplayId;
 use webhooks::store::deliveries::{DeliveryRow, LogEntry, Order, Range};
 use webhooks::timestamp::Timestamp;
+use webhooks::withheld::Withheld;
 
 use super::{Logged, ids, of_statuses};
 
 impl Logged {
     async fn skip(&self) {
-        self.log.skip(&self.message, Timestamp::now()).await.expect("the log can be written");
+        let skipped = self.log.skip(&self.message, Withheld::SwitchedOff, Timestamp::now()).await;
+        skipped.expect("the log can be written");
     }
 
     /// Logs that the webhook was switched off when the sender received `message`.

@@ -333,12 +333,20 @@ async fn messages_of_a_replay_that_has_ended_are_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_off_cancels_the_replay_before_anything_is_sent() {
-    let off = webhook_with(URL, json!({"is_active": false}));
-    let fake = Fake::with(3, off, json!({})).await;
-    assert_eq!(fake.drive(1).await, [""; 0]);
-    assert_eq!(fake.replay("state").as_deref(), Some("cancelled"));
-    assert_eq!((fake.queued().len(), fake.next().len()), (0, 0));
+async fn a_webhook_that_is_off_or_untested_cancels_the_replay_before_anything_is_sent() {
+    for (fields, reason) in [
+        (json!({"is_active": false}), "the webhook was switched off"),
+        (
+            json!({"needs_test_since": "2025-12-03T10:00:00Z"}),
+            "the webhook needs a successful test first",
+        ),
+    ] {
+        let fake = Fake::with(3, webhook_with(URL, fields), json!({})).await;
+        assert_eq!(fake.drive(1).await, [""; 0]);
+        assert_eq!(fake.replay("state").as_deref(), Some("cancelled"));
+        assert_eq!(fake.replay("reason").as_deref(), Some(reason));
+        assert_eq!((fake.queued().len(), fake.next().len()), (0, 0));
+    }
 }
 
 #[tokio::test]

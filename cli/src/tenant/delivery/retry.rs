@@ -12,6 +12,8 @@ use webhooks::redelivery::{Redelivered, redeliver};
 use webhooks::store::deliveries::DeliveryRow;
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
+use webhooks::webhook::Webhook;
+use webhooks::withheld::Withheld;
 
 use super::count_deliveries;
 use super::read::Reader;
@@ -31,6 +33,7 @@ enum Retried {
     Started(u32),
     UnderWay,
     WebhookOff,
+    WebhookNeedsTest,
     WebhookDeleted,
     NotFound,
     Failed(String),
@@ -43,6 +46,7 @@ impl Retried {
             Self::Started(_) => "started",
             Self::UnderWay => "under_way",
             Self::WebhookOff => "webhook_off",
+            Self::WebhookNeedsTest => "webhook_needs_test",
             Self::WebhookDeleted => "webhook_deleted",
             Self::NotFound => "not_found",
             Self::Failed(_) => "failed",
@@ -57,6 +61,9 @@ impl fmt::Display for Retried {
             Self::UnderWay => f.write_str("attempts are under way: retry when they have ended"),
             Self::WebhookOff => {
                 f.write_str("its webhook is off: switch it on first, with `webhooks enable`")
+            }
+            Self::WebhookNeedsTest => {
+                f.write_str("its webhook needs a successful test first: its owner can make one")
             }
             Self::WebhookDeleted => f.write_str("its webhook is deleted"),
             Self::NotFound => {
@@ -96,23 +103,21 @@ impl Retrier<'_> {
         Ok(())
     }
 
-    /// `webhooks` has those that were looked up: whether they are on, or `None` for a deleted one.
+    /// `webhooks` has those that were looked up, and `None` for a deleted one.
     async fn retry(
         &self,
         row: &DeliveryRow,
-        webhooks: &mut HashMap<WebhookId, Option<bool>>,
+        webhooks: &mut HashMap<WebhookId, Option<Webhook>>,
     ) -> Result<Retried> {
         let id = row.summary.webhook.webhook_id;
-        let is_active = if let Some(known) = webhooks.get(&id) {
-            *known
-        } else {
-            let webhook = self.reader.tenant.find_webhook(id).await?;
-            *webhooks.entry(id).or_insert(webhook.map(|webhook| webhook.is_active()))
-        };
-        match is_active {
-            Some(true) => {}
-            Some(false) => return Ok(Retried::WebhookOff),
-            None => return Ok(Retried::WebhookDeleted),
+        if !webhooks.contains_key(&id) {
+            webhooks.insert(id, self.reader.tenant.find_webhook(id).await?);
+        }
+        let Some(Some(webhook)) = webhooks.get(&id) else { return Ok(Retried::WebhookDeleted) };
+        match webhook.withheld() {
+            None => {}
+            Some((Withheld::SwitchedOff, _)) => return Ok(Retried::WebhookOff),
+            Some((Withheld::NeedsTest, _)) => return Ok(Retried::WebhookNeedsTest),
         }
         let (log, now) = (&self.reader.log, Timestamp::now());
         Ok(match redeliver(log, &self.queue, &row.summary, None, now).await {
@@ -151,6 +156,7 @@ mod tests {
             (Retried::Started(2), "started", "chain 2"),
             (Retried::UnderWay, "under_way", "under way"),
             (Retried::WebhookOff, "webhook_off", "webhooks enable"),
+            (Retried::WebhookNeedsTest, "webhook_needs_test", "a successful test"),
             (Retried::WebhookDeleted, "webhook_deleted", "deleted"),
             (Retried::NotFound, "not_found", "not found"),
             (Retried::Failed("\u{1b}no".to_owned()), "failed", "failed: ␛no"),

@@ -7,7 +7,7 @@ use webhooks::replay_start::queue_message;
 use webhooks::store::replays::Changed;
 use webhooks::timestamp::Timestamp;
 
-use super::{Replays, view};
+use super::{Replays, ensure_not_withheld, view};
 use crate::output;
 
 impl Replays<'_> {
@@ -35,15 +35,10 @@ impl Replays<'_> {
         output::line(view::progress(&replay, now))
     }
 
-    /// A replay of a webhook that is off or deleted would only be cancelled.
+    /// A replay of a webhook that is deleted or gets no deliveries would only be cancelled.
     async fn ensure_resumable(&self, replay: &Replay, now: Timestamp) -> Result<()> {
         ensure!(Change::Resume.apply(replay, now).is_some(), has_ended(replay, now));
-        let webhook = replay.webhook.webhook_id;
-        ensure!(
-            self.tenant.webhook(webhook).await?.is_active(),
-            "webhook {webhook} is off: switch it on first, with `webhooks enable`"
-        );
-        Ok(())
+        ensure_not_withheld(&self.tenant.webhook(replay.webhook.webhook_id).await?)
     }
 }
 

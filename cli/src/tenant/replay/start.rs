@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result, bail, ensure};
+use anyhow::{Context as _, Error, Result, bail};
 use clap::Args;
 use tokio::time::Instant;
 use webhooks::delivery::DeliveryStatus;
@@ -14,7 +14,7 @@ use webhooks::replay_start::{StartError, start};
 use webhooks::store::replays::{Count, NewReplay, count};
 use webhooks::timestamp::Timestamp;
 
-use super::{Replays, view};
+use super::{Replays, ensure_not_withheld, view};
 use crate::arguments::{status, time};
 use crate::output;
 use crate::progress::Progress;
@@ -91,11 +91,7 @@ impl Replays<'_> {
         };
         let key = self.tenant.key(webhook.id);
         if !args.dry_run {
-            ensure!(
-                webhook.is_active(),
-                "webhook {} is off: switch it on first, with `webhooks enable`",
-                webhook.id
-            );
+            ensure_not_withheld(&webhook)?;
             // `create` enforces this. The check avoids counting for a replay that it would refuse.
             if let Some(open) =
                 self.store.open(key, now).await.context("cannot read the replays")?

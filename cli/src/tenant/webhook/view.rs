@@ -11,12 +11,13 @@ use crate::columns::Columns;
 use crate::words::{fields, or_unknown};
 
 /// The fields of [`json`] in the order in which people read them.
-const IN_ORDER: [&str; 14] = [
+const IN_ORDER: [&str; 15] = [
     "webhook_config_id",
     "tenant_id",
     "url",
     "events",
     "is_active",
+    "needs_test",
     "health",
     "failing_since",
     "disabled_at",
@@ -34,7 +35,7 @@ pub(super) fn table(webhooks: &[Webhook]) -> Columns<7> {
     for webhook in webhooks {
         columns.add([
             webhook.id.to_string(),
-            webhook.health().to_string(),
+            health(webhook),
             or_unknown(webhook.failing_since.map(Timestamp::whole_seconds)),
             or_unknown(webhook.disabled.map(|disabled| disabled.at.whole_seconds())),
             or_unknown(webhook.disabled.map(|disabled| disabled.reason)),
@@ -43,6 +44,11 @@ pub(super) fn table(webhooks: &[Webhook]) -> Columns<7> {
         ]);
     }
     columns
+}
+
+fn health(webhook: &Webhook) -> String {
+    let health = webhook.health();
+    if webhook.needs_test() { format!("{health}, needs test") } else { health.to_string() }
 }
 
 /// The API's webhook object, with the tenant.
@@ -54,6 +60,7 @@ pub(super) fn json(webhook: &Webhook, now: Timestamp) -> Value {
         "url": webhook.url.as_str(),
         "events": events(webhook),
         "is_active": webhook.is_active(),
+        "needs_test": webhook.needs_test(),
         "health": webhook.health(),
         "failing_since": webhook.failing_since,
         "disabled_at": webhook.disabled.map(|disabled| disabled.at),
@@ -94,6 +101,7 @@ mod tests {
             tenant_id: "770e8400-e29b-41d4-a716-446655440002".parse().unwrap(),
             id: "550e8400-e29b-41d4-a716-446655440000".parse().unwrap(),
             url: EndpointUrl::parse("https://example.com/hook").unwrap(),
+            needs_test_since: None,
             events: EventSet::default(),
             disabled: Some(Disabled { at: at(2), reason: DisabledReason::Gone }),
             failing_since: Some(at(1)),
@@ -109,14 +117,19 @@ mod tests {
     #[test]
     fn a_table_has_health_since_when_and_why() {
         let on = Webhook { disabled: None, failing_since: None, ..webhook() };
-        let lines: Vec<String> = table(&[webhook(), on]).lines().collect();
-        let [headings, off, on] = &lines[..] else { panic!("{lines:?}") };
+        let untested = Webhook { needs_test_since: Some(at(0)), ..on.clone() };
+        let lines: Vec<String> = table(&[webhook(), on, untested]).lines().collect();
+        let [headings, off, on, untested] = &lines[..] else { panic!("{lines:?}") };
         assert!(headings.starts_with("id ") && headings.ends_with(" url"), "{headings}");
         assert!(
-            off.contains("disabled  1970-01-01T00:00:01Z  1970-01-01T00:00:02Z  gone "),
+            off.contains("disabled        1970-01-01T00:00:01Z  1970-01-01T00:00:02Z  gone "),
             "{off}"
         );
-        assert!(on.contains("  ok        -                     -                     -  "), "{on}");
+        assert!(
+            on.contains("  ok              -                     -                     -  "),
+            "{on}"
+        );
+        assert!(untested.contains("  ok, needs test   -  "), "{untested}");
         for text in
             ["document.processing.completed,document.processing.failed", "https://example.com/hook"]
         {

@@ -127,6 +127,11 @@ impl ApiError {
                 "webhook_inactive",
                 "The webhook is switched off; set `is_active` to true first.".into(),
             ),
+            Self::WebhookNeedsTest => (
+                StatusCode::CONFLICT,
+                "webhook_needs_test",
+                "The webhook gets nothing but tests until its endpoint has answered one with 2xx; test it first.".into(),
+            ),
             Self::ReplayNotFound => (
                 StatusCode::NOT_FOUND,
                 "replay_not_found",
@@ -252,6 +257,7 @@ mod tests {
             ApiError::RotationConflict,
             ApiError::DeliveryPending,
             ApiError::WebhookInactive,
+            ApiError::WebhookNeedsTest,
             ApiError::ReplayNotFound,
             ApiError::ReplayRunning,
             ApiError::ReplayEnded(ReplayState::Completed),

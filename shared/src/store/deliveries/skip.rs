@@ -1,4 +1,4 @@
-//! Writes the row of an event that happened while its webhook was switched off.
+//! Writes the row of an event that happened while deliveries to its webhook were withheld.
 //!
 //! The rule: unlike other writes of the log, this one is an effect. Nothing else remembers the event, so the caller acts
 //! on a failure.
@@ -12,9 +12,7 @@ use crate::aws::AwsError;
 use crate::delivery::{DeliveryMessage, DeliveryStatus};
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
-
-/// The reason of a delivery that is skipped or cancelled because its webhook is switched off.
-pub const SWITCHED_OFF: &str = "the webhook is switched off";
+use crate::withheld::Withheld;
 
 /// Why a skipped delivery has no row.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +26,19 @@ pub enum SkipError {
 }
 
 impl DeliveryLog {
-    /// Puts the row of a delivery that is not sent because its webhook is switched off. A retry or a replay can send it
-    /// later. Changes nothing if the delivery has a row.
-    pub async fn skip(&self, message: &DeliveryMessage, now: Timestamp) -> Result<(), SkipError> {
+    /// Puts the row of a delivery that is withheld. A retry or a replay can send it later. Changes nothing if the
+    /// delivery has a row.
+    pub async fn skip(
+        &self,
+        message: &DeliveryMessage,
+        withheld: Withheld,
+        now: Timestamp,
+    ) -> Result<(), SkipError> {
         let entry = LogEntry {
             message,
             status: DeliveryStatus::Skipped,
             attempt: None,
-            reason: Some(SWITCHED_OFF.to_owned()),
+            reason: Some(withheld.to_string()),
             next_attempt_at: None,
             at: now,
         };

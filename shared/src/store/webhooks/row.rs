@@ -37,6 +37,8 @@ struct Row {
     webhook_config_id: WebhookId,
     #[serde(serialize_with = "write_url", deserialize_with = "read_url")]
     url: EndpointUrl,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    needs_test_since: Option<Timestamp>,
     events: EventSet,
     is_active: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +72,7 @@ impl From<&Webhook> for Row {
             tenant_id: webhook.tenant_id,
             webhook_config_id: webhook.id,
             url: webhook.url.clone(),
+            needs_test_since: webhook.needs_test_since,
             events: webhook.events.clone(),
             is_active: webhook.is_active(),
             disabled_at: webhook.disabled.map(|disabled| disabled.at),
@@ -92,6 +95,7 @@ impl From<Row> for Webhook {
             tenant_id: row.tenant_id,
             id: row.webhook_config_id,
             url: row.url,
+            needs_test_since: row.needs_test_since,
             events: row.events,
             // Rows of version 0.1.0 do not say when and why a webhook was switched off.
             disabled: (!row.is_active).then(|| Disabled {
@@ -126,6 +130,7 @@ mod tests {
         assert_eq!(webhook.updated_at.to_string(), "2025-12-02T08:15:30.25Z");
         assert_eq!(webhook.secret_version, "3f1f6f6e-0000-4000-8000-000000000001");
         assert_eq!((webhook.secret_label, webhook.previous_secret), (None, None));
+        assert_eq!(webhook.needs_test_since, None);
     }
 
     #[test]
@@ -134,6 +139,7 @@ mod tests {
         let item: Item = serde_json::from_str(json).unwrap();
         let until = Timestamp::parse("2025-12-04T10:30:00Z").unwrap();
         let rotated = Webhook {
+            needs_test_since: Some(until),
             secret_label: Some(StagingLabel::B),
             previous_secret: Some(PreviousSecret { version: "old".to_owned(), until }),
             ..read(item).unwrap()

@@ -1,4 +1,4 @@
-//! Events of webhooks that are switched off: their rows in the delivery log, and what follows when a row cannot be
+//! Events of webhooks that are switched off or need a test: their rows in the delivery log, and what follows when a row cannot be
 //! written.
 
 use std::collections::BTreeSet;
@@ -99,6 +99,21 @@ async fn an_event_of_a_webhook_that_is_off_has_a_skipped_row_and_no_message() {
     for call in aws.calls_of("PutItem") {
         assert_eq!(call.input["ConditionExpression"], "attribute_not_exists(delivery_id)");
     }
+}
+
+#[tokio::test]
+async fn an_event_of_a_webhook_that_needs_a_test_has_a_skipped_row_that_says_so() {
+    let untested = webhook_with(URL, json!({"needs_test_since": days_ago(29)}));
+    let for_too_long = webhook_with(URL, json!({"needs_test_since": days_ago(30)}));
+    let (aws, fanout) = fanout(&[untested.clone(), for_too_long]).await;
+    assert_eq!(dispatch(&fanout, &[job_change(0, "queued")]).await, [""; 0]);
+    let rows = rows(&aws);
+    let [DeliveryRow { summary, .. }] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!(summary.webhook.webhook_id.to_string(), id_of(&untested));
+    assert_eq!(summary.status, DeliveryStatus::Skipped);
+    let reason = "the webhook needs a successful test first";
+    assert_eq!(summary.last_error.as_deref(), Some(reason));
+    assert_eq!((aws.queued(DELIVERIES).len(), aws.queued(FAULTS).len()), (0, 0));
 }
 
 #[tokio::test]

@@ -120,17 +120,22 @@ async fn a_new_secret_version_signs_the_next_delivery() {
 }
 
 #[tokio::test]
-async fn deliveries_to_a_switched_off_or_deleted_webhook_are_cancelled() {
+async fn deliveries_to_a_switched_off_untested_or_deleted_webhook_are_cancelled() {
     let receiver = Receiver::start(status(200)).await;
+    let untested = json!({"needs_test_since": "2025-12-03T10:00:00Z"});
     let off = webhook_with(&receiver.url(), json!({"is_active": false}));
+    let untested = webhook_with(&receiver.url(), untested);
     let gone = webhook(&receiver.url());
-    let (aws, sender) = sender([&off]).await;
-    assert_eq!(deliver(&sender, &[message(&off, 1), message(&gone, 2)]).await, [""; 0]);
+    let (aws, sender) = sender([&off, &untested]).await;
+    let batch = [message(&off, 1), message(&gone, 2), message(&untested, 3)];
+    assert_eq!(deliver(&sender, &batch).await, [""; 0]);
     let mut logged: Vec<_> = aws.logged();
     logged.sort_by_key(|row| row["delivery_id"].to_string());
     let outcome = |row: &Value| (row["status"].clone(), row["last_error"].clone());
     assert_eq!(outcome(&logged[0]), (json!("cancelled"), json!("the webhook is switched off")));
     assert_eq!(outcome(&logged[1]), (json!("cancelled"), json!("the webhook was deleted")));
+    let needs_test = json!("the webhook needs a successful test first");
+    assert_eq!(outcome(&logged[2]), (json!("cancelled"), needs_test));
     assert_eq!(receiver.connections(), 0);
 }
 
