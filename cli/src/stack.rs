@@ -31,6 +31,9 @@ pub struct Outputs {
     pub(crate) jobs_table: Option<String>,
     #[serde(alias = "WebhooksTable")]
     pub webhooks_table: String,
+    /// The history of webhooks.
+    #[serde(alias = "WebhookAuditTable")]
+    pub webhook_audit_table: String,
     #[serde(alias = "ApiKeysTable")]
     pub api_keys_table: String,
     /// The delivery log.
@@ -51,16 +54,20 @@ pub struct Outputs {
     /// See [`Outputs::keep_deliveries`].
     #[serde(alias = "DeliveryLogDays")]
     pub(crate) delivery_log_days: String,
+    /// See [`Outputs::keep_audit`].
+    #[serde(alias = "AuditDays")]
+    pub(crate) audit_days: String,
 }
 
 impl Outputs {
     /// How long the delivery log keeps a row after its last change.
     pub(crate) fn keep_deliveries(&self) -> Result<Duration> {
-        let days: u32 = self
-            .delivery_log_days
-            .parse()
-            .context("the stack's output DeliveryLogDays is not a number")?;
-        Ok(Duration::from_hours(24) * days)
+        days("DeliveryLogDays", &self.delivery_log_days)
+    }
+
+    /// How long a change stays in its webhook's history.
+    pub(crate) fn keep_audit(&self) -> Result<Duration> {
+        days("AuditDays", &self.audit_days)
     }
 
     /// The stack's own Jobs table.
@@ -71,4 +78,10 @@ impl Outputs {
              a table with --jobs-table",
         )
     }
+}
+
+fn days(output: &str, text: &str) -> Result<Duration> {
+    let days: u32 =
+        text.parse().with_context(|| format!("the stack's output {output} is not a number"))?;
+    Ok(Duration::from_hours(24) * days)
 }

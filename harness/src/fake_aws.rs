@@ -59,6 +59,8 @@ pub enum Reply {
     Refused(&'static str),
     /// HTTP 400, because the condition failed for this row.
     ConditionFailed(Value),
+    /// HTTP 400, because a transaction was cancelled for these reasons, one for each of its writes.
+    Cancelled(&'static [&'static str]),
     /// An answer after every client's timeout.
     Late,
 }
@@ -216,12 +218,22 @@ impl FakeAws {
         self.calls().iter().flat_map(log_entries).collect()
     }
 
-    /// The recorded updates of webhooks: the changed attributes by name, null for a removed one.
+    /// The recorded updates of webhooks, alone or in a transaction: the changed attributes by name, null for a removed
+    /// one.
     #[must_use]
     pub fn webhook_updates(&self) -> Vec<Value> {
-        let calls = self.calls_of("UpdateItem").into_iter();
-        let of_webhooks = calls.filter(|call| call.input["TableName"] == "WebhookConfigs");
-        of_webhooks.map(|call| changed_attributes(&call.input)).collect()
+        let updates = self.calls().into_iter().flat_map(updates);
+        let of_webhooks = updates.filter(|update| update["TableName"] == "WebhookConfigs");
+        of_webhooks.map(|update| changed_attributes(&update)).collect()
+    }
+
+    /// The recorded rows of the webhooks' history, in plain JSON.
+    #[must_use]
+    pub fn audited(&self) -> Vec<Value> {
+        let calls = self.calls_of("TransactWriteItems");
+        let puts = calls.iter().flat_map(|call| writes(&call.input)).map(|write| &write["Put"]);
+        let of_history = puts.filter(|put| put["TableName"] == "WebhookAudit");
+        of_history.map(|put| plain(&json!({"M": put["Item"]}))).collect()
     }
 
     /// The recorded events on the default bus, with `Detail` as JSON.
@@ -265,6 +277,8 @@ impl FakeAws {
             ("AWS_SECRET_ACCESS_KEY", "aws-secret-access-key-of-the-test"),
             ("AWS_SESSION_TOKEN", "aws-session-token-of-the-test"),
             ("WEBHOOKS_TABLE", "WebhookConfigs"),
+            ("WEBHOOK_AUDIT_TABLE", "WebhookAudit"),
+            ("AUDIT_DAYS", "400"),
             ("DELIVERIES_TABLE", "Deliveries"),
             ("API_KEYS_TABLE", "ApiKeys"),
             ("DELIVERY_QUEUE_URL", DELIVERIES),
@@ -322,6 +336,12 @@ fn serve(account: &mut Account, request: &Request<Bytes>) -> (Answer, Duration) 
             let error = json!({"__type": kind, "message": "ordered by the test", "Item": row});
             (StatusCode::BAD_REQUEST, error.to_string())
         }
+        Reply::Cancelled(reasons) => {
+            let kind = "TransactionCanceledException";
+            let reasons: Vec<Value> = reasons.iter().map(|code| json!({"Code": code})).collect();
+            let error = json!({"__type": kind, "message": "", "CancellationReasons": reasons});
+            (StatusCode::BAD_REQUEST, error.to_string())
+        }
         Reply::Late => {
             latency = Duration::from_secs(30);
             (StatusCode::GATEWAY_TIMEOUT, "{}".to_owned())
@@ -353,6 +373,19 @@ fn log_entries(call: &Call) -> Vec<Value> {
             })]
         }
         _ => Vec::new(),
+    }
+}
+
+/// The writes of a `TransactWriteItems`.
+fn writes(input: &Value) -> &[Value] {
+    input["TransactItems"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The updates of a request.
+fn updates(call: Call) -> Vec<Value> {
+    match call.operation.as_str() {
+        "UpdateItem" => vec![call.input],
+        _ => writes(&call.input).iter().filter_map(|write| write.get("Update").cloned()).collect(),
     }
 }
 

@@ -102,12 +102,13 @@ struct Detail<'a> {
 }
 
 impl HealthEvent {
-    /// The owner has switched the webhook on or off at `at`; `webhook` is the row after that.
+    /// The owner has switched the webhook on or off; `webhook` is the row after that.
     #[must_use]
-    pub fn of_switch(webhook: &Webhook, at: Timestamp) -> Self {
+    pub fn of_switch(webhook: &Webhook) -> Self {
         let change = webhook
             .disabled
             .map_or(HealthChange::Enabled, |disabled| HealthChange::Disabled(disabled.reason));
+        let at = webhook.updated_at;
         Self { tenant_id: webhook.tenant_id, webhook_id: webhook.id, change, at }
     }
 

@@ -96,6 +96,10 @@ uuid_id! {
     ClaimId
 }
 uuid_id! {
+    /// A row of a webhook's history.
+    ChangeId
+}
+uuid_id! {
     /// Identifies an API key; not secret, safe to show and log.
     KeyId
 }
@@ -115,15 +119,21 @@ impl ReplayId {
     /// A random id that contains the time `at`, so that ids are in the order of their times.
     #[must_use]
     pub(crate) fn at(at: Timestamp) -> Self {
-        let mut random = [0; 10];
-        random.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
-        Self(Builder::from_unix_timestamp_millis(at.unix_millis(), &random).into_uuid())
+        Self(random_v7(at.unix_millis()))
     }
 
     /// The time in the id.
     #[must_use]
     pub(crate) fn time(self) -> Timestamp {
         Timestamp::from_unix_millis(v7_millis(self.0))
+    }
+}
+
+impl ChangeId {
+    /// A random id that contains the time `at`, so that ids are in the order of their times.
+    #[must_use]
+    pub(crate) fn at(at: Timestamp) -> Self {
+        Self(random_v7(at.unix_millis()))
     }
 }
 
@@ -221,6 +231,12 @@ fn deterministic_v7(millis: u64, seed: &[&[u8]]) -> Uuid {
     let digest = hasher.finalize();
     let mut random = [0; 10];
     random.copy_from_slice(&digest[..10]);
+    Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+fn random_v7(millis: u64) -> Uuid {
+    let mut random = [0; 10];
+    random.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
     Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 

@@ -5,7 +5,7 @@
 //! webhook and its [`secret`], checks the [`endpoint`], makes the [`signature`]s, posts, and writes the result
 //! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again, and [`redelivery`] sends a
 //! delivery of the log again. A [`replay`] does so for all that it selects. A webhook's [`health`] says whether its
-//! endpoint accepts deliveries. A record that we cannot process becomes a [`fault`]. A [`webhook_test`] is one POST that
+//! endpoint accepts deliveries, and its [`audit`] rows say who has changed it. A record that we cannot process becomes a [`fault`]. A [`webhook_test`] is one POST that
 //! a tenant asks for.
 //!
 //! The modules from [`id`] to [`webhook_test`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
@@ -31,6 +31,7 @@ pub mod retry;
 pub mod rotation;
 pub mod webhook;
 
+pub mod audit;
 pub mod health;
 
 pub mod secret;

@@ -1,6 +1,7 @@
 //! Access to the DynamoDB tables. Every key of tenant data contains the tenant's id or that of one of its webhooks.
 
 pub mod api_keys;
+pub mod audit;
 mod batch;
 mod batch_client;
 pub mod deliveries;
@@ -23,11 +24,12 @@ use serde_dynamo::Item;
 use crate::aws::AwsError;
 
 pub use api_keys::ApiKeyStore;
+pub use audit::AuditStore;
 pub use deliveries::DeliveryLog;
 pub use dynamodb::DynamoDb;
 pub use rate_limit::RateLimiter;
 pub use replays::ReplayStore;
-pub use webhooks::WebhookStore;
+pub use webhooks::{WebhookEditor, WebhookStore};
 
 /// An item as the SDK has it. `serde_dynamo` has a type of its own, `Item`, which converts to and from rows.
 type SdkItem = HashMap<String, AttributeValue>;

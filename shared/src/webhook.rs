@@ -1,5 +1,7 @@
 //! A webhook: the endpoint, events and settings that a tenant has stored.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointUrl;
@@ -32,7 +34,7 @@ pub struct Webhook {
     pub retry: RetryPolicy,
     /// Set by create.
     pub created_at: Timestamp,
-    /// Set by create, update and rotate.
+    /// The last change by the owner; each is later than the one before.
     pub updated_at: Timestamp,
     /// Secrets Manager version id of the secret in force. A version never changes, so it can be cached by id.
     pub secret_version: String,
@@ -96,6 +98,15 @@ impl Webhook {
     pub fn previous_secret_at(&self, now: Timestamp) -> Option<&PreviousSecret> {
         self.previous_secret.as_ref().filter(|previous| now < previous.until)
     }
+
+    /// The time of a change at `now`: later than the last change, so that no two changes have the same time, even in
+    /// the same millisecond or by clocks that differ.
+    #[must_use]
+    pub(crate) fn next_change_at(&self, now: Timestamp) -> Timestamp {
+        let disabled_at = self.disabled.map(|disabled| disabled.at);
+        let last = disabled_at.map_or(self.updated_at, |at| at.max(self.updated_at));
+        now.max(last.plus(Duration::from_millis(1)))
+    }
 }
 
 /// The fields of an update; `None` leaves a field unchanged.
@@ -111,6 +122,33 @@ pub struct WebhookChanges {
     pub retry_enabled: Option<bool>,
     /// New [`RetryPolicy::max_retries`].
     pub max_retries: Option<u8>,
+}
+
+impl WebhookChanges {
+    /// The webhook with these changes, made at `at`. Equal to `webhook` if it has them already.
+    #[must_use]
+    pub(crate) fn apply(&self, webhook: &Webhook, at: Timestamp) -> Webhook {
+        let mut changed = webhook.clone();
+        if let Some(url) = &self.url {
+            changed.url = url.clone();
+        }
+        if let Some(events) = &self.events {
+            changed.events = events.clone();
+        }
+        match self.is_active {
+            Some(true) if !webhook.is_active() => {
+                changed.disabled = None;
+                changed.failing_since = None;
+            }
+            Some(false) if webhook.is_active() => {
+                changed.disabled = Some(Disabled { at, reason: DisabledReason::Owner });
+            }
+            Some(_) | None => {}
+        }
+        changed.retry.enabled = self.retry_enabled.unwrap_or(webhook.retry.enabled);
+        changed.retry.max_retries = self.max_retries.unwrap_or(webhook.retry.max_retries);
+        changed
+    }
 }
 
 /// Event types in the tenant's order: at least one, no duplicates.
@@ -180,6 +218,69 @@ impl From<EventSet> for Vec<EventType> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_unix_millis(1_764_757_800_000 + millis)
+    }
+
+    fn webhook() -> Webhook {
+        Webhook {
+            tenant_id: TenantId::random(),
+            id: WebhookId::random(),
+            url: EndpointUrl::parse("https://example.com/").unwrap(),
+            needs_test_since: None,
+            events: EventSet::default(),
+            disabled: None,
+            failing_since: Some(at(0)),
+            retry: RetryPolicy::default(),
+            created_at: at(0),
+            updated_at: at(0),
+            secret_version: "1".to_owned(),
+            secret_label: None,
+            previous_secret: None,
+        }
+    }
+
+    #[test]
+    fn each_change_is_later_than_the_last_one_even_if_the_clock_is_not() {
+        let webhook = webhook();
+        for (now, expected) in [(0, 1), (1, 1), (2, 2)] {
+            assert_eq!(webhook.next_change_at(at(now)), at(expected));
+        }
+        let off = Disabled { at: at(5), reason: DisabledReason::Gone };
+        let off = Webhook { disabled: Some(off), ..webhook };
+        assert_eq!(off.next_change_at(at(1)), at(6));
+    }
+
+    #[test]
+    fn changes_that_a_webhook_has_already_leave_it_as_it_is() {
+        let on = webhook();
+        let gone = Disabled { at: at(1), reason: DisabledReason::Gone };
+        let off = Webhook { disabled: Some(gone), ..webhook() };
+        for webhook in [on, off] {
+            let same = WebhookChanges {
+                url: Some(webhook.url.clone()),
+                events: Some(webhook.events.clone()),
+                is_active: Some(webhook.is_active()),
+                retry_enabled: Some(webhook.retry.enabled),
+                max_retries: Some(webhook.retry.max_retries),
+            };
+            assert_eq!(same.apply(&webhook, at(9)), webhook);
+            assert_eq!(WebhookChanges::default().apply(&webhook, at(9)), webhook);
+        }
+    }
+
+    #[test]
+    fn switching_off_keeps_the_first_failure_and_switching_on_forgets_it() {
+        let switch =
+            |is_active| WebhookChanges { is_active: Some(is_active), ..Default::default() };
+        let on = webhook();
+        let off = switch(false).apply(&on, at(9));
+        let disabled = Disabled { at: at(9), reason: DisabledReason::Owner };
+        assert_eq!((off.disabled, off.failing_since), (Some(disabled), on.failing_since));
+        let on = switch(true).apply(&off, at(10));
+        assert_eq!((on.disabled, on.failing_since), (None, None));
+    }
 
     #[test]
     fn an_event_set_is_not_empty_and_has_no_duplicates() {

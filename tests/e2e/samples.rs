@@ -1,11 +1,13 @@
 //! The sample events work in the real bootstraps on the deployed stack's tables.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use docintell::keys;
 use harness::{Hosted, Receiver, status};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
+use webhooks::audit::Actor;
 use webhooks::delivery::DeliveryStatus;
 use webhooks::endpoint::EndpointUrl;
 use webhooks::id::{KeyId, TenantId, WebhookId};
@@ -13,7 +15,7 @@ use webhooks::retry::RetryPolicy;
 use webhooks::secret::{ApiKey, KeyEnvironment, SigningSecret};
 use webhooks::secrets::SecretStore;
 use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
-use webhooks::store::{DynamoDb, WebhookStore};
+use webhooks::store::{AuditStore, DynamoDb, WebhookEditor, WebhookStore};
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{EventSet, Webhook};
 
@@ -43,6 +45,8 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("WEBHOOKS_TABLE", &info.outputs.webhooks_table),
+        ("WEBHOOK_AUDIT_TABLE", &info.outputs.webhook_audit_table),
+        ("AUDIT_DAYS", "400"),
         ("API_KEYS_TABLE", &info.outputs.api_keys_table),
         ("DELIVERIES_TABLE", &info.outputs.deliveries_table),
         ("DELIVERY_QUEUE_URL", &info.outputs.delivery_queue_url),
@@ -116,8 +120,12 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         secret_label: None,
         previous_secret: None,
     };
-    let store = WebhookStore::new(DynamoDb::new(&aws), info.outputs.webhooks_table.clone());
-    store.create(&webhook, 50).await.expect("the table can be written");
+    let dynamodb = DynamoDb::new(&aws);
+    let store = WebhookStore::new(dynamodb.clone(), info.outputs.webhooks_table.clone());
+    let audit = info.outputs.webhook_audit_table.clone();
+    let audit = AuditStore::new(dynamodb, audit, Duration::from_hours(24));
+    let editor = WebhookEditor::new(store, audit);
+    editor.create(&webhook, Actor::Operator, 50).await.expect("the table can be written");
 }
 
 #[tokio::test]
@@ -148,6 +156,7 @@ async fn each_sample_event_gets_the_expected_result() {
         ),
         ("test", include_str!("../../events/api-test.json"), 200),
         ("delete", include_str!("../../events/api-delete.json"), 204),
+        ("audit", include_str!("../../events/api-audit.json"), 200),
     ] {
         let response = api.invoke(sample(event)).await.expect("the function succeeds");
         assert_eq!(response["statusCode"], status, "{name}: {response}");

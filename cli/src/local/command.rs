@@ -219,6 +219,7 @@ fn print_locations(info: &StackInfo, files: &Files) -> Result<()> {
     let tables = [
         outputs.jobs_table()?,
         &outputs.webhooks_table,
+        &outputs.webhook_audit_table,
         &outputs.api_keys_table,
         &outputs.deliveries_table,
         &outputs.replays_table,

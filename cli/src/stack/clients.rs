@@ -8,7 +8,7 @@ use aws_types::SdkConfig;
 use webhooks::id::TenantId;
 use webhooks::queue::Queue;
 use webhooks::store::replays::ReplayStore;
-use webhooks::store::{DeliveryLog, DynamoDb, WebhookStore};
+use webhooks::store::{AuditStore, DeliveryLog, DynamoDb, WebhookEditor, WebhookStore};
 
 use super::Outputs;
 
@@ -32,6 +32,15 @@ impl Stack {
 
     pub(crate) fn webhooks(&self) -> WebhookStore {
         WebhookStore::new(self.dynamodb(), self.outputs.webhooks_table.clone())
+    }
+
+    pub(crate) fn audit(&self) -> Result<AuditStore> {
+        let table = self.outputs.webhook_audit_table.clone();
+        Ok(AuditStore::new(self.dynamodb(), table, self.outputs.keep_audit()?))
+    }
+
+    pub(crate) fn webhook_editor(&self) -> Result<WebhookEditor> {
+        Ok(WebhookEditor::new(self.webhooks(), self.audit()?))
     }
 
     pub(crate) fn delivery_log(&self) -> Result<DeliveryLog> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use clap::{Args, Subcommand};
 use tokio::time::Instant;
+use webhooks::audit::Actor;
 use webhooks::health::HealthEvent;
 use webhooks::health_events::HealthEvents;
 use webhooks::id::WebhookId;
@@ -146,13 +147,14 @@ async fn set_active(tenant: &Tenant, seen: Webhook, on: bool) -> Result<(Webhook
     let id = seen.id;
     let (now, changes) =
         (Timestamp::now(), WebhookChanges { is_active: Some(on), ..WebhookChanges::default() });
-    let updated = tenant.webhooks.update(tenant.id, id, &changes, now).await;
+    let editor = tenant.stack.webhook_editor()?;
+    let updated = editor.update(tenant.id, id, &changes, Actor::Operator, now).await;
     let updated = updated.with_context(|| format!("cannot change webhook {id}"))?;
-    let Updated { webhook, is_switched } = updated.ok_or_else(|| tenant.has_no(id))?;
+    let Updated { webhook, is_switched, .. } = updated.ok_or_else(|| tenant.has_no(id))?;
     if !is_switched {
         return Ok((webhook, Switched::Unchanged));
     }
-    let event = HealthEvent::of_switch(&webhook, now);
+    let event = HealthEvent::of_switch(&webhook);
     let give_up_at = Instant::now() + ANNOUNCE_TIMEOUT;
     let events = HealthEvents::new(&tenant.stack.config);
     let switched = match events.try_publish(&event, give_up_at).await {

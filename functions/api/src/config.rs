@@ -10,6 +10,10 @@ use webhooks::env::{self, EnvError};
 pub struct Config {
     /// `WEBHOOKS_TABLE`
     pub(crate) webhooks_table: String,
+    /// `WEBHOOK_AUDIT_TABLE`
+    pub(crate) webhook_audit_table: String,
+    /// `AUDIT_DAYS`: how long a change stays in its webhook's history.
+    pub(crate) keep_audit: Duration,
     /// `API_KEYS_TABLE`
     pub(crate) api_keys_table: String,
     /// `DELIVERIES_TABLE`
@@ -53,12 +57,14 @@ pub struct ReplayRate {
 impl Config {
     /// Fails on a variable that is missing or malformed, and names it.
     pub fn from_env() -> Result<Self, EnvError> {
-        let days: u32 = env::parsed("DELIVERY_LOG_DAYS")?;
+        let days = |name| env::parsed(name).map(|days: u32| Duration::from_hours(24) * days);
         Ok(Self {
             webhooks_table: env::required("WEBHOOKS_TABLE")?,
+            webhook_audit_table: env::required("WEBHOOK_AUDIT_TABLE")?,
+            keep_audit: days("AUDIT_DAYS")?,
             api_keys_table: env::required("API_KEYS_TABLE")?,
             deliveries_table: env::required("DELIVERIES_TABLE")?,
-            keep_deliveries: Duration::from_hours(24) * days,
+            keep_deliveries: days("DELIVERY_LOG_DAYS")?,
             delivery_queue_url: env::required("DELIVERY_QUEUE_URL")?,
             replays_table: env::required("REPLAYS_TABLE")?,
             replay_queue_url: env::required("REPLAY_QUEUE_URL")?,

@@ -69,6 +69,8 @@ pub(crate) enum ApiError {
     WebhookLimitReached(u32),
     /// The tenant or the key has used up a rate limit.
     RateLimited { limit: Limit, retry_after_seconds: u64 },
+    /// Other requests are changing the same webhook.
+    WebhookConflict,
     /// Another request has just rotated the same secret, or is doing so.
     RotationConflict,
     /// Attempts of the delivery are under way.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::field::display;
 use tracing::{Span, error, info};
 
+use webhooks::audit::Actor;
 use webhooks::aws;
 use webhooks::health::HealthEvent;
 use webhooks::id::{TenantId, WebhookId};
@@ -22,9 +23,9 @@ use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::store::rate_limit::Limit;
-use webhooks::store::webhooks::{CreateError, Updated};
+use webhooks::store::webhooks::{CreateError, EditError, Updated};
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::{Disabled, DisabledReason, Webhook, WebhookChanges};
+use webhooks::webhook::{Disabled, DisabledReason, Webhook};
 
 use crate::AppState;
 use crate::auth::{Changing, Tenant};
@@ -38,7 +39,7 @@ pub(crate) type Shared = State<Arc<AppState>>;
 
 /// `POST /v1/webhooks`
 pub(crate) async fn create(
-    Changing(Tenant { id: tenant, .. }): Changing,
+    Changing(Tenant { id: tenant, key }): Changing,
     NoParameters: NoParameters,
     State(state): Shared,
     body: JsonObject,
@@ -67,7 +68,7 @@ pub(crate) async fn create(
         secret_label: None,
         previous_secret: None,
     };
-    store_row(&state, &webhook).await?;
+    store_row(&state, &webhook, Actor::Key(key)).await?;
     info!("webhook created");
     let location = [(LOCATION, format!("/v1/webhooks/{id}"))];
     Ok((StatusCode::CREATED, location, with_secret(&webhook, &secret, now)).into_response())
@@ -97,9 +98,9 @@ async fn store_first_secret(
 
 /// Writes the row of a webhook whose secret is stored. If that fails, removes the secret, unless the row may
 /// exist.
-async fn store_row(state: &AppState, webhook: &Webhook) -> Result<(), ApiError> {
+async fn store_row(state: &AppState, webhook: &Webhook, actor: Actor) -> Result<(), ApiError> {
     let (tenant, id) = (webhook.tenant_id, webhook.id);
-    match state.webhooks.create(webhook, state.max_webhooks_per_tenant).await {
+    match state.editor.create(webhook, actor, state.max_webhooks_per_tenant).await {
         Ok(()) => Ok(()),
         Err(CreateError::LimitReached) => {
             remove_orphan(state, tenant, id).await;
@@ -175,32 +176,28 @@ pub(crate) async fn find(
 
 /// `PATCH /v1/webhooks/{webhook_id}`
 pub(crate) async fn update(
-    Changing(Tenant { id: tenant, .. }): Changing,
+    Changing(Tenant { id: tenant, key }): Changing,
     NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
     body: JsonObject,
 ) -> Result<Response, ApiError> {
     let changes = fields::changes(body, &state.endpoint_policy).await?;
-    let webhook = if changes == WebhookChanges::default() {
-        // An empty PATCH changes nothing, `updated_at` included.
-        find(&state, tenant, id).await?
-    } else {
-        let now = Timestamp::now();
-        let updated = state.webhooks.update(tenant, id, &changes, now).await?;
-        let Updated { webhook, is_switched } = updated.ok_or(ApiError::WebhookNotFound)?;
+    let now = Timestamp::now();
+    let updated = state.editor.update(tenant, id, &changes, Actor::Key(key), now).await?;
+    let Updated { webhook, is_changed, is_switched } = updated.ok_or(ApiError::WebhookNotFound)?;
+    if is_changed {
         info!("webhook changed");
-        if is_switched {
-            publish_switch(&state, &webhook, now).await;
-        }
-        webhook
-    };
+    }
+    if is_switched {
+        publish_switch(&state, &webhook).await;
+    }
     Ok(Json(WebhookView::of(&webhook, Timestamp::now())).into_response())
 }
 
 /// Announces that the owner has switched the webhook off or on.
-async fn publish_switch(state: &AppState, webhook: &Webhook, at: Timestamp) {
-    let event = HealthEvent::of_switch(webhook, at);
+async fn publish_switch(state: &AppState, webhook: &Webhook) {
+    let event = HealthEvent::of_switch(webhook);
     state.health_events.publish(&event, Instant::now() + aws::CALL_TIMEOUT).await;
 }
 
@@ -242,7 +239,7 @@ pub(crate) async fn rotate(
     let now = Timestamp::now();
     let new = RotatedSecrets::new(&claimed, version, now, overlap);
     let old = &claimed.secret_version;
-    let replaced = state.webhooks.replace_secret(tenant, id, old, &new, now).await;
+    let replaced = state.editor.replace_secret(tenant, id, old, &new, Actor::Key(key), now).await;
     let webhook = match replaced {
         Ok(Some(webhook)) => webhook,
         other => {
@@ -262,7 +259,7 @@ pub(crate) async fn rotate(
 
 /// `DELETE /v1/webhooks/{webhook_id}/previous-secret`
 pub(crate) async fn delete_previous_secret(
-    Changing(Tenant { id: tenant, .. }): Changing,
+    Changing(Tenant { id: tenant, key }): Changing,
     NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
@@ -273,7 +270,8 @@ pub(crate) async fn delete_previous_secret(
         return Ok(StatusCode::NO_CONTENT);
     }
     // Does not end the overlap of a concurrent rotation, because its caller has not asked for that.
-    if state.webhooks.end_overlap(tenant, id, &webhook.secret_version, now).await?.is_none() {
+    let (current, actor) = (&webhook.secret_version, Actor::Key(key));
+    if state.editor.end_overlap(tenant, id, current, actor, now).await?.is_none() {
         find(&state, tenant, id).await?;
         return Err(ApiError::RotationConflict);
     }
@@ -283,15 +281,16 @@ pub(crate) async fn delete_previous_secret(
 
 /// `DELETE /v1/webhooks/{webhook_id}`
 pub(crate) async fn delete(
-    Changing(Tenant { id: tenant, .. }): Changing,
+    Changing(Tenant { id: tenant, key }): Changing,
     NoParameters: NoParameters,
     PathId(id): PathId,
     State(state): Shared,
 ) -> Result<StatusCode, ApiError> {
-    let existed = match state.webhooks.delete(tenant, id).await {
+    let existed = match state.editor.delete(tenant, id, Actor::Key(key), Timestamp::now()).await {
         Ok(existed) => existed,
+        Err(EditError::Conflict) => return Err(ApiError::WebhookConflict),
         // The delete may have succeeded even though its response was lost.
-        Err(failure) => match state.webhooks.get(tenant, id).await {
+        Err(EditError::Store(failure)) => match state.webhooks.get(tenant, id).await {
             Ok(None) => true,
             Ok(Some(_)) | Err(_) => return Err(failure.into()),
         },

@@ -3,11 +3,14 @@
 //! A request comes through the [`gateway`] to the [`router`], which lists the routes. Extractors find the
 //! tenant of its API key, count it towards the tenant's limits ([`auth`]) and parse its path, query and body
 //! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work; those of the delivery log are in
-//! [`deliveries`], those of replays in [`replays`], and [`webhook_test`] asks the [`sender`]. Every failure is an
+//! [`deliveries`], those of replays in [`replays`], that of a webhook's history in [`audit`], and [`webhook_test`] asks
+//! the [`sender`]. Every failure is an
 //! [`error::ApiError`], which makes the error response. Each request writes one log line ([`request_log`]).
 
+mod audit;
 mod auth;
 mod config;
+mod cursor;
 mod deliveries;
 mod endpoint;
 mod error;
@@ -31,7 +34,10 @@ use webhooks::endpoint::EndpointPolicy;
 use webhooks::health_events::HealthEvents;
 use webhooks::queue::Queue;
 use webhooks::secrets::SecretStore;
-use webhooks::store::{ApiKeyStore, DeliveryLog, DynamoDb, RateLimiter, ReplayStore, WebhookStore};
+use webhooks::store::{
+    ApiKeyStore, AuditStore, DeliveryLog, DynamoDb, RateLimiter, ReplayStore, WebhookEditor,
+    WebhookStore,
+};
 
 use crate::error::ApiError;
 use crate::sender::SenderFunction;
@@ -49,6 +55,10 @@ pub struct AppState {
     pub(crate) api_keys: ApiKeyStore,
     /// Webhook rows, which do not contain the signing secrets.
     pub(crate) webhooks: WebhookStore,
+    /// Changes webhooks, and notes each change in their history.
+    pub(crate) editor: WebhookEditor,
+    /// The webhooks' history.
+    pub(crate) audit: AuditStore,
     /// The delivery log.
     pub(crate) log: DeliveryLog,
     /// The queue of deliveries in progress.
@@ -84,9 +94,14 @@ impl AppState {
         let dynamodb = DynamoDb::new(sdk);
         let secrets_manager = aws_sdk_secretsmanager::Client::new(sdk);
         let sqs = aws_sdk_sqs::Client::new(sdk);
+        let webhooks = WebhookStore::new(dynamodb.clone(), config.webhooks_table.clone());
+        let audit =
+            AuditStore::new(dynamodb.clone(), config.webhook_audit_table, config.keep_audit);
         Self {
             api_keys: ApiKeyStore::new(dynamodb.clone(), config.api_keys_table),
-            webhooks: WebhookStore::new(dynamodb.clone(), config.webhooks_table.clone()),
+            editor: WebhookEditor::new(webhooks.clone(), audit.clone()),
+            webhooks,
+            audit,
             log: DeliveryLog::new(
                 dynamodb.clone(),
                 config.deliveries_table,
@@ -126,6 +141,7 @@ pub fn router(state: Arc<AppState>) -> Router {
             delete(handlers::delete_previous_secret),
         )
         .route("/v1/webhooks/{webhook_id}/test", post(webhook_test::test))
+        .route("/v1/webhooks/{webhook_id}/audit", get(audit::list))
         .route("/v1/webhooks/{webhook_id}/deliveries", get(deliveries::list))
         .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", get(deliveries::get))
         .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", post(deliveries::retry))
@@ -159,6 +175,8 @@ mod tests {
         let aws = aws::config_for("eu-central-1".to_owned(), nobody, None);
         let config = Config {
             webhooks_table: "webhooks".to_owned(),
+            webhook_audit_table: "audit".to_owned(),
+            keep_audit: Duration::from_hours(1),
             api_keys_table: "keys".to_owned(),
             deliveries_table: "deliveries".to_owned(),
             keep_deliveries: Duration::from_hours(1),
@@ -203,6 +221,7 @@ mod tests {
             include_str!("../../../events/api-delete-previous-secret.json"),
             include_str!("../../../events/api-test.json"),
             include_str!("../../../events/api-delete.json"),
+            include_str!("../../../events/api-audit.json"),
             include_str!("../../../events/api-deliveries.json"),
             include_str!("../../../events/api-delivery.json"),
             include_str!("../../../events/api-retry.json"),

@@ -13,6 +13,10 @@ use crate::client_errors::RetriedClientErrors;
 pub struct Config {
     /// `WEBHOOKS_TABLE`
     pub(crate) webhooks_table: String,
+    /// `WEBHOOK_AUDIT_TABLE`
+    pub(crate) webhook_audit_table: String,
+    /// `AUDIT_DAYS`: how long a change stays in its webhook's history.
+    pub(crate) keep_audit: Duration,
     /// `DELIVERIES_TABLE`
     pub(crate) deliveries_table: String,
     /// `DELIVERY_LOG_DAYS`: how long a delivery's row is kept after its last change.
@@ -44,6 +48,8 @@ impl Config {
         let days = |name| parsed(name).map(|days: u32| Duration::from_hours(24) * days);
         Ok(Self {
             webhooks_table: required("WEBHOOKS_TABLE")?,
+            webhook_audit_table: required("WEBHOOK_AUDIT_TABLE")?,
+            keep_audit: days("AUDIT_DAYS")?,
             deliveries_table: required("DELIVERIES_TABLE")?,
             keep_deliveries: days("DELIVERY_LOG_DAYS")?,
             delivery_queue_url: required("DELIVERY_QUEUE_URL")?,

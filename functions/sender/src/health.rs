@@ -109,23 +109,27 @@ impl Sender {
         webhook: &Webhook,
         change: HealthChange,
         metrics: &BatchMetrics,
-        at: Timestamp,
+        now: Timestamp,
         give_up_at: Instant,
     ) {
         let written = async {
             match change {
-                HealthChange::Failing { .. } => self.webhook_store.note_failing(webhook, at).await,
-                HealthChange::Recovered => self.webhook_store.note_recovered(webhook).await,
+                HealthChange::Failing { .. } => {
+                    self.webhook_store.note_failing(webhook, now).await.map(|it| it.then_some(now))
+                }
+                HealthChange::Recovered => {
+                    self.webhook_store.note_recovered(webhook).await.map(|it| it.then_some(now))
+                }
                 HealthChange::Disabled(reason) => {
-                    self.webhook_store.disable(webhook, reason, at).await
+                    self.webhook_editor.disable(webhook, reason, now).await
                 }
                 // Only an owner switches a webhook on, through the API.
-                HealthChange::Enabled => Ok(false),
+                HealthChange::Enabled => Ok(None),
             }
         };
         let error = match timeout_at(give_up_at, written).await {
-            Ok(Ok(false)) => return,
-            Ok(Ok(true)) => {
+            Ok(Ok(None)) => return,
+            Ok(Ok(Some(at))) => {
                 let (tenant_id, webhook_id) = (webhook.tenant_id, webhook.id);
                 let is_disabled = matches!(change, HealthChange::Disabled(_));
                 metrics.add(Metric::WebhooksDisabled, is_disabled.into());

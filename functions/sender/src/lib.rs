@@ -58,7 +58,7 @@ use webhooks::queue::Queue;
 use webhooks::resolve;
 use webhooks::secrets::SecretStore;
 use webhooks::store::deliveries::LogEntry;
-use webhooks::store::{DeliveryLog, DynamoDb, StoreError, WebhookStore};
+use webhooks::store::{AuditStore, DeliveryLog, DynamoDb, StoreError, WebhookEditor, WebhookStore};
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 use webhooks::webhook_test::{TestAnswer, TestInvocation};
@@ -93,6 +93,8 @@ pub struct Sender {
     clients: EndpointClients,
     endpoints: Arc<EndpointPolicy>,
     webhook_store: WebhookStore,
+    /// Switches webhooks off, and notes that in their history.
+    webhook_editor: WebhookEditor,
     secret_cache: SecretCache,
     queues: Queues,
     log: DeliveryLog,
@@ -139,6 +141,9 @@ impl Sender {
         let dynamodb = DynamoDb::new(sdk);
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
         let endpoints = Arc::new(config.endpoints);
+        let webhook_store = WebhookStore::new(dynamodb.clone(), config.webhooks_table);
+        let audit =
+            AuditStore::new(dynamodb.clone(), config.webhook_audit_table, config.keep_audit);
         Ok(Self {
             clients: EndpointClients::new(
                 Arc::clone(&endpoints),
@@ -146,7 +151,8 @@ impl Sender {
                 guard::tls(config.extra_ca_file.as_deref())?,
             ),
             endpoints,
-            webhook_store: WebhookStore::new(dynamodb.clone(), config.webhooks_table),
+            webhook_editor: WebhookEditor::new(webhook_store.clone(), audit),
+            webhook_store,
             secret_cache: SecretCache::new(SecretStore::new(secrets, config.secrets_prefix)),
             queues: Queues {
                 deliveries: Queue::new(sqs.clone(), config.delivery_queue_url),

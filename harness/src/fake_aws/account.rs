@@ -13,7 +13,7 @@ use super::log::DeliveryLog;
 use super::queue::{self, Queued, entries, sent_but};
 use super::table::{Found, Table};
 use super::usage::{Operation, Usage};
-use super::{Call, Reply, expression, refusals, size};
+use super::{Call, Reply, expression, refusals, size, writes};
 use crate::fixtures::{SECRET, SECRET_VERSION};
 
 /// Takes the request's body and the number of earlier requests of the operation.
@@ -152,10 +152,11 @@ impl Account {
             Operation::PutItem => (json!({}), size::write_units(size::of_item(&input["Item"]))),
             Operation::UpdateItem => self.update(input),
             Operation::TransactWriteItems => {
-                let writes = input["TransactItems"].as_array().into_iter().flatten();
                 // DynamoDB charges two writes per item: one to prepare and one to commit.
-                let units =
-                    writes.map(|write| 2 * size::write_units(size::of_item(&write["Put"]["Item"])));
+                let units = writes(input).iter().map(|write| match write.get("Update") {
+                    Some(update) => 2 * self.update_units(update),
+                    None => 2 * size::write_units(size::of_item(&write["Put"]["Item"])),
+                });
                 (json!({}), units.sum())
             }
             Operation::SendMessageBatch if self.records => {
@@ -245,9 +246,15 @@ impl Account {
             return (attributes(input, &row), size::write_units(bytes));
         }
         let row = self.webhook(key);
+        let answer = row.map_or_else(|| json!({}), |row| json!({"Attributes": row}));
+        (answer, self.update_units(input))
+    }
+
+    /// The units of an update of a webhook.
+    fn update_units(&self, input: &Value) -> u64 {
+        let key = &input["Key"];
         let written = size::of_item(key) + size::of_item(&input["ExpressionAttributeValues"]);
-        let units = size::write_units(row.map_or(0, size::of_item).max(written));
-        (row.map_or_else(|| json!({}), |row| json!({"Attributes": row})), units)
+        size::write_units(self.webhook(key).map_or(0, size::of_item).max(written))
     }
 
     /// Keeps the messages that the reply accepts.

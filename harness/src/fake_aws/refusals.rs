@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::queue::entries;
 use super::usage::Operation;
-use super::{expression, size};
+use super::{expression, size, writes};
 
 /// Limit for a message, and for all messages of a batch together.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -20,6 +20,7 @@ const MAX_DELAY_SECONDS: u64 = 900;
 pub(super) fn of(operation: Operation, input: &Value) -> Option<&'static str> {
     match operation {
         Operation::UpdateItem => overlaps(input).then_some("ValidationException"),
+        Operation::TransactWriteItems => of_transaction(input).then_some("ValidationException"),
         Operation::SendMessage => of_message(input),
         Operation::SendMessageBatch => of_batch(input),
         _ => None,
@@ -85,6 +86,21 @@ fn is_attribute(name: &str, value: &Value) -> bool {
 
 fn is_group(group: &str) -> bool {
     (1..=128).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// Whether a transaction has an update that AWS refuses, or writes an item twice.
+fn of_transaction(input: &Value) -> bool {
+    let writes = writes(input);
+    let update_is_refused = writes.iter().filter_map(|write| write.get("Update")).any(overlaps);
+    let keys: Vec<_> = writes.iter().filter_map(written_key).collect();
+    let repeats = keys.iter().enumerate().any(|(at, key)| keys[..at].contains(key));
+    update_is_refused || repeats
+}
+
+/// The table and the key of a write that names its key.
+fn written_key(write: &Value) -> Option<(&Value, &Value)> {
+    let (_, write) = write.as_object()?.iter().next()?;
+    Some((&write["TableName"], write.get("Key")?))
 }
 
 /// Whether an `UpdateItem` writes a path twice, or a path inside another one.
@@ -154,6 +170,19 @@ mod tests {
         for (batch, code) in refusals {
             assert_eq!(of_batch(&batch), Some(format!("AWS.SimpleQueueService.{code}").as_str()));
         }
+    }
+
+    #[test]
+    fn a_transaction_writes_each_item_once() {
+        let write = |table: &str, id: &str| json!({"Delete": {"TableName": table, "Key": {"id": {"S": id}}}});
+        for (writes, expected) in [
+            ([write("A", "1"), write("B", "1"), write("A", "2")], false),
+            ([write("A", "1"), write("B", "1"), write("A", "1")], true),
+        ] {
+            assert_eq!(of_transaction(&json!({"TransactItems": writes})), expected, "{writes:?}");
+        }
+        let update = json!({"Update": {"UpdateExpression": "SET a = :a REMOVE a"}});
+        assert!(of_transaction(&json!({"TransactItems": [update]})));
     }
 
     #[test]

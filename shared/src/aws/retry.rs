@@ -42,7 +42,8 @@ pub(crate) fn backoff() -> impl Iterator<Item = Duration> {
     (0..MAX_TRIES - 1).map(|retry| random_part(FIRST_BACKOFF * 2_u32.pow(retry)))
 }
 
-fn random_part(longest: Duration) -> Duration {
+/// A random part of a time.
+pub(crate) fn random_part(longest: Duration) -> Duration {
     let part = getrandom::u32().unwrap_or(u32::MAX);
     longest.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    self, AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 
 use super::{DynamoDb, SdkItem};
 use crate::aws::AwsError;
@@ -12,8 +14,8 @@ use crate::aws::AwsError;
 #[derive(Debug, Clone)]
 pub(super) struct Update {
     key: SdkItem,
-    set: Vec<(&'static str, AttributeValue)>,
-    remove: Vec<&'static str>,
+    set: Vec<(String, AttributeValue)>,
+    remove: Vec<String>,
     condition: String,
     operands: Vec<(&'static str, AttributeValue)>,
 }
@@ -47,21 +49,21 @@ impl Update {
         }
     }
 
-    pub(super) fn set(mut self, name: &'static str, value: AttributeValue) -> Self {
-        self.set.push((name, value));
+    pub(super) fn set(mut self, name: impl Into<String>, value: AttributeValue) -> Self {
+        self.set.push((name.into(), value));
         self
     }
 
     /// Sets the attribute if there is a value.
-    pub(super) fn set_some(self, name: &'static str, value: Option<AttributeValue>) -> Self {
+    pub(super) fn set_some(self, name: &str, value: Option<AttributeValue>) -> Self {
         match value {
             Some(value) => self.set(name, value),
             None => self,
         }
     }
 
-    pub(super) fn remove(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
-        self.remove.extend(names);
+    pub(super) fn remove(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.remove.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -69,6 +71,12 @@ impl Update {
     /// [`with`](Self::with).
     pub(super) fn only_if(self, condition: impl Into<String>) -> Self {
         Self { condition: condition.into(), ..self }
+    }
+
+    /// Adds another condition.
+    pub(super) fn and_if(self, other: &str) -> Self {
+        let condition = format!("{} AND {other}", self.condition);
+        self.only_if(condition)
     }
 
     /// Adds an alternative to the condition.
@@ -100,6 +108,26 @@ impl Update {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The update as one write of a transaction.
+    pub(super) fn in_transaction(self, table: &str) -> TransactWriteItem {
+        let mut update = types::Update::builder()
+            .table_name(table)
+            .update_expression(self.expression())
+            .condition_expression(&self.condition);
+        for name in self.names() {
+            update = update.expression_attribute_names(format!("#{name}"), name);
+        }
+        for (name, value) in self.set {
+            update = update.expression_attribute_values(format!(":{name}"), value);
+        }
+        for (placeholder, value) in self.operands {
+            update = update.expression_attribute_values(placeholder, value);
+        }
+        let update = update.set_key(Some(self.key)).build();
+        let update = update.expect("table, key and expression are set");
+        TransactWriteItem::builder().update(update).build()
     }
 }
 

@@ -1,8 +1,10 @@
 //! The `WebhookConfigs` table: partition key `tenant_id`, sort key `webhook_config_id`.
 //!
-//! The rule: every write has a condition, and an update names only the attributes that it changes.
+//! The rules: every write has a condition, and an update names only the attributes that it changes. A change of a
+//! webhook's configuration is written only together with its row in the history ([`WebhookEditor`]).
 
 mod create_delete;
+mod edit;
 mod health;
 mod row;
 
@@ -11,30 +13,22 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 
-use super::update::{Update, number, text};
+use super::update::{Update, number};
 use super::{DynamoDb, SdkItem, StoreError};
 use crate::aws::{AwsError, CALL_TIMEOUT};
 use crate::id::{TenantId, WebhookId};
-use crate::rotation::RotatedSecrets;
 use crate::timestamp::Timestamp;
-use crate::webhook::{PreviousSecret, Webhook, WebhookChanges};
+use crate::webhook::Webhook;
 
 pub use create_delete::CreateError;
+pub use edit::{EditError, Updated, WebhookEditor};
 
 /// How long a rotation's claim lasts: time for the claim itself, the limit, the secret and the row, each one call
 /// with all retries.
 const ROTATION_CLAIM_MILLIS: u64 = 4 * CALL_TIMEOUT.as_secs() * 1000;
 
-/// A webhook after an update.
-#[derive(Debug)]
-pub struct Updated {
-    /// With the changes.
-    pub webhook: Webhook,
-    /// True if this update switched it off or on.
-    pub is_switched: bool,
-}
-
-/// Reads and writes the webhooks of all tenants.
+/// Reads the webhooks of all tenants, and notes their health and who may rotate. [`WebhookEditor`] writes what their
+/// owners see as changes.
 #[derive(Debug, Clone)]
 pub struct WebhookStore {
     dynamodb: DynamoDb,
@@ -95,39 +89,11 @@ impl WebhookStore {
         Ok(rows.into_iter().map(row::read).collect())
     }
 
-    /// Changes only the attributes in `changes`. Returns the updated webhook, or `None` if it does not exist.
-    ///
-    /// One `UpdateItem` makes every change. If `changes` asks for the state that the webhook already has, on or
-    /// off, another one precedes it and changes nothing.
-    pub async fn update(
-        &self,
-        tenant: TenantId,
-        id: WebhookId,
-        changes: &WebhookChanges,
-        now: Timestamp,
-    ) -> Result<Option<Updated>, StoreError> {
-        let url = changes.url.as_ref().map(|url| text(url.as_str()));
-        let update = Update::of(key(tenant, id))
-            .set("updated_at", encode(&now)?)
-            .set_some("url", url)
-            .set_some("events", changes.events.as_ref().map(encode).transpose()?)
-            .set_some("retry_enabled", changes.retry_enabled.map(AttributeValue::Bool))
-            .set_some("max_retries", changes.max_retries.map(number));
-        if let Some(is_active) = changes.is_active {
-            let switched = health::switch(update.clone(), is_active, now)?;
-            if let Some(webhook) = self.change_health(switched).await? {
-                return Ok(Some(Updated { webhook, is_switched: true }));
-            }
-        }
-        let webhook = self.change(update.only_if("attribute_exists(webhook_config_id)")).await?;
-        Ok(webhook.map(|webhook| Updated { webhook, is_switched: false }))
-    }
-
     /// Claims the next rotation of the webhook's secret for 12 s. Returns the current webhook, or `None` if it
     /// does not exist or another rotation holds the claim.
     ///
     /// Concurrent rotations would store their versions under the same staging label, and the last one would take it
-    /// from the version that [`Self::replace_secret`] puts in force.
+    /// from the version that [`WebhookEditor::replace_secret`] puts in force.
     pub async fn claim_rotation(
         &self,
         tenant: TenantId,
@@ -158,44 +124,6 @@ impl WebhookStore {
             .only_if("#rotating_until = :claim")
             .with(":claim", claim_end(claimed_at));
         self.change(update).await.map(drop)
-    }
-
-    /// Puts the secrets `new` in force and ends the rotation. Returns `None` if version `old` is no longer in force
-    /// or the webhook no longer exists.
-    pub async fn replace_secret(
-        &self,
-        tenant: TenantId,
-        id: WebhookId,
-        old: &str,
-        new: &RotatedSecrets,
-        now: Timestamp,
-    ) -> Result<Option<Webhook>, StoreError> {
-        let update = Update::of(key(tenant, id))
-            .set("updated_at", encode(&now)?)
-            .set("secret_version", text(&new.version))
-            .set("secret_label", encode(&new.label)?)
-            .set("previous_secret", encode(&new.previous)?)
-            .set("rotating_until", number(0))
-            .only_if("secret_version = :old")
-            .with(":old", text(old));
-        self.change(update).await
-    }
-
-    /// Ends the overlap after the rotation to version `current`. Returns `None` if that version is no longer in
-    /// force or the webhook no longer exists.
-    pub async fn end_overlap(
-        &self,
-        tenant: TenantId,
-        id: WebhookId,
-        current: &str,
-        now: Timestamp,
-    ) -> Result<Option<Webhook>, StoreError> {
-        let update = Update::of(key(tenant, id))
-            .set("updated_at", encode(&now)?)
-            .set("previous_secret", encode(&None::<PreviousSecret>)?)
-            .only_if("secret_version = :current")
-            .with(":current", text(current));
-        self.change(update).await
     }
 
     /// Returns the changed webhook, or `None` if the condition does not hold.

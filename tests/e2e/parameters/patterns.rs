@@ -113,9 +113,10 @@ const CASES: [(&str, &[&str], &[&str]); 7] = [
 ];
 
 /// The numbers that the functions read, with their least and greatest value.
-const NUMBERS: [(&str, u32, u32); 7] = [
+const NUMBERS: [(&str, u32, u32); 8] = [
     ("MaxWebhooksPerTenant", 1, 1000),
     ("ChangesPerMinute", 1, 1_000_000),
+    ("AuditDays", 1, 3650),
     ("DeliveryLogDays", 1, 3650),
     ("DisableAfterDays", 1, 365),
     ("SkippedEventDays", 0, 3650),

@@ -10,7 +10,7 @@ use super::template::{Template, one_or_many};
 #[test]
 fn every_table_is_encrypted_and_can_be_restored() {
     let template = Template::read();
-    assert_eq!(template.of_type("AWS::DynamoDB::Table").count(), 5);
+    assert_eq!(template.of_type("AWS::DynamoDB::Table").count(), 6);
     for (name, table) in template.of_type("AWS::DynamoDB::Table") {
         let properties = &table["Properties"];
         assert_eq!(properties["SSESpecification"], json!({"SSEEnabled": true}), "{name}");

@@ -95,6 +95,7 @@ impl World {
         for table in [
             jobs,
             &outputs.webhooks_table,
+            &outputs.webhook_audit_table,
             &outputs.api_keys_table,
             &outputs.deliveries_table,
             &outputs.replays_table,

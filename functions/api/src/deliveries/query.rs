@@ -1,22 +1,16 @@
 //! The query of a list of deliveries: its filters, its limit and its cursor.
 
-use std::fmt;
-use std::str::FromStr;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use webhooks::delivery::DeliveryStatus;
 use webhooks::event_type::EventType;
-use webhooks::id::DeliveryId;
 use webhooks::store::deliveries::{DeliveryFilter, Range};
 use webhooks::timestamp::Timestamp;
 
+use crate::cursor;
 use crate::error::{ApiError, Details};
 use crate::extract::{parameter, parameters, refuse_unknown};
-use crate::page::whole_number;
 
 const KNOWN: [&str; 8] =
     ["status", "event", "document_id", "job_id", "since", "until", "limit", "cursor"];
@@ -32,14 +26,6 @@ pub(crate) struct DeliveryQuery {
     pub limit: usize,
 }
 
-/// The position in a list after which the next page begins. It says neither whose list nor which filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cursor(pub DeliveryId);
-
-/// Not the text of a [`Cursor`].
-#[derive(Debug)]
-pub(super) struct InvalidCursor;
-
 impl DeliveryQuery {
     fn read(parameters: &[(String, String)]) -> Result<Self, Details> {
         let mut wrong = Details::new();
@@ -54,15 +40,14 @@ impl DeliveryQuery {
         let range = Range {
             since: parameter(parameters, "since", it, time),
             until: parameter(parameters, "until", it, time),
-            after: parameter(parameters, "cursor", it, position),
+            after: parameter(parameters, "cursor", it, cursor::position),
         };
         if let Some((since, until)) = range.since.zip(range.until)
             && since > until
         {
             it.insert("since".to_owned(), "must not be later than `until`".to_owned());
         }
-        let limit = |text: &str| whole_number(text, 1..=100, "a whole number from 1 to 100");
-        let limit = parameter(parameters, "limit", it, limit).unwrap_or(20);
+        let limit = cursor::limit(parameters, it);
         if wrong.is_empty() { Ok(Self { filter, range, limit }) } else { Err(wrong) }
     }
 }
@@ -98,34 +83,14 @@ fn time(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-fn position(text: &str) -> Result<DeliveryId, String> {
-    let cursor: Result<Cursor, InvalidCursor> = text.parse();
-    cursor
-        .map(|Cursor(position)| position)
-        .map_err(|InvalidCursor| "must be the `next_cursor` of another page".to_owned())
-}
-
-/// Encoded, so that nobody takes it for the id of a delivery that exists.
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_string()))
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = InvalidCursor;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_malformed| InvalidCursor)?;
-        let id = str::from_utf8(&bytes).map_err(|_malformed| InvalidCursor)?;
-        id.parse().map(Self).map_err(|_malformed| InvalidCursor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cursor::Cursor;
     use axum::extract::Query;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use webhooks::id::DeliveryId;
 
     fn read(query: &str) -> Result<DeliveryQuery, Vec<(String, String)>> {
         let parameters: Query<Vec<(String, String)>> =

@@ -8,7 +8,7 @@ use webhooks::id::{DeliveryId, EventId};
 use webhooks::store::deliveries::{DeliveryRow, DeliverySummary, Page};
 use webhooks::timestamp::Timestamp;
 
-use super::query::Cursor;
+use crate::cursor::Cursor;
 
 /// A delivery in a list.
 #[derive(Debug, Serialize)]

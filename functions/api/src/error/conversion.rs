@@ -8,6 +8,7 @@ use webhooks::replay_start::StartError;
 use webhooks::secrets::SecretError;
 use webhooks::store::StoreError;
 use webhooks::store::rate_limit::RateLimitError;
+use webhooks::store::webhooks::EditError;
 use webhooks::withheld::Withheld;
 
 use super::ApiError;
@@ -18,6 +19,15 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Aws(_) | StoreError::Unprocessed { .. } => Self::Unavailable(error.into()),
             StoreError::CorruptRow { .. } | StoreError::Encode(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<EditError> for ApiError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Conflict => Self::WebhookConflict,
+            EditError::Store(error) => error.into(),
         }
     }
 }

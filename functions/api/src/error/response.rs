@@ -112,6 +112,11 @@ impl ApiError {
             Self::RateLimited { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", rate_limited(*limit))
             }
+            Self::WebhookConflict => (
+                StatusCode::CONFLICT,
+                "webhook_conflict",
+                "Other requests are changing this webhook; try again in a few seconds.".into(),
+            ),
             Self::RotationConflict => (
                 StatusCode::CONFLICT,
                 "rotation_conflict",
@@ -254,6 +259,7 @@ mod tests {
             ApiError::InvalidFields(Details::new()),
             ApiError::WebhookLimitReached(50),
             ApiError::RateLimited { limit, retry_after_seconds: 1 },
+            ApiError::WebhookConflict,
             ApiError::RotationConflict,
             ApiError::DeliveryPending,
             ApiError::WebhookInactive,

@@ -1,14 +1,18 @@
 //! Creates and deletes webhooks within the limit of each tenant.
 //!
-//! The rule: the row and the tenant's count change in one transaction.
+//! The rule: the row, the tenant's count and the row of the history change in one transaction.
 
-use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::builders::{DeleteBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use tokio::time::sleep;
 
-use super::{SdkItem, WebhookStore, key, key_of, row};
-use crate::id::{TenantId, WebhookId};
+use super::edit::{AS_SEEN, seen, waits};
+use super::{EditError, SdkItem, WebhookEditor, WebhookStore, key, key_of, row};
+use crate::audit::{Action, Actor, Change, Edit};
+use crate::id::{TenantId, WebhookId, WebhookKey};
 use crate::store::StoreError;
 use crate::store::transaction::transact;
+use crate::timestamp::Timestamp;
 use crate::webhook::Webhook;
 
 /// Sort key of the row that counts a tenant's webhooks. The row has a partition of its own, so that a query for
@@ -26,20 +30,87 @@ pub enum CreateError {
     Store(#[from] StoreError),
 }
 
-impl WebhookStore {
+impl WebhookEditor {
     /// Stores a new webhook, unless its tenant already has `limit` webhooks. Concurrent calls cannot exceed the
     /// limit.
-    pub async fn create(&self, webhook: &Webhook, limit: u32) -> Result<(), CreateError> {
-        let writes =
-            vec![self.count_one_more(webhook.tenant_id, limit), self.put(row::write(webhook)?)];
-        match transact(&self.dynamodb.client, writes).await {
+    pub async fn create(
+        &self,
+        webhook: &Webhook,
+        actor: Actor,
+        limit: u32,
+    ) -> Result<(), CreateError> {
+        let change = Change::of(Edit::Created(webhook), actor, Action::Create, webhook.created_at);
+        let writes = vec![
+            self.webhooks.count_one_more(webhook.tenant_id, limit),
+            self.webhooks.put(row::write(webhook)?),
+            self.audit.put(&change)?,
+        ];
+        match transact(self.client(), writes).await {
             Ok(()) => Ok(()),
             Err(error) if error.failed_condition == Some(0) => Err(CreateError::LimitReached),
             Err(error) => Err(StoreError::from(error.source).into()),
         }
     }
 
-    /// True if `tenant` has fewer than `limit` webhooks. [`Self::create`] enforces the limit. This check avoids
+    /// Deletes a webhook. Returns false if it does not exist.
+    pub async fn delete(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<bool, EditError> {
+        let mut waits = waits();
+        loop {
+            match self.try_delete(tenant, id, actor, now).await {
+                Err(EditError::Conflict) => {
+                    sleep(waits.next().ok_or(EditError::Conflict)?).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_delete(
+        &self,
+        tenant: TenantId,
+        id: WebhookId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<bool, EditError> {
+        let (removal, change) = match self.webhooks.get(tenant, id).await {
+            Ok(Some(webhook)) => {
+                let at = webhook.next_change_at(now);
+                let change = Change::of(Edit::Deleted(&webhook), actor, Action::Delete, at);
+                let seen = seen(&webhook)?.into_iter().map(|(name, it)| (name.to_owned(), it));
+                let removal = self.webhooks.remove(tenant, id).condition_expression(AS_SEEN);
+                (removal.set_expression_attribute_values(Some(seen.collect())), change)
+            }
+            Ok(None) => return Ok(false),
+            Err(StoreError::CorruptRow { .. }) => {
+                let key = WebhookKey { tenant_id: tenant, webhook_id: id };
+                let exists = "attribute_exists(webhook_config_id)";
+                let removal = self.webhooks.remove(tenant, id).condition_expression(exists);
+                (removal, Change::of_unreadable(key, actor, now))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let removal = removal.build().expect("table and key are set");
+        let writes = vec![
+            TransactWriteItem::builder().delete(removal).build(),
+            self.webhooks.count_one_less(tenant),
+            self.audit.put(&change)?,
+        ];
+        match transact(self.client(), writes).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.failed_condition == Some(0) => Err(EditError::Conflict),
+            Err(error) => Err(StoreError::from(error.source).into()),
+        }
+    }
+}
+
+impl WebhookStore {
+    /// True if `tenant` has fewer than `limit` webhooks. [`WebhookEditor::create`] enforces the limit. This check avoids
     /// creating a secret for a webhook that it would refuse.
     pub async fn has_room(&self, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
         let row = self.dynamodb.get(&self.table, counter_key(tenant)).await?;
@@ -47,16 +118,6 @@ impl WebhookStore {
         let count = row.get("webhooks").and_then(|count| count.as_n().ok());
         let count: Option<i64> = count.and_then(|digits| digits.parse().ok());
         Ok(count.is_none_or(|count| count < i64::from(limit)))
-    }
-
-    /// Deletes a webhook. Returns false if it does not exist.
-    pub async fn delete(&self, tenant: TenantId, id: WebhookId) -> Result<bool, StoreError> {
-        let writes = vec![self.remove(tenant, id), self.count_one_less(tenant)];
-        match transact(&self.dynamodb.client, writes).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.failed_condition == Some(0) => Ok(false),
-            Err(error) => Err(error.source.into()),
-        }
     }
 
     fn put(&self, row: SdkItem) -> TransactWriteItem {
@@ -69,14 +130,8 @@ impl WebhookStore {
         TransactWriteItem::builder().put(put).build()
     }
 
-    fn remove(&self, tenant: TenantId, id: WebhookId) -> TransactWriteItem {
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, id)))
-            .condition_expression("attribute_exists(webhook_config_id)")
-            .build()
-            .expect("table and key are set");
-        TransactWriteItem::builder().delete(delete).build()
+    fn remove(&self, tenant: TenantId, id: WebhookId) -> DeleteBuilder {
+        Delete::builder().table_name(&self.table).set_key(Some(key(tenant, id)))
     }
 
     /// Fails if the tenant already has `limit` webhooks.

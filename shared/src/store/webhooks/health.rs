@@ -1,4 +1,4 @@
-//! Changes of a webhook's health.
+//! Changes of a webhook's health, which its owner does not make and its history does not have.
 //!
 //! The rule: each is one conditional `UpdateItem`, and of several concurrent ones exactly one succeeds. Its caller
 //! publishes the change.
@@ -10,7 +10,7 @@ use super::{WebhookStore, encode, key};
 use crate::store::StoreError;
 use crate::store::update::{Update, text};
 use crate::timestamp::Timestamp;
-use crate::webhook::{DisabledReason, Webhook};
+use crate::webhook::Webhook;
 
 /// The row is still as the owner left it when it was read, and the webhook is on. What an endpoint answers says
 /// nothing about a URL that has been changed since, or about a webhook that has been switched off and on.
@@ -35,25 +35,7 @@ impl WebhookStore {
         self.change_read(webhook, update, " AND failing_since = :failing_since").await
     }
 
-    /// Switches the webhook off because of its endpoint. `webhook` is the row as it was read.
-    ///
-    /// Returns false if it is off, if the owner has changed it since, or if it was switched off for failing too
-    /// long and there was a success meanwhile.
-    pub async fn disable(
-        &self,
-        webhook: &Webhook,
-        reason: DisabledReason,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let update = disabled(Update::of(key(webhook.tenant_id, webhook.id)), reason, at)?;
-        let condition = match reason {
-            DisabledReason::FailingTooLong => " AND failing_since = :failing_since",
-            DisabledReason::Gone | DisabledReason::Owner => "",
-        };
-        self.change_read(webhook, update, condition).await
-    }
-
-    /// A change by the sender, on the row that it read.
+    /// A change on the row that the sender read.
     async fn change_read(
         &self,
         webhook: &Webhook,
@@ -67,38 +49,10 @@ impl WebhookStore {
         if condition.contains(":failing_since") {
             update = update.with(":failing_since", encode(&webhook.failing_since)?);
         }
-        Ok(self.change_health(update).await?.is_some())
-    }
-
-    /// Returns the changed webhook, or `None` if the condition does not hold.
-    pub(super) async fn change_health(
-        &self,
-        update: Update,
-    ) -> Result<Option<Webhook>, StoreError> {
         // The SDK repeats a call whose response was lost. The mark says that the row already has our change.
         let update = update
             .set("health_change", text(Uuid::new_v4()))
             .or_if("#health_change = :health_change");
-        self.change(update).await
+        Ok(self.change(update).await?.is_some())
     }
-}
-
-/// The owner switches the webhook on or off with `update`. The condition fails if it already is on or off, or if it does
-/// not exist.
-pub(super) fn switch(update: Update, is_active: bool, at: Timestamp) -> Result<Update, StoreError> {
-    let update = if is_active {
-        let on = update.set("is_active", AttributeValue::Bool(true));
-        on.remove(["failing_since", "disabled_at", "disabled_reason"])
-    } else {
-        disabled(update, DisabledReason::Owner, at)?
-    };
-    Ok(update.only_if("is_active = :before").with(":before", AttributeValue::Bool(!is_active)))
-}
-
-/// Switches the webhook off.
-fn disabled(update: Update, reason: DisabledReason, at: Timestamp) -> Result<Update, StoreError> {
-    Ok(update
-        .set("is_active", AttributeValue::Bool(false))
-        .set("disabled_at", encode(&at)?)
-        .set("disabled_reason", encode(&reason)?))
 }

@@ -7,6 +7,7 @@ use crate::endpoint::EndpointUrl;
 use crate::id::{TenantId, WebhookId};
 use crate::retry::RetryPolicy;
 use crate::rotation::StagingLabel;
+use crate::store::update::Update;
 use crate::store::{StoreError, parse};
 use crate::timestamp::Timestamp;
 use crate::webhook::{Disabled, DisabledReason, EventSet, PreviousSecret, Webhook};
@@ -16,6 +17,18 @@ const ID: &str = "webhook_config_id";
 
 pub(super) fn write(webhook: &Webhook) -> Result<super::SdkItem, StoreError> {
     serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
+}
+
+/// The update that makes `after` of `before`. It names only the attributes that differ.
+pub(super) fn update(before: &Webhook, after: &Webhook) -> Result<Update, StoreError> {
+    let (old, new) = (write(before)?, write(after)?);
+    let mut gone: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
+    gone.sort_unstable();
+    let update = Update::of(super::key(after.tenant_id, after.id)).remove(gone);
+    let mut changed: Vec<_> =
+        new.into_iter().filter(|(name, value)| old.get(name) != Some(value)).collect();
+    changed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(changed.into_iter().fold(update, |update, (name, value)| update.set(name, value)))
 }
 
 /// The error contains the webhook's id.
