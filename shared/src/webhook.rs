@@ -114,6 +114,8 @@ impl Webhook {
 pub struct WebhookChanges {
     /// New [`Webhook::url`].
     pub url: Option<EndpointUrl>,
+    /// If true, a URL other than the present one must be tested before the webhook gets deliveries.
+    pub requires_test: bool,
     /// New [`Webhook::events`].
     pub events: Option<EventSet>,
     /// False switches the webhook off.
@@ -129,8 +131,9 @@ impl WebhookChanges {
     #[must_use]
     pub(crate) fn apply(&self, webhook: &Webhook, at: Timestamp) -> Webhook {
         let mut changed = webhook.clone();
-        if let Some(url) = &self.url {
+        if let Some(url) = self.url.as_ref().filter(|url| **url != webhook.url) {
             changed.url = url.clone();
+            changed.needs_test_since = self.requires_test.then_some(at);
         }
         if let Some(events) = &self.events {
             changed.events = events.clone();
@@ -260,6 +263,7 @@ mod tests {
         for webhook in [on, off] {
             let same = WebhookChanges {
                 url: Some(webhook.url.clone()),
+                requires_test: true,
                 events: Some(webhook.events.clone()),
                 is_active: Some(webhook.is_active()),
                 retry_enabled: Some(webhook.retry.enabled),
@@ -280,6 +284,37 @@ mod tests {
         assert_eq!((off.disabled, off.failing_since), (Some(disabled), on.failing_since));
         let on = switch(true).apply(&off, at(10));
         assert_eq!((on.disabled, on.failing_since), (None, None));
+    }
+
+    #[test]
+    fn only_another_url_must_be_tested_and_only_if_tests_are_required() {
+        let url = |text| Some(EndpointUrl::parse(text).unwrap());
+        let to = |text, requires_test| WebhookChanges {
+            url: url(text),
+            requires_test,
+            ..WebhookChanges::default()
+        };
+        let tested = webhook();
+        for same in ["https://example.com/", "HTTPS://EXAMPLE.com", "https://example.com:443/x/.."]
+        {
+            assert_eq!(to(same, true).apply(&tested, at(9)), tested, "{same}");
+        }
+        for other in ["https://example.com/X", "https://example.com/?", "https://example.com:444/"]
+        {
+            let moved = to(other, true).apply(&tested, at(9));
+            assert_eq!(
+                (moved.needs_test_since, moved.needs_test()),
+                (Some(at(9)), true),
+                "{other}"
+            );
+            let back = to("https://example.com/", true).apply(&moved, at(10));
+            assert_eq!(back.needs_test_since, Some(at(10)));
+            let without = to("https://example.com/", false).apply(&moved, at(10));
+            assert_eq!(without.needs_test_since, None);
+        }
+        let moved = to("https://example.com/x", true).apply(&tested, at(9));
+        let kept = to("https://example.com/x", false).apply(&moved, at(10));
+        assert_eq!(kept, moved, "the URL is the same");
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod runbook;
 mod samples;
 mod shown;
 mod skipped;
+mod tested_endpoints;
 mod unattempted;
 
 mod hosted;

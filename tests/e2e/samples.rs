@@ -34,6 +34,14 @@ const PREFIX: &str = "docintell-webhooks";
 /// Starts the function on the deployed stack's tables and queues, with the template's default limit of changes
 /// per minute.
 pub(crate) async fn host(function: &'static str) -> Hosted {
+    host_with(function, &[]).await
+}
+
+/// [`host`] with these variables replaced.
+pub(crate) async fn host_with(
+    function: &'static str,
+    own: &[(&'static str, &'static str)],
+) -> Hosted {
     let info = World::get().info();
     // On a separate thread, because reading the template starts a runtime.
     let changes = spawn_blocking(|| Template::read().default_of("ChangesPerMinute"));
@@ -68,7 +76,9 @@ pub(crate) async fn host(function: &'static str) -> Hosted {
         ("ALLOW_HTTP_ENDPOINTS", "true"),
         ("ALLOWED_NETWORKS", "127.0.0.0/8"),
     ];
-    Hosted::start(function, &environment.map(|(name, value)| (name, value.to_owned()))).await
+    let environment = environment.iter().chain(own);
+    let environment: Vec<_> = environment.map(|(name, value)| (*name, value.to_string())).collect();
+    Hosted::start(function, &environment).await
 }
 
 fn sample(text: &str) -> Value {

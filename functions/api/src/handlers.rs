@@ -25,7 +25,7 @@ use webhooks::store::StoreError;
 use webhooks::store::rate_limit::Limit;
 use webhooks::store::webhooks::{CreateError, EditError, Updated};
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::{Disabled, DisabledReason, Webhook};
+use webhooks::webhook::{Disabled, DisabledReason, Webhook, WebhookChanges};
 
 use crate::AppState;
 use crate::auth::{Changing, Tenant};
@@ -182,7 +182,10 @@ pub(crate) async fn update(
     State(state): Shared,
     body: JsonObject,
 ) -> Result<Response, ApiError> {
-    let changes = fields::changes(body, &state.endpoint_policy).await?;
+    let changes = WebhookChanges {
+        requires_test: state.require_tested_endpoints,
+        ..fields::changes(body, &state.endpoint_policy).await?
+    };
     let now = Timestamp::now();
     let updated = state.editor.update(tenant, id, &changes, Actor::Key(key), now).await?;
     let Updated { webhook, is_changed, is_switched } = updated.ok_or(ApiError::WebhookNotFound)?;

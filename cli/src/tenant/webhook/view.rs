@@ -129,7 +129,7 @@ mod tests {
             on.contains("  ok              -                     -                     -  "),
             "{on}"
         );
-        assert!(untested.contains("  ok, needs test   -  "), "{untested}");
+        assert!(untested.contains("  ok, needs test  -  "), "{untested}");
         for text in
             ["document.processing.completed,document.processing.failed", "https://example.com/hook"]
         {

@@ -45,6 +45,7 @@ fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (Webhook
     let mut wrong = Details::new();
     let changes = WebhookChanges {
         url: take(&mut fields, &mut wrong, "url", |json| url(json, policy)),
+        requires_test: false,
         events: take(&mut fields, &mut wrong, "events", events),
         is_active: take(&mut fields, &mut wrong, "is_active", boolean),
         retry_enabled: take(&mut fields, &mut wrong, "retry_enabled", boolean),

@@ -134,6 +134,25 @@ impl WebhookEditor {
         Ok(edited.map(|edited| edited.after))
     }
 
+    /// Notes that the endpoint at `url` has answered a test with 2xx. `tested` is the row as it was read before the test.
+    /// Returns false if the webhook has got another URL since, also if it has the same one again, or was deleted.
+    pub async fn verify(
+        &self,
+        tested: &Webhook,
+        url: &str,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<bool, EditError> {
+        let verify = |webhook: &Webhook, _| {
+            let is_tested =
+                webhook.needs_test_since == tested.needs_test_since && webhook.url.as_str() == url;
+            is_tested.then(|| Webhook { needs_test_since: None, ..webhook.clone() })
+        };
+        let by = (actor, Action::Verify);
+        let edited = self.edit(tested.tenant_id, tested.id, by, now, verify).await?;
+        Ok(edited.is_some())
+    }
+
     /// Switches the webhook off because of its endpoint. `webhook` is the row as it was read. Returns when it was
     /// switched off.
     ///
