@@ -1,6 +1,7 @@
-//! The API as a tenant uses it: the successes here, the documented errors in [`errors`], and
-//! what became of events in [`deliveries`] and [`retry`].
+//! The API as a tenant uses it: the successes here, the documented errors in [`errors`], what became of events in
+//! [`deliveries`] and [`retry`], and who has changed a webhook in [`audit`].
 
+mod audit;
 mod deliveries;
 mod errors;
 mod fuzz;

@@ -97,6 +97,16 @@ fn the_sender_can_read_and_update_webhooks_and_only_read_secrets() {
 }
 
 #[test]
+fn history_can_only_be_continued_and_only_the_api_reads_it() {
+    let [query, put] = ["Query", "PutItem"].map(|name| format!("dynamodb:{name}"));
+    assert_eq!(actions("api", "WebhookAuditTable"), [query, put.clone()].into());
+    assert_eq!(actions("sender", "WebhookAuditTable"), [put].into());
+    for function in ["fanout", "replay"] {
+        assert!(actions(function, "WebhookAuditTable").is_empty(), "{function}");
+    }
+}
+
+#[test]
 fn a_function_can_access_only_secrets_under_its_prefix() {
     let template = Template::read();
     let mut with_secrets = BTreeSet::new();

@@ -1,5 +1,6 @@
-//! `docintell webhooks`: a tenant's webhooks and their health, and a switch for each.
+//! `docintell webhooks`: a tenant's webhooks, their health and their history, and a switch for each.
 
+mod history;
 mod view;
 
 use std::time::Duration;
@@ -42,6 +43,14 @@ enum WebhooksCommand {
         /// Id of the webhook
         id: WebhookId,
     },
+    /// Show who has changed a webhook, what and when, newest first; also after its deletion
+    History {
+        /// Id of the webhook
+        id: WebhookId,
+        /// Maximum changes
+        #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
     /// Switch a webhook on, as its owner could, and announce it
     Enable {
         /// Id of the webhook
@@ -70,6 +79,9 @@ pub(crate) async fn run(args: WebhooksArgs) -> Result<()> {
     match command {
         WebhooksCommand::List => list(&tenant, json).await,
         WebhooksCommand::Show { id } => show(&tenant.webhook(id).await?, json),
+        WebhooksCommand::History { id, limit } => {
+            history::show(&tenant, id, usize::try_from(limit)?, json).await
+        }
         WebhooksCommand::Enable { id } => switch(&tenant, id, true, json).await,
         WebhooksCommand::Disable { id } => switch(&tenant, id, false, json).await,
     }

@@ -1,5 +1,6 @@
 //! The api function on a fake AWS: failed AWS calls, and endpoints that cannot be registered.
 
+mod audit;
 mod bodies;
 mod changes;
 mod health;
@@ -10,7 +11,7 @@ mod rotation;
 mod unreadable;
 mod webhook_test;
 
-use harness::fixtures::{TENANT, api_key_row, webhook};
+use harness::fixtures::{TENANT, api_key_row, webhook, webhook_with};
 use harness::{FakeAws, Hosted, Reply, assert_contains, assert_lacks, item};
 use serde_json::{Value, json};
 
@@ -75,6 +76,15 @@ async fn create(api: &Hosted, url: &str) -> (u64, Value) {
 fn lines(log: &str, message: &str) -> Vec<Value> {
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("it is JSON"));
     lines.filter(|line| line["fields"]["message"] == message).collect()
+}
+
+/// The samples' webhook.
+const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+/// The row of the samples' webhook, with these fields replaced or added.
+fn row(mut fields: Value) -> Value {
+    fields["webhook_config_id"] = WEBHOOK.into();
+    webhook_with("https://hooks.invalid/", fields)
 }
 
 /// Makes every `UpdateItem` return the samples' webhook, or fail its condition if `is_refused` returns true.

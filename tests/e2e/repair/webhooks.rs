@@ -112,3 +112,38 @@ async fn the_local_stacks_tenant_is_the_default() {
     let listed = operator.run(&["webhooks", "list", "--json"]).await.succeeded().objects();
     assert_eq!(listed[0]["webhook_config_id"], hook.id);
 }
+
+#[tokio::test]
+async fn an_operator_sees_who_has_changed_a_webhook_also_after_its_deletion() {
+    let (tenant, _receiver, hook) = Tenant::subscribed(status(200)).await;
+    let operator = OperatorOf::new(&tenant).await;
+    operator.run(&format!("webhooks disable {}", hook.id)).await.succeeded();
+    let path = format!("/v1/webhooks/{}", hook.id);
+    assert_eq!(tenant.request(Method::DELETE, &path, None).await.status, 204);
+
+    let shown = tenant.request(Method::GET, &format!("{path}/audit"), None).await.body;
+    let changes = operator.json(&format!("webhooks history {}", hook.id)).await;
+    let actors: Vec<_> = changes.iter().map(|it| (&it["action"], &it["actor"])).collect();
+    let [created, disabled, deleted] = ["create", "update", "delete"].map(|it| json!(it));
+    let [key, operated] = ["key", "operator"].map(|it| json!(it));
+    assert_eq!(actors, [(&deleted, &key), (&disabled, &operated), (&created, &key)]);
+    for (change, shown) in changes.iter().zip(shown["changes"].as_array().expect("it is a list")) {
+        for (name, value) in shown.as_object().expect("it is an object") {
+            assert_eq!(&change[name], value, "{name}");
+        }
+    }
+
+    let table = operator.run(&format!("webhooks history {} --limit 2", hook.id)).await.succeeded();
+    let line = table.printed.lines().nth(2).expect("there is a line for each change");
+    assert!(line.contains("  update  operator "), "{line}");
+    assert!(line.contains("is_active true → false"), "{line}");
+    let notes = [
+        format!("Webhook {} is deleted.", hook.id),
+        format!("2 changes of webhook {}; there are more: raise --limit.", hook.id),
+    ];
+    assert_eq!(table.noted.lines().collect::<Vec<_>>(), notes);
+
+    let stranger = OperatorOf::new(&Tenant::new().await).await;
+    let refused = stranger.run(&format!("webhooks history {}", hook.id)).await.failed();
+    assert!(refused.noted.contains("has no webhook") && refused.printed.is_empty(), "{refused:?}");
+}

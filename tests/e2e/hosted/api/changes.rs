@@ -3,13 +3,14 @@
 use harness::fixtures::TENANT;
 use serde_json::{Value, json};
 
-use super::{CREATE, DELETE, KEY_ID, ROTATE, UPDATE, api, fake_updates, lines, sample, send};
+use super::{CREATE, DELETE, KEY_ID, ROTATE, UPDATE, WEBHOOK};
+use super::{api, fake_updates, lines, row, sample, send};
 
 /// The sample, with a host name that does not resolve if it has a body.
 fn change(text: &str) -> Value {
     let mut event = sample(text);
     if let Some(body) = event.get_mut("body") {
-        *body = json!({"url": "https://hooks.invalid/"}).to_string().into();
+        *body = json!({"url": "https://new.hooks.invalid/"}).to_string().into();
     }
     event
 }
@@ -23,7 +24,7 @@ fn context(line: &Value) -> Value {
 #[tokio::test]
 async fn every_change_and_its_request_are_logged_with_tenant_key_and_webhook() {
     let (aws, api) = api().await;
-    fake_updates(&aws, |_| false);
+    aws.replace_webhooks([&row(json!({}))]);
     let mut expected = Vec::new();
     for (text, message) in [
         (CREATE, "webhook created"),
@@ -35,7 +36,7 @@ async fn every_change_and_its_request_are_logged_with_tenant_key_and_webhook() {
         assert!(response["statusCode"].as_u64().is_some_and(|status| status < 300), "{response}");
         let id = match text {
             CREATE => response["body"]["webhook_config_id"].clone(),
-            _ => json!("550e8400-e29b-41d4-a716-446655440000"),
+            _ => json!(WEBHOOK),
         };
         expected.push((message, id));
     }
@@ -69,7 +70,7 @@ async fn a_refused_request_is_logged_with_key_and_webhook() {
     let lines = lines(&api.finish().await, "request answered");
     assert_eq!(lines.len(), 3);
     for line in lines {
-        assert_eq!(context(&line)["webhook.id"], "550e8400-e29b-41d4-a716-446655440000", "{line}");
+        assert_eq!(context(&line)["webhook.id"], WEBHOOK, "{line}");
         assert_eq!(context(&line)["key.id"], KEY_ID, "{line}");
     }
 }
@@ -77,7 +78,7 @@ async fn a_refused_request_is_logged_with_key_and_webhook() {
 #[tokio::test]
 async fn only_responses_with_a_secret_forbid_caching() {
     let (aws, api) = api().await;
-    fake_updates(&aws, |_| false);
+    aws.replace_webhooks([&row(json!({}))]);
     for (text, is_secret) in [(CREATE, true), (ROTATE, true), (UPDATE, false), (DELETE, false)] {
         let response = send(&api, change(text)).await;
         assert_eq!(response["body"].get("signing_secret").is_some(), is_secret, "{text}");

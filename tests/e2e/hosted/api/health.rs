@@ -4,12 +4,12 @@ use harness::fixtures::TENANT;
 use harness::{FakeAws, Hosted, Reply};
 use serde_json::{Value, json};
 
-use super::{UPDATE, api, fake_updates, lines, sample, send};
+use super::{UPDATE, api, lines, row, sample, send};
 
-/// An API whose updates find and return an active webhook.
-async fn updating_api() -> (FakeAws, Hosted) {
+/// An API with a webhook that is switched off.
+async fn api_with_a_webhook() -> (FakeAws, Hosted) {
     let (aws, api) = api().await;
-    fake_updates(&aws, |_| false);
+    aws.replace_webhooks([&row(json!({"is_active": false}))]);
     (aws, api)
 }
 
@@ -21,14 +21,16 @@ async fn patch(api: &Hosted, body: Value) -> Value {
 }
 
 #[tokio::test]
-async fn only_a_change_of_is_active_is_published_and_is_one_update() {
-    let (aws, api) = updating_api().await;
+async fn only_a_change_of_is_active_is_published_and_is_one_transaction() {
+    let (aws, api) = api_with_a_webhook().await;
     assert_eq!(patch(&api, json!({"max_retries": 3})).await["statusCode"], 200);
     assert_eq!(aws.events(), [] as [Value; 0]);
-    let before = aws.webhook_updates().len();
+    assert_eq!(aws.calls_of("TransactWriteItems").len(), 1);
+    assert_eq!(patch(&api, json!({"is_active": false})).await["statusCode"], 200);
+    assert_eq!(aws.calls_of("TransactWriteItems").len(), 1, "it is off already");
+    assert_eq!(aws.events(), [] as [Value; 0]);
     assert_eq!(patch(&api, json!({"is_active": true})).await["statusCode"], 200);
-    // One update counts the request towards the tenant's limit.
-    assert_eq!(aws.webhook_updates().len() - before, 2);
+    assert_eq!(aws.calls_of("TransactWriteItems").len(), 2);
     let events = aws.events();
     assert_eq!(events.len(), 1);
     assert_eq!(
@@ -40,7 +42,7 @@ async fn only_a_change_of_is_active_is_published_and_is_one_update() {
 #[tokio::test]
 async fn an_event_that_cannot_be_published_is_an_error_and_the_request_succeeds() {
     for reply in [Reply::Refused("AccessDeniedException"), Reply::Broken, Reply::Late] {
-        let (aws, api) = updating_api().await;
+        let (aws, api) = api_with_a_webhook().await;
         aws.always("PutEvents", reply);
         let response = patch(&api, json!({"is_active": true})).await;
         assert_eq!(

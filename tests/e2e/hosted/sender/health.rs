@@ -183,11 +183,17 @@ async fn unchanged_health_makes_no_further_aws_request() {
 async fn a_410_switches_the_webhook_off_and_parks_the_delivery() {
     let (receiver, hook, aws, sender) = one_webhook(answer(410, &[], b"gone away")).await;
     assert_eq!(deliver(&sender, &[message(&hook, 1), message(&hook, 2)]).await, [""; 0]);
-    let expected = [["disabled_at", "disabled_reason", "health_change", "is_active"]];
-    assert_eq!(updated(&aws), expected);
+    assert_eq!(updated(&aws), [["disabled_at", "disabled_reason", "is_active"]]);
     let update = &aws.webhook_updates()[0];
     assert_eq!((&update["is_active"], &update["disabled_reason"]), (&json!(false), &json!("gone")));
     assert_eq!(events(&aws, &hook), [disabled("gone")]);
+    let [row] = aws.audited().try_into().expect("one row of the history");
+    assert_eq!((&row["actor"], &row["key_id"]), (&json!("service"), &Value::Null));
+    assert_eq!(row["action"], "disable");
+    assert_eq!(row["before"], json!({"is_active": true, "disabled_reason": null}));
+    assert_eq!(row["after"], json!({"is_active": false, "disabled_reason": "gone"}));
+    assert_eq!(row["at"], update["disabled_at"]);
+    assert_eq!(row["at"], aws.events()[0]["Detail"]["at"]);
     for (parked, row) in aws.queued(DEAD_LETTERS).iter().zip(aws.logged()) {
         assert_eq!(parked.attributes["reason"], "the endpoint answered 410");
         assert_eq!(
@@ -304,7 +310,7 @@ async fn a_change_that_cannot_be_written_is_not_published_and_never_a_failed_del
     for reply in [Reply::Refused("AccessDeniedException"), Reply::Broken, Reply::Late] {
         tests.spawn(async move {
             let (_receiver, hook, aws, sender) = one_webhook(status(410)).await;
-            on_webhook_updates(&aws, reply);
+            aws.always("TransactWriteItems", reply);
             assert_eq!(deliver(&sender, &[message(&hook, 1)]).await, [""; 0]);
             assert_eq!((aws.queued(DEAD_LETTERS).len(), aws.events().len()), (1, 0));
             assert_eq!(aws.logged()[0]["status"], "failed");
