@@ -1,6 +1,7 @@
 //! `docintell deliveries retry`: sends deliveries again, as the API does for their owner.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use anyhow::{Result, bail};
@@ -110,10 +111,11 @@ impl Retrier<'_> {
         webhooks: &mut HashMap<WebhookId, Option<Webhook>>,
     ) -> Result<Retried> {
         let id = row.summary.webhook.webhook_id;
-        if !webhooks.contains_key(&id) {
-            webhooks.insert(id, self.reader.tenant.find_webhook(id).await?);
-        }
-        let Some(Some(webhook)) = webhooks.get(&id) else { return Ok(Retried::WebhookDeleted) };
+        let webhook = match webhooks.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(self.reader.tenant.find_webhook(id).await?),
+        };
+        let Some(webhook) = webhook else { return Ok(Retried::WebhookDeleted) };
         match webhook.withheld() {
             None => {}
             Some((Withheld::SwitchedOff, _)) => return Ok(Retried::WebhookOff),

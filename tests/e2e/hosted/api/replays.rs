@@ -101,6 +101,30 @@ async fn a_replay_whose_message_is_not_queued_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_paused_replay_of_a_webhook_that_needs_a_test_is_not_resumed() {
+    let (aws, api) = api().await;
+    let fields = json!({"webhook_config_id": WEBHOOK, "needs_test_since": "2025-12-03T10:00:00Z"});
+    aws.put_webhook(item(&webhook_with("https://hooks.invalid/", fields)));
+    let key = WebhookKey {
+        tenant: TENANT.parse().expect("it is an id"),
+        webhook: WEBHOOK.parse().expect("it is an id"),
+    };
+    let mut event = sample(RETRY);
+    event["rawPath"] = format!("/v1/webhooks/{WEBHOOK}/replays/{}/resume", fixtures::REPLAY).into();
+    for (state, error) in [("paused", "webhook_needs_test"), ("completed", "replay_ended")] {
+        let mut row = replay_row(key, 50);
+        row["state"] = json!({"S": state});
+        aws.put_replay(&row);
+        let response = send(&api, event.clone()).await;
+        assert_eq!(
+            (&response["statusCode"], &response["body"]["error"]),
+            (&json!(409), &json!(error))
+        );
+    }
+    assert!(aws.queued(REPLAYS).is_empty());
+}
+
+#[tokio::test]
 async fn a_change_that_loses_every_race_is_a_conflict_and_not_an_end() {
     let (aws, api) = with_webhook().await;
     let key = WebhookKey {

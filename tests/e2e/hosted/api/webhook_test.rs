@@ -6,7 +6,7 @@ use harness::fixtures::{TENANT, webhook_with};
 use harness::{FakeAws, Hosted, Lambda, Receiver, Reply, assert_lacks, status};
 use serde_json::{Value, json};
 
-use super::{TEST, fake_updates, key_record, lines, sample, send};
+use super::{KEY_ID, TEST, fake_updates, key_record, lines, sample, send};
 
 /// The webhook in the samples' paths.
 const WEBHOOK: &str = "550e8400-e29b-41d4-a716-446655440000";
@@ -95,6 +95,42 @@ async fn a_test_returns_what_the_sender_saw_and_the_api_reads_no_secret() {
     let log = account.api.finish().await;
     assert_eq!(lines(&log, "webhook tested").len(), 1, "{log}");
     assert_lacks(&log, "whsec_");
+}
+
+/// A row that needs a test.
+fn untested() -> Value {
+    json!({"needs_test_since": "2025-12-03T10:30:00Z"})
+}
+
+#[tokio::test]
+async fn only_a_success_ends_the_need_of_a_test_in_one_transaction_with_its_history() {
+    let account = Account::with(untested()).await;
+    account.receiver.now(status(404));
+    assert_eq!(account.test().await["body"]["success"], false);
+    assert_eq!(account.aws.calls_of("TransactWriteItems").len(), 0);
+
+    account.receiver.now(status(200));
+    assert_eq!(account.test().await["body"]["success"], true);
+    let [transaction] = &account.aws.calls_of("TransactWriteItems")[..] else {
+        panic!("not one transaction")
+    };
+    let writes = transaction.input["TransactItems"].as_array().expect("it has writes");
+    let [update, history] = writes.as_slice() else { panic!("{writes:?}") };
+    let expression = update["Update"]["UpdateExpression"].as_str().expect("it is text");
+    assert!(expression.contains(" REMOVE #needs_test_since"), "{expression}");
+    let change = &history["Put"]["Item"];
+    assert_eq!((&change["action"]["S"], &change["actor"]["S"]), (&json!("verify"), &json!("key")));
+    assert_eq!(change["key_id"]["S"], KEY_ID);
+    let log = account.api.finish().await;
+    assert_eq!(lines(&log, "webhook verified; it gets deliveries").len(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_noted_is_an_error_and_the_tenant_can_test_again() {
+    let account = Account::with(untested()).await;
+    account.aws.always("TransactWriteItems", Reply::Broken);
+    assert_eq!(account.error().await, unavailable());
+    assert_eq!(account.receiver.arrivals().len(), 1);
 }
 
 #[tokio::test]
