@@ -131,7 +131,7 @@ mod tests {
             ([("limit", "0"), ("cursor", "")], vec!["cursor", "limit"]),
             ([("limit", "101"), ("cursor", &id)], vec!["cursor", "limit"]),
             ([("limit", "1"), ("limit", "1")], vec!["limit"]),
-            ([("page", "1"), ("action", "create")], vec!["`action`", "`page`"]),
+            ([("page", "1"), ("action", "create")], vec!["action", "page"]),
         ] {
             let wrong: Vec<String> = wrong.into_iter().map(str::to_owned).collect();
             assert_eq!(read(&parameters), Err(wrong), "{parameters:?}");

@@ -23,9 +23,9 @@ use crate::webhook::Webhook;
 pub use create_delete::CreateError;
 pub use edit::{EditError, Updated, WebhookEditor};
 
-/// How long a rotation's claim lasts: time for the claim itself, the limit, the secret and the row, each one call
-/// with all retries.
-const ROTATION_CLAIM_MILLIS: u64 = 4 * CALL_TIMEOUT.as_secs() * 1000;
+/// How long a rotation's claim lasts: time for the claim itself, the limit and the secret, each one call with all
+/// retries, and for the row, which takes as long as three or a little longer if others change it.
+const ROTATION_CLAIM_MILLIS: u64 = 7 * CALL_TIMEOUT.as_secs() * 1000;
 
 /// Reads the webhooks of all tenants, and notes their health and who may rotate. [`WebhookEditor`] writes what their
 /// owners see as changes.
@@ -89,7 +89,7 @@ impl WebhookStore {
         Ok(rows.into_iter().map(row::read).collect())
     }
 
-    /// Claims the next rotation of the webhook's secret for 12 s. Returns the current webhook, or `None` if it
+    /// Claims the next rotation of the webhook's secret for 21 s. Returns the current webhook, or `None` if it
     /// does not exist or another rotation holds the claim.
     ///
     /// Concurrent rotations would store their versions under the same staging label, and the last one would take it
