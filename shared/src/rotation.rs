@@ -108,6 +108,7 @@ mod tests {
             tenant_id: TenantId::random(),
             id: WebhookId::random(),
             url: EndpointUrl::parse("https://example.com/").unwrap(),
+            description: None,
             events: EventSet::default(),
             disabled: None,
             failing_since: None,

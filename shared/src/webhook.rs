@@ -1,14 +1,19 @@
 //! A webhook: the endpoint, events and settings that a tenant has stored.
 
+mod description;
+mod event_set;
+
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointUrl;
-use crate::event_type::EventType;
 use crate::id::{TenantId, WebhookId, WebhookKey};
 use crate::named::named;
 use crate::retry::RetryPolicy;
 use crate::rotation::StagingLabel;
 use crate::timestamp::Timestamp;
+
+pub use description::{Description, DescriptionChange, InvalidDescription};
+pub use event_set::{EventList, EventSet, InvalidEventSet};
 
 /// A webhook's row; the signing secret is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct Webhook {
     pub id: WebhookId,
     /// The endpoint that events are posted to.
     pub url: EndpointUrl,
+    /// What its owner wrote about it.
+    pub description: Option<Description>,
     /// The event types that it subscribes to.
     pub events: EventSet,
     /// `None` while the webhook is active. Otherwise nothing is posted, not even deliveries that are queued.
@@ -94,6 +101,8 @@ impl Webhook {
 pub struct WebhookChanges {
     /// New [`Webhook::url`].
     pub url: Option<EndpointUrl>,
+    /// New [`Webhook::description`], or none.
+    pub description: Option<DescriptionChange>,
     /// New [`Webhook::events`].
     pub events: Option<EventSet>,
     /// False switches the webhook off.
@@ -102,84 +111,4 @@ pub struct WebhookChanges {
     pub retry_enabled: Option<bool>,
     /// New [`RetryPolicy::max_retries`].
     pub max_retries: Option<u8>,
-}
-
-/// Event types in the tenant's order: at least one, no duplicates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<EventType>", into = "Vec<EventType>")]
-pub struct EventSet(Vec<EventType>);
-
-/// Why a list is not an [`EventSet`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidEventSet {
-    /// The list is empty.
-    #[error("must name at least one event")]
-    Empty,
-    /// The list has this event type more than once.
-    #[error("lists `{0}` more than once")]
-    Duplicate(EventType),
-}
-
-impl EventSet {
-    /// True if `event` is in the set.
-    #[must_use]
-    pub fn contains(&self, event: EventType) -> bool {
-        self.0.contains(&event)
-    }
-
-    /// The first event in the tenant's order.
-    #[must_use]
-    pub fn first(&self) -> EventType {
-        self.0[0]
-    }
-
-    /// The events in the tenant's order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[EventType] {
-        &self.0
-    }
-}
-
-/// The default for a new webhook: both results of processing.
-impl Default for EventSet {
-    fn default() -> Self {
-        Self(vec![EventType::ProcessingCompleted, EventType::ProcessingFailed])
-    }
-}
-
-impl TryFrom<Vec<EventType>> for EventSet {
-    type Error = InvalidEventSet;
-
-    fn try_from(events: Vec<EventType>) -> Result<Self, InvalidEventSet> {
-        if events.is_empty() {
-            return Err(InvalidEventSet::Empty);
-        }
-        let repeated = events.iter().enumerate().find(|(at, event)| events[..*at].contains(event));
-        match repeated {
-            Some((_, event)) => Err(InvalidEventSet::Duplicate(*event)),
-            None => Ok(Self(events)),
-        }
-    }
-}
-
-impl From<EventSet> for Vec<EventType> {
-    fn from(set: EventSet) -> Self {
-        set.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_set_is_not_empty_and_has_no_duplicates() {
-        use EventType::{DocumentUploaded, ProcessingFailed};
-        assert_eq!(EventSet::try_from(vec![]), Err(InvalidEventSet::Empty));
-        assert_eq!(
-            EventSet::try_from(vec![DocumentUploaded, ProcessingFailed, DocumentUploaded]),
-            Err(InvalidEventSet::Duplicate(DocumentUploaded))
-        );
-        assert!(EventSet::try_from(vec![ProcessingFailed, DocumentUploaded]).is_ok());
-    }
 }

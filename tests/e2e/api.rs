@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod errors;
+mod fields;
 mod fuzz;
 mod limits;
 mod races;

@@ -103,6 +103,7 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         tenant_id: tenant,
         id,
         url: EndpointUrl::parse("https://yourapp.invalid/").expect("it is a URL"),
+        description: None,
         events: EventSet::default(),
         disabled: None,
         failing_since: None,

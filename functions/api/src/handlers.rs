@@ -56,6 +56,7 @@ pub(crate) async fn create(
         tenant_id: tenant,
         id,
         url: new.url,
+        description: new.description,
         events: new.events,
         disabled: (!new.is_active).then_some(Disabled { at: now, reason: DisabledReason::Owner }),
         failing_since: None,

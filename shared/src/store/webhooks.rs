@@ -17,7 +17,9 @@ use crate::aws::{AwsError, CALL_TIMEOUT};
 use crate::id::{TenantId, WebhookId};
 use crate::rotation::RotatedSecrets;
 use crate::timestamp::Timestamp;
-use crate::webhook::{PreviousSecret, Webhook, WebhookChanges};
+use crate::webhook::{DescriptionChange, PreviousSecret, Webhook, WebhookChanges};
+
+use row::StoredEvents;
 
 pub use create_delete::CreateError;
 
@@ -107,10 +109,14 @@ impl WebhookStore {
         now: Timestamp,
     ) -> Result<Option<Updated>, StoreError> {
         let url = changes.url.as_ref().map(|url| text(url.as_str()));
+        let description = changes.description.clone().map(DescriptionChange::into_value);
+        let stored = changes.events.as_ref().map(StoredEvents::from);
         let update = Update::of(key(tenant, id))
             .set("updated_at", encode(&now)?)
             .set_some("url", url)
-            .set_some("events", changes.events.as_ref().map(encode).transpose()?)
+            .set_some("description", description.as_ref().map(encode).transpose()?)
+            .set_some("events", stored.as_ref().map(|it| encode(&it.events)).transpose()?)
+            .set_some("all_events", stored.as_ref().map(|it| encode(&it.all_events)).transpose()?)
             .set_some("retry_enabled", changes.retry_enabled.map(AttributeValue::Bool))
             .set_some("max_retries", changes.max_retries.map(number));
         if let Some(is_active) = changes.is_active {

@@ -26,7 +26,7 @@ impl Dice {
 
 /// A valid, invalid, nested or huge value.
 fn value(dice: &mut Dice) -> Value {
-    match dice.roll() % 14 {
+    match dice.roll() % 15 {
         0 => Value::Null,
         1 => json!(dice.roll().is_multiple_of(2)),
         2 => json!(dice.roll() % 13),
@@ -40,6 +40,7 @@ fn value(dice: &mut Dice) -> Value {
         10 => json!(["document.uploaded", null, 7]),
         11 => json!({"S": "whsec_", "$ne": null}),
         12 => json!([[[[[[[[[[[[]]]]]]]]]]]]),
+        13 => json!(["*"]),
         _ => json!(vec!["document.uploaded"; dice.roll() % 40]),
     }
 }
@@ -47,6 +48,7 @@ fn value(dice: &mut Dice) -> Value {
 fn body(dice: &mut Dice) -> String {
     let names = [
         "url",
+        "description",
         "events",
         "is_active",
         "retry_enabled",
