@@ -59,6 +59,8 @@ pub enum Reply {
     Refused(&'static str),
     /// HTTP 400, because the condition failed for this row.
     ConditionFailed(Value),
+    /// HTTP 400, because the transaction is cancelled for these reasons, one for each write.
+    Cancelled(&'static [&'static str]),
     /// An answer after every client's timeout.
     Late,
 }
@@ -319,6 +321,12 @@ fn serve(account: &mut Account, request: &Request<Bytes>) -> (Answer, Duration) 
         Reply::ConditionFailed(row) => {
             let kind = "ConditionalCheckFailedException";
             let error = json!({"__type": kind, "message": "ordered by the test", "Item": row});
+            (StatusCode::BAD_REQUEST, error.to_string())
+        }
+        Reply::Cancelled(reasons) => {
+            let kind = "TransactionCanceledException";
+            let reasons: Vec<Value> = reasons.iter().map(|code| json!({"Code": code})).collect();
+            let error = json!({"__type": kind, "message": "ordered by the test", "CancellationReasons": reasons});
             (StatusCode::BAD_REQUEST, error.to_string())
         }
         Reply::Late => {

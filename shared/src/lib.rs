@@ -33,6 +33,8 @@ pub mod webhook;
 
 pub mod health;
 
+pub mod idempotency;
+
 pub mod secret;
 pub mod signature;
 

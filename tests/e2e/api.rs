@@ -5,6 +5,7 @@ mod deliveries;
 mod errors;
 mod fields;
 mod fuzz;
+mod idempotency;
 mod limits;
 mod races;
 mod retry;

@@ -115,7 +115,7 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         previous_secret: None,
     };
     let store = WebhookStore::new(DynamoDb::new(&aws), info.outputs.webhooks_table.clone());
-    store.create(&webhook, 50).await.expect("the table can be written");
+    store.create(&webhook, 50, None).await.expect("the table can be written");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use tracing::{Span, error, info};
 use webhooks::aws;
 use webhooks::health::HealthEvent;
 use webhooks::id::{TenantId, WebhookId};
+use webhooks::idempotency::IdempotentRequest;
 use webhooks::rotation::{Overlap, RotatedSecrets, StagingLabel};
 use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
@@ -28,9 +29,10 @@ use webhooks::webhook::{Disabled, DisabledReason, Webhook, WebhookChanges};
 
 use crate::AppState;
 use crate::auth::{Changing, Tenant};
-use crate::error::ApiError;
+use crate::error::{ApiError, KeyConflict};
 use crate::extract::{JsonObject, NoParameters, PathId};
 use crate::fields;
+use crate::idempotency::{self, CreateRequest};
 use crate::page::Page;
 use crate::view::{WebhookList, WebhookView};
 
@@ -41,7 +43,26 @@ pub(crate) async fn create(
     Changing(Tenant { id: tenant, .. }): Changing,
     NoParameters: NoParameters,
     State(state): Shared,
+    CreateRequest { body, once }: CreateRequest,
+) -> Result<Response, ApiError> {
+    if let Some(response) = idempotency::repeat(&state, tenant, once.as_ref()).await? {
+        return Ok(response);
+    }
+    match create_webhook(&state, tenant, body, once.as_ref()).await {
+        // A concurrent request with the same key may have created the webhook, or the last one within the limit.
+        Err(refusal @ (ApiError::IdempotencyConflict(_) | ApiError::WebhookLimitReached(_))) => {
+            let response = idempotency::repeat(&state, tenant, once.as_ref()).await?;
+            response.ok_or(refusal)
+        }
+        result => result,
+    }
+}
+
+async fn create_webhook(
+    state: &AppState,
+    tenant: TenantId,
     body: JsonObject,
+    once: Option<&IdempotentRequest>,
 ) -> Result<Response, ApiError> {
     let new = fields::new_webhook(body, &state.endpoint_policy).await?;
     if !state.webhooks.has_room(tenant, state.max_webhooks_per_tenant).await? {
@@ -50,7 +71,7 @@ pub(crate) async fn create(
     let id = WebhookId::random();
     Span::current().record("webhook.id", display(id));
     let secret = SigningSecret::generate().map_err(ApiError::internal)?;
-    let secret_version = store_first_secret(&state, tenant, id, &secret).await?;
+    let secret_version = store_first_secret(state, tenant, id, &secret).await?;
     let now = Timestamp::now();
     let webhook = Webhook {
         tenant_id: tenant,
@@ -67,7 +88,7 @@ pub(crate) async fn create(
         secret_label: None,
         previous_secret: None,
     };
-    store_row(&state, &webhook).await?;
+    store_row(state, &webhook, once).await?;
     info!("webhook created");
     let location = [(LOCATION, format!("/v1/webhooks/{id}"))];
     Ok((StatusCode::CREATED, location, with_secret(&webhook, &secret, now)).into_response())
@@ -97,30 +118,36 @@ async fn store_first_secret(
 
 /// Writes the row of a webhook whose secret is stored. If that fails, removes the secret, unless the row may
 /// exist.
-async fn store_row(state: &AppState, webhook: &Webhook) -> Result<(), ApiError> {
+async fn store_row(
+    state: &AppState,
+    webhook: &Webhook,
+    once: Option<&IdempotentRequest>,
+) -> Result<(), ApiError> {
     let (tenant, id) = (webhook.tenant_id, webhook.id);
-    match state.webhooks.create(webhook, state.max_webhooks_per_tenant).await {
-        Ok(()) => Ok(()),
+    let failure = match state.webhooks.create(webhook, state.max_webhooks_per_tenant, once).await {
+        Ok(()) => return Ok(()),
         Err(CreateError::LimitReached) => {
             remove_orphan(state, tenant, id).await;
-            Err(ApiError::WebhookLimitReached(state.max_webhooks_per_tenant))
+            return Err(ApiError::WebhookLimitReached(state.max_webhooks_per_tenant));
         }
-        // The write may have succeeded even though its response was lost.
-        Err(CreateError::Store(failure)) => match state.webhooks.get(tenant, id).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => {
-                remove_orphan(state, tenant, id).await;
-                Err(failure.into())
-            }
-            Err(error) => {
-                error!(
-                    webhook.id = %id,
-                    error = %aws::chain(&error),
-                    "cannot tell whether a new webhook was stored; its secret is kept"
-                );
-                Err(failure.into())
-            }
-        },
+        Err(CreateError::KeyUsed) => ApiError::IdempotencyConflict(KeyConflict::InUse),
+        Err(CreateError::Store(failure)) => failure.into(),
+    };
+    // The write may have succeeded even though its response was lost.
+    match state.webhooks.get(tenant, id).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => {
+            remove_orphan(state, tenant, id).await;
+            Err(failure)
+        }
+        Err(error) => {
+            error!(
+                webhook.id = %id,
+                error = %aws::chain(&error),
+                "cannot tell whether a new webhook was stored; its secret is kept"
+            );
+            Err(failure)
+        }
     }
 }
 

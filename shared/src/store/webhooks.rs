@@ -4,6 +4,7 @@
 
 mod create_delete;
 mod health;
+mod idempotency;
 mod row;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::webhook::{DescriptionChange, PreviousSecret, Webhook, WebhookChanges}
 use row::StoredEvents;
 
 pub use create_delete::CreateError;
+pub use idempotency::EarlierCreate;
 
 /// How long a rotation's claim lasts: time for the claim itself, the limit, the secret and the row, each one call
 /// with all retries.

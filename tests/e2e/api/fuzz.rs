@@ -140,6 +140,10 @@ async fn no_random_request_causes_a_5xx_or_a_partial_webhook() {
             if !dice.roll().is_multiple_of(20) {
                 request = request.bearer_auth(&tenant.key);
             }
+            if dice.roll().is_multiple_of(3) {
+                let key = dice.pick(&["a", "b", "a,a", "", " x", "a b"]);
+                request = request.header("Idempotency-Key", key);
+            }
             let response = Tenant::send(request.body(body(&mut dice))).await;
             assert!(
                 response.status < 500,

@@ -3,6 +3,7 @@
 mod bodies;
 mod changes;
 mod health;
+mod idempotency;
 mod limits;
 mod replays;
 mod retry;

@@ -5,8 +5,10 @@
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 
+use super::idempotency::note_create;
 use super::{SdkItem, WebhookStore, key, key_of, row};
 use crate::id::{TenantId, WebhookId};
+use crate::idempotency::IdempotentRequest;
 use crate::store::StoreError;
 use crate::store::transaction::transact;
 use crate::webhook::Webhook;
@@ -21,6 +23,9 @@ pub enum CreateError {
     /// The tenant has the maximum number of webhooks.
     #[error("the tenant has reached its limit of webhooks")]
     LimitReached,
+    /// Another create has used the request's `Idempotency-Key`.
+    #[error("another create has used the Idempotency-Key")]
+    KeyUsed,
     /// The table could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -28,13 +33,23 @@ pub enum CreateError {
 
 impl WebhookStore {
     /// Stores a new webhook, unless its tenant already has `limit` webhooks. Concurrent calls cannot exceed the
-    /// limit.
-    pub async fn create(&self, webhook: &Webhook, limit: u32) -> Result<(), CreateError> {
-        let writes =
+    /// limit. Of those with the same `request`, one succeeds.
+    pub async fn create(
+        &self,
+        webhook: &Webhook,
+        limit: u32,
+        request: Option<&IdempotentRequest>,
+    ) -> Result<(), CreateError> {
+        let mut writes =
             vec![self.count_one_more(webhook.tenant_id, limit), self.put(row::write(webhook)?)];
+        let note = writes.len();
+        if let Some(request) = request {
+            writes.push(note_create(&self.table, request, webhook)?);
+        }
         match transact(&self.dynamodb.client, writes).await {
             Ok(()) => Ok(()),
             Err(error) if error.failed_condition == Some(0) => Err(CreateError::LimitReached),
+            Err(error) if error.failed_condition == Some(note) => Err(CreateError::KeyUsed),
             Err(error) => Err(StoreError::from(error.source).into()),
         }
     }
