@@ -97,7 +97,8 @@ fn path(dice: &mut Dice, id: &str) -> String {
         "/%2e%2e",
     ]);
     match dice.roll() % 8 {
-        0..=2 => format!("/v1/webhooks{tail}"),
+        0 | 1 => "/v1/webhooks".to_owned(),
+        2 => format!("/v1/webhooks{tail}"),
         3..=5 => format!("/v1/webhooks/{id}{tail}"),
         6 => format!(
             "/v1/webhooks/{}{tail}",
@@ -140,11 +141,12 @@ async fn no_random_request_causes_a_5xx_or_a_partial_webhook() {
             if !dice.roll().is_multiple_of(20) {
                 request = request.bearer_auth(&tenant.key);
             }
+            request = request.body(body(&mut dice));
             if dice.roll().is_multiple_of(3) {
                 let key = dice.pick(&["a", "b", "a,a", "", " x", "a b"]);
                 request = request.header("Idempotency-Key", key);
             }
-            let response = Tenant::send(request.body(body(&mut dice))).await;
+            let response = Tenant::send(request).await;
             assert!(
                 response.status < 500,
                 "request {seed} to {path}: {} {:?}",

@@ -171,3 +171,34 @@ async fn a_malformed_key_is_400_and_named_before_anything_is_read_or_written() {
     }
     assert_eq!(aws.calls().len(), 2 * keys.len(), "each reads its API key and counts as a change");
 }
+
+#[tokio::test]
+async fn a_transaction_whose_response_is_lost_is_sent_again_with_the_same_token() {
+    let (aws, api) = api().await;
+    aws.on("TransactWriteItems", |_, before| (before == 0).then_some(Reply::Broken));
+    let response = create(&api, KEY, BODY).await;
+    assert_eq!(response["statusCode"], 201, "{response}");
+    let tries: Vec<Value> =
+        aws.calls_of("TransactWriteItems").into_iter().map(|call| call.input).collect();
+    let [first, second] = &tries[..] else { panic!("{tries:?}") };
+    assert!(first["ClientRequestToken"].is_string());
+    assert_eq!(first, second);
+    assert!(aws.calls_of("DeleteSecret").is_empty());
+}
+
+#[tokio::test]
+async fn a_create_whose_row_is_there_after_a_failed_transaction_has_succeeded() {
+    for reply in [Reply::Broken, Reply::Cancelled(&["None", "None", "ConditionalCheckFailed"])] {
+        let (aws, api) = api().await;
+        aws.always("TransactWriteItems", reply);
+        let row = item(&webhook("https://hooks.invalid/"));
+        aws.on("GetItem", move |input, _| {
+            let is_webhook = input["Key"]["tenant_id"]["S"] == TENANT;
+            is_webhook.then(|| Reply::Body(json!({"Item": row})))
+        });
+        let response = create(&api, KEY, BODY).await;
+        assert_eq!(response["statusCode"], 201, "{response}");
+        assert!(response["body"]["signing_secret"].is_string());
+        assert!(aws.calls_of("DeleteSecret").is_empty());
+    }
+}
