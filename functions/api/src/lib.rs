@@ -2,9 +2,10 @@
 //!
 //! A request comes through the [`gateway`] to the [`router`], which lists the routes. Extractors find the
 //! tenant of its API key, count it towards the tenant's limits ([`auth`]) and parse its path, query and body
-//! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work, and [`idempotency`] answers a repeated create; those of the delivery log are in
-//! [`deliveries`], those of replays in [`replays`], and [`webhook_test`] asks the [`sender`]. Every failure is an
-//! [`error::ApiError`], which makes the error response. Each request writes one log line ([`request_log`]).
+//! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work; those of the delivery log are in
+//! [`deliveries`], those of replays in [`replays`], and [`webhook_test`] asks the [`sender`]. A repeated create is
+//! answered by [`idempotency`]. Every failure is an [`error::ApiError`], which makes the error response. Each request
+//! writes one log line ([`request_log`]).
 
 mod auth;
 mod config;
