@@ -339,7 +339,7 @@ fn serve(account: &mut Account, request: &Request<Bytes>) -> (Answer, Duration) 
         Reply::Cancelled(reasons) => {
             let kind = "TransactionCanceledException";
             let reasons: Vec<Value> = reasons.iter().map(|code| json!({"Code": code})).collect();
-            let error = json!({"__type": kind, "message": "", "CancellationReasons": reasons});
+            let error = json!({"__type": kind, "message": "ordered by the test", "CancellationReasons": reasons});
             (StatusCode::BAD_REQUEST, error.to_string())
         }
         Reply::Late => {

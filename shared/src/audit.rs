@@ -115,6 +115,7 @@ impl Fields {
         let expires_at = webhook.previous_secret_at(at).map(|previous| previous.until);
         let fields = [
             ("url", json!(webhook.url.as_str())),
+            ("description", json!(webhook.description)),
             ("events", json!(webhook.events)),
             ("is_active", json!(webhook.is_active())),
             ("needs_test", json!(webhook.needs_test())),
@@ -168,6 +169,7 @@ mod tests {
             tenant_id: TenantId::random(),
             id: WebhookId::random(),
             url: EndpointUrl::parse("https://example.com/").unwrap(),
+            description: None,
             needs_test_since: None,
             events: EventSet::default(),
             disabled: None,
@@ -192,6 +194,7 @@ mod tests {
         let webhook = webhook();
         let all = json!({
             "url": "https://example.com/",
+            "description": null,
             "events": ["document.processing.completed", "document.processing.failed"],
             "is_active": true,
             "needs_test": false,

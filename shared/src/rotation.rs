@@ -108,6 +108,7 @@ mod tests {
             tenant_id: TenantId::random(),
             id: WebhookId::random(),
             url: EndpointUrl::parse("https://example.com/").unwrap(),
+            description: None,
             needs_test_since: None,
             events: EventSet::default(),
             disabled: None,

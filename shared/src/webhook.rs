@@ -1,16 +1,21 @@
 //! A webhook: the endpoint, events and settings that a tenant has stored.
 
+mod description;
+mod event_set;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointUrl;
-use crate::event_type::EventType;
 use crate::id::{TenantId, WebhookId, WebhookKey};
 use crate::named::named;
 use crate::retry::RetryPolicy;
 use crate::rotation::StagingLabel;
 use crate::timestamp::Timestamp;
+
+pub use description::{Description, DescriptionChange, InvalidDescription};
+pub use event_set::{EventList, EventSet, InvalidEventSet};
 
 /// A webhook's row; the signing secret is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +26,8 @@ pub struct Webhook {
     pub id: WebhookId,
     /// The endpoint that events are posted to.
     pub url: EndpointUrl,
+    /// What its owner wrote about it.
+    pub description: Option<Description>,
     /// Since when the webhook gets nothing but tests, because its endpoint has not answered one with 2xx: since it was
     /// created with this URL, or got it. `None` if it needs no test.
     pub needs_test_since: Option<Timestamp>,
@@ -114,6 +121,8 @@ impl Webhook {
 pub struct WebhookChanges {
     /// New [`Webhook::url`].
     pub url: Option<EndpointUrl>,
+    /// New [`Webhook::description`], or none.
+    pub description: Option<DescriptionChange>,
     /// If true, a URL other than the present one must be tested before the webhook gets deliveries.
     pub requires_test: bool,
     /// New [`Webhook::events`].
@@ -135,6 +144,9 @@ impl WebhookChanges {
             changed.url = url.clone();
             changed.needs_test_since = self.requires_test.then_some(at);
         }
+        if let Some(description) = &self.description {
+            changed.description = description.clone().into_value();
+        }
         if let Some(events) = &self.events {
             changed.events = events.clone();
         }
@@ -154,70 +166,6 @@ impl WebhookChanges {
     }
 }
 
-/// Event types in the tenant's order: at least one, no duplicates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<EventType>", into = "Vec<EventType>")]
-pub struct EventSet(Vec<EventType>);
-
-/// Why a list is not an [`EventSet`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidEventSet {
-    /// The list is empty.
-    #[error("must name at least one event")]
-    Empty,
-    /// The list has this event type more than once.
-    #[error("lists `{0}` more than once")]
-    Duplicate(EventType),
-}
-
-impl EventSet {
-    /// True if `event` is in the set.
-    #[must_use]
-    pub fn contains(&self, event: EventType) -> bool {
-        self.0.contains(&event)
-    }
-
-    /// The first event in the tenant's order.
-    #[must_use]
-    pub fn first(&self) -> EventType {
-        self.0[0]
-    }
-
-    /// The events in the tenant's order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[EventType] {
-        &self.0
-    }
-}
-
-/// The default for a new webhook: both results of processing.
-impl Default for EventSet {
-    fn default() -> Self {
-        Self(vec![EventType::ProcessingCompleted, EventType::ProcessingFailed])
-    }
-}
-
-impl TryFrom<Vec<EventType>> for EventSet {
-    type Error = InvalidEventSet;
-
-    fn try_from(events: Vec<EventType>) -> Result<Self, InvalidEventSet> {
-        if events.is_empty() {
-            return Err(InvalidEventSet::Empty);
-        }
-        let repeated = events.iter().enumerate().find(|(at, event)| events[..*at].contains(event));
-        match repeated {
-            Some((_, event)) => Err(InvalidEventSet::Duplicate(*event)),
-            None => Ok(Self(events)),
-        }
-    }
-}
-
-impl From<EventSet> for Vec<EventType> {
-    fn from(set: EventSet) -> Self {
-        set.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +179,7 @@ mod tests {
             tenant_id: TenantId::random(),
             id: WebhookId::random(),
             url: EndpointUrl::parse("https://example.com/").unwrap(),
+            description: None,
             needs_test_since: None,
             events: EventSet::default(),
             disabled: None,
@@ -263,6 +212,7 @@ mod tests {
         for webhook in [on, off] {
             let same = WebhookChanges {
                 url: Some(webhook.url.clone()),
+                description: Some(DescriptionChange::Clear),
                 requires_test: true,
                 events: Some(webhook.events.clone()),
                 is_active: Some(webhook.is_active()),
@@ -315,16 +265,5 @@ mod tests {
         let moved = to("https://example.com/x", true).apply(&tested, at(9));
         let kept = to("https://example.com/x", false).apply(&moved, at(10));
         assert_eq!(kept, moved, "the URL is the same");
-    }
-
-    #[test]
-    fn an_event_set_is_not_empty_and_has_no_duplicates() {
-        use EventType::{DocumentUploaded, ProcessingFailed};
-        assert_eq!(EventSet::try_from(vec![]), Err(InvalidEventSet::Empty));
-        assert_eq!(
-            EventSet::try_from(vec![DocumentUploaded, ProcessingFailed, DocumentUploaded]),
-            Err(InvalidEventSet::Duplicate(DocumentUploaded))
-        );
-        assert!(EventSet::try_from(vec![ProcessingFailed, DocumentUploaded]).is_ok());
     }
 }

@@ -60,6 +60,7 @@ mod tests {
             tenant_id: TenantId::random(),
             id: WebhookId::random(),
             url: EndpointUrl::parse("https://example.com").unwrap(),
+            description: None,
             needs_test_since,
             events: EventSet::default(),
             disabled: off_at.map(|at| Disabled { at, reason: DisabledReason::Owner }),

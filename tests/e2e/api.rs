@@ -4,7 +4,9 @@
 mod audit;
 mod deliveries;
 mod errors;
+mod fields;
 mod fuzz;
+mod idempotency;
 mod limits;
 mod races;
 mod retry;

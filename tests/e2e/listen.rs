@@ -33,6 +33,8 @@ async fn a_listener_registers_itself_for_all_events_and_removes_itself_at_ctrl_c
     let listener = Developer::of(&tenant).listen(&["--json"]).await;
     let id = listener.webhook_id();
     assert_eq!(webhooks(&tenant).await, [id.as_str()]);
+    let registered = tenant.request(Method::GET, &format!("/v1/webhooks/{id}"), None).await.body;
+    assert_eq!(registered["events"], json!(["*"]));
     let job_id = job::upload(tenant.id).await;
     listener.requests(1).await;
     job::set_status(tenant.id, &job_id, "completed").await;

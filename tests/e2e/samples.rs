@@ -119,6 +119,7 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         tenant_id: tenant,
         id,
         url: EndpointUrl::parse("https://yourapp.invalid/").expect("it is a URL"),
+        description: None,
         needs_test_since: None,
         events: EventSet::default(),
         disabled: None,
@@ -135,7 +136,7 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
     let audit = info.outputs.webhook_audit_table.clone();
     let audit = AuditStore::new(dynamodb, audit, Duration::from_hours(24));
     let editor = WebhookEditor::new(store, audit);
-    editor.create(&webhook, Actor::Operator, 50).await.expect("the table can be written");
+    editor.create(&webhook, Actor::Operator, 50, None).await.expect("the table can be written");
 }
 
 #[tokio::test]

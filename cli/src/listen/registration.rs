@@ -9,7 +9,6 @@ use anyhow::{Result, bail};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::json;
-use webhooks::event_type::EventType;
 use webhooks::id::WebhookId;
 use webhooks::secret::SigningSecret;
 
@@ -46,7 +45,8 @@ impl Registration {
         let marker = Marker::create(folder)?;
         let webhook = json!({
             "url": format!("http://{address}{}", marker.url_path()),
-            "events": EventType::ALL.map(EventType::as_str),
+            "description": "docintell listen",
+            "events": ["*"],
         });
         let body = api.send(Method::POST, "/v1/webhooks", Some(&webhook)).await?;
         // The parser's own error could quote the secret.

@@ -32,7 +32,7 @@ pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 pub(crate) enum ApiError {
     /// The event or its query cannot be parsed.
     MalformedRequest,
-    /// Headers with an invalid name or a value that is not printable ASCII.
+    /// Headers with an invalid name or value.
     MalformedHeader(Details),
     /// The query is longer than [`MAX_QUERY_BYTES`](crate::gateway::MAX_QUERY_BYTES).
     QueryTooLong,
@@ -67,6 +67,8 @@ pub(crate) enum ApiError {
     InvalidFields(Details),
     /// The tenant has this many webhooks and may have no more.
     WebhookLimitReached(u32),
+    /// The `Idempotency-Key` cannot create another webhook.
+    IdempotencyConflict(KeyConflict),
     /// The tenant or the key has used up a rate limit.
     RateLimited { limit: Limit, retry_after_seconds: u64 },
     /// Other requests are changing the same webhook.
@@ -93,6 +95,17 @@ pub(crate) enum ApiError {
     Busy { cause: Cause, retry_after_seconds: u64 },
     /// This service failed: for example, a row is corrupt.
     Internal(Cause),
+}
+
+/// Why an `Idempotency-Key` cannot be used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyConflict {
+    /// It has created a webhook from another body.
+    OtherBody,
+    /// The webhook that it has created is deleted.
+    Deleted,
+    /// A concurrent request has used it.
+    InUse,
 }
 
 impl ApiError {

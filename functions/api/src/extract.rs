@@ -54,20 +54,24 @@ impl<S: Send + Sync> OptionalFromRequest<S> for JsonObject {
     }
 }
 
-struct RawBody {
+/// The body as it arrived.
+pub(crate) struct RawBody {
     /// Whether the `Content-Type` is JSON.
     is_json: bool,
-    bytes: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 impl RawBody {
-    async fn from_request<S: Send + Sync>(request: Request, state: &S) -> Result<Self, ApiError> {
+    pub(crate) async fn from_request<S: Send + Sync>(
+        request: Request,
+        state: &S,
+    ) -> Result<Self, ApiError> {
         let is_json = request.headers().get(CONTENT_TYPE).is_some_and(is_json);
         let bytes = Bytes::from_request(request, state).await.map_err(ApiError::internal)?;
         Ok(Self { is_json, bytes })
     }
 
-    fn parse(&self) -> Result<JsonObject, ApiError> {
+    pub(crate) fn parse(&self) -> Result<JsonObject, ApiError> {
         if !self.is_json {
             return Err(ApiError::UnsupportedMediaType);
         }

@@ -50,7 +50,7 @@ pub(crate) fn overlap(body: Option<JsonObject>) -> Result<Overlap, ApiError> {
 pub(crate) fn test_event(object: Option<JsonObject>) -> Result<Option<EventType>, ApiError> {
     let JsonObject(mut fields) = object.unwrap_or_default();
     let mut wrong = Details::new();
-    let event = take(&mut fields, &mut wrong, "event", |json| event(json, "must be one of"));
+    let event = take(&mut fields, &mut wrong, "event", event);
     refuse_others(fields, &mut wrong);
     if wrong.is_empty() { Ok(event) } else { Err(ApiError::InvalidFields(wrong)) }
 }
@@ -78,12 +78,10 @@ pub(crate) fn take<T>(
     value.map_err(|reason| wrong.insert(name.to_owned(), reason)).ok()
 }
 
-/// `rule` is the error's beginning; the names of the event types follow.
-pub(crate) fn event(json: &RawValue, rule: &str) -> Result<EventType, String> {
-    let known = || EventType::ALL.map(EventType::as_str).join(", ");
-    let name: String = value(json).ok_or_else(|| format!("{rule} {}", known()))?;
-    EventType::from_name(&name)
-        .ok_or_else(|| format!("{rule} {}, not `{}`", known(), quoted(&name)))
+pub(crate) fn event(json: &RawValue) -> Result<EventType, String> {
+    let rule = || format!("must be one of {}", EventType::ALL.map(EventType::as_str).join(", "));
+    let name: String = value(json).ok_or_else(rule)?;
+    EventType::from_name(&name).ok_or_else(|| format!("{}, not `{}`", rule(), quoted(&name)))
 }
 
 pub(crate) fn boolean(json: &RawValue) -> Result<bool, String> {

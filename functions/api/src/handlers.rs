@@ -18,6 +18,7 @@ use webhooks::audit::Actor;
 use webhooks::aws;
 use webhooks::health::HealthEvent;
 use webhooks::id::{TenantId, WebhookId};
+use webhooks::idempotency::IdempotentRequest;
 use webhooks::rotation::{Overlap, RotatedSecrets, StagingLabel};
 use webhooks::secret::SigningSecret;
 use webhooks::secrets::SecretError;
@@ -29,9 +30,10 @@ use webhooks::webhook::{Disabled, DisabledReason, Webhook, WebhookChanges};
 
 use crate::AppState;
 use crate::auth::{Changing, Tenant};
-use crate::error::ApiError;
+use crate::error::{ApiError, KeyConflict};
 use crate::extract::{JsonObject, NoParameters, PathId};
 use crate::fields;
+use crate::idempotency::{self, CreateRequest};
 use crate::page::Page;
 use crate::view::{WebhookList, WebhookView};
 
@@ -39,10 +41,29 @@ pub(crate) type Shared = State<Arc<AppState>>;
 
 /// `POST /v1/webhooks`
 pub(crate) async fn create(
-    Changing(Tenant { id: tenant, key }): Changing,
+    Changing(caller): Changing,
     NoParameters: NoParameters,
     State(state): Shared,
+    CreateRequest { body, once }: CreateRequest,
+) -> Result<Response, ApiError> {
+    if let Some(response) = idempotency::repeat(&state, caller.id, once.as_ref()).await? {
+        return Ok(response);
+    }
+    match create_webhook(&state, caller, body, once.as_ref()).await {
+        // A concurrent request with the same key may have created the webhook, or the last one within the limit.
+        Err(refusal @ (ApiError::IdempotencyConflict(_) | ApiError::WebhookLimitReached(_))) => {
+            let response = idempotency::repeat(&state, caller.id, once.as_ref()).await?;
+            response.ok_or(refusal)
+        }
+        result => result,
+    }
+}
+
+async fn create_webhook(
+    state: &AppState,
+    Tenant { id: tenant, key }: Tenant,
     body: JsonObject,
+    once: Option<&IdempotentRequest>,
 ) -> Result<Response, ApiError> {
     let new = fields::new_webhook(body, &state.endpoint_policy).await?;
     if !state.webhooks.has_room(tenant, state.max_webhooks_per_tenant).await? {
@@ -51,12 +72,13 @@ pub(crate) async fn create(
     let id = WebhookId::random();
     Span::current().record("webhook.id", display(id));
     let secret = SigningSecret::generate().map_err(ApiError::internal)?;
-    let secret_version = store_first_secret(&state, tenant, id, &secret).await?;
+    let secret_version = store_first_secret(state, tenant, id, &secret).await?;
     let now = Timestamp::now();
     let webhook = Webhook {
         tenant_id: tenant,
         id,
         url: new.url,
+        description: new.description,
         needs_test_since: state.require_tested_endpoints.then_some(now),
         events: new.events,
         disabled: (!new.is_active).then_some(Disabled { at: now, reason: DisabledReason::Owner }),
@@ -68,7 +90,7 @@ pub(crate) async fn create(
         secret_label: None,
         previous_secret: None,
     };
-    store_row(&state, &webhook, Actor::Key(key)).await?;
+    store_row(state, &webhook, Actor::Key(key), once).await?;
     info!("webhook created");
     let location = [(LOCATION, format!("/v1/webhooks/{id}"))];
     Ok((StatusCode::CREATED, location, with_secret(&webhook, &secret, now)).into_response())
@@ -98,30 +120,38 @@ async fn store_first_secret(
 
 /// Writes the row of a webhook whose secret is stored. If that fails, removes the secret, unless the row may
 /// exist.
-async fn store_row(state: &AppState, webhook: &Webhook, actor: Actor) -> Result<(), ApiError> {
+async fn store_row(
+    state: &AppState,
+    webhook: &Webhook,
+    actor: Actor,
+    once: Option<&IdempotentRequest>,
+) -> Result<(), ApiError> {
     let (tenant, id) = (webhook.tenant_id, webhook.id);
-    match state.editor.create(webhook, actor, state.max_webhooks_per_tenant).await {
-        Ok(()) => Ok(()),
+    let limit = state.max_webhooks_per_tenant;
+    let failure = match state.editor.create(webhook, actor, limit, once).await {
+        Ok(()) => return Ok(()),
         Err(CreateError::LimitReached) => {
             remove_orphan(state, tenant, id).await;
-            Err(ApiError::WebhookLimitReached(state.max_webhooks_per_tenant))
+            return Err(ApiError::WebhookLimitReached(state.max_webhooks_per_tenant));
         }
-        // The write may have succeeded even though its response was lost.
-        Err(CreateError::Store(failure)) => match state.webhooks.get(tenant, id).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => {
-                remove_orphan(state, tenant, id).await;
-                Err(failure.into())
-            }
-            Err(error) => {
-                error!(
-                    webhook.id = %id,
-                    error = %aws::chain(&error),
-                    "cannot tell whether a new webhook was stored; its secret is kept"
-                );
-                Err(failure.into())
-            }
-        },
+        Err(CreateError::KeyUsed) => ApiError::IdempotencyConflict(KeyConflict::InUse),
+        Err(CreateError::Store(failure)) => failure.into(),
+    };
+    // The write may have succeeded even though its response was lost.
+    match state.webhooks.get(tenant, id).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => {
+            remove_orphan(state, tenant, id).await;
+            Err(failure)
+        }
+        Err(error) => {
+            error!(
+                webhook.id = %id,
+                error = %aws::chain(&error),
+                "cannot tell whether a new webhook was stored; its secret is kept"
+            );
+            Err(failure)
+        }
     }
 }
 

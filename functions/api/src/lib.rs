@@ -4,8 +4,8 @@
 //! tenant of its API key, count it towards the tenant's limits ([`auth`]) and parse its path, query and body
 //! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work; those of the delivery log are in
 //! [`deliveries`], those of replays in [`replays`], that of a webhook's history in [`audit`], and [`webhook_test`] asks
-//! the [`sender`]. Every failure is an
-//! [`error::ApiError`], which makes the error response. Each request writes one log line ([`request_log`]).
+//! the [`sender`]. A repeated create is answered by [`idempotency`]. Every failure is an [`error::ApiError`], which makes
+//! the error response. Each request writes one log line ([`request_log`]).
 
 mod audit;
 mod auth;
@@ -18,6 +18,7 @@ mod extract;
 mod fields;
 mod gateway;
 mod handlers;
+mod idempotency;
 mod page;
 mod replays;
 mod request_log;

@@ -8,7 +8,7 @@ use webhooks::health::Health;
 use webhooks::id::WebhookId;
 use webhooks::secret::SigningSecret;
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::{DisabledReason, EventSet, Webhook};
+use webhooks::webhook::{Description, DisabledReason, EventSet, Webhook};
 
 use crate::page::Page;
 
@@ -17,6 +17,7 @@ use crate::page::Page;
 pub(crate) struct WebhookView<'a> {
     webhook_config_id: WebhookId,
     url: &'a str,
+    description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_secret: Option<ExposedSecret<'a>>,
     events: &'a EventSet,
@@ -53,6 +54,7 @@ impl<'a> WebhookView<'a> {
         Self {
             webhook_config_id: webhook.id,
             url: webhook.url.as_str(),
+            description: webhook.description.as_ref().map(Description::as_str),
             signing_secret: None,
             events: &webhook.events,
             is_active: webhook.is_active(),

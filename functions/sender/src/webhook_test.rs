@@ -100,7 +100,7 @@ impl Sender {
         webhook: &Webhook,
         secrets: &SigningSecrets,
     ) -> Result<TestResult, Error> {
-        let name = test.event.unwrap_or_else(|| webhook.events.first());
+        let name = test.event.unwrap_or_else(|| webhook.events.test_event());
         let event = example(name, webhook.tenant_id, Timestamp::now())?;
         let delivery = DeliveryMessage::new(&event, webhook.id);
         let client = self.clients.client(&webhook.url, Instant::now())?;

@@ -6,6 +6,7 @@
 mod create_delete;
 mod edit;
 mod health;
+mod idempotency;
 mod row;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::webhook::Webhook;
 
 pub use create_delete::CreateError;
 pub use edit::{EditError, Updated, WebhookEditor};
+pub use idempotency::EarlierCreate;
 
 /// How long a rotation's claim lasts: time for the claim itself, the limit and the secret, each one call with all
 /// retries, and for the row, which takes as long as three or a little longer if others change it.

@@ -94,8 +94,10 @@ async fn every_change_is_in_the_history_with_its_key_also_after_the_deletion() {
     let fields = |url: &str, max_retries: u8| {
         json!({
             "url": url,
+            "description": null,
             "events": events,
             "is_active": true,
+            "needs_test": false,
             "disabled_reason": null,
             "retry_enabled": true,
             "max_retries": max_retries,
@@ -285,7 +287,7 @@ async fn a_change_without_its_row_of_the_history_does_not_happen() {
     assert!(editor.delete(tenant.id, id, actor, now).await.is_err());
     let mut other = before.clone();
     other.id = job::new_id().parse().expect("it is an id");
-    assert!(matches!(editor.create(&other, actor, 50).await, Err(CreateError::Store(_))));
+    assert!(matches!(editor.create(&other, actor, 50, None).await, Err(CreateError::Store(_))));
     assert_eq!(read().await, Some(before));
     assert_eq!(store.get(tenant.id, other.id).await.expect("the table can be read"), None);
 }

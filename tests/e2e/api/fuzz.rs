@@ -26,7 +26,7 @@ impl Dice {
 
 /// A valid, invalid, nested or huge value.
 fn value(dice: &mut Dice) -> Value {
-    match dice.roll() % 14 {
+    match dice.roll() % 15 {
         0 => Value::Null,
         1 => json!(dice.roll().is_multiple_of(2)),
         2 => json!(dice.roll() % 13),
@@ -40,6 +40,7 @@ fn value(dice: &mut Dice) -> Value {
         10 => json!(["document.uploaded", null, 7]),
         11 => json!({"S": "whsec_", "$ne": null}),
         12 => json!([[[[[[[[[[[[]]]]]]]]]]]]),
+        13 => json!(["*"]),
         _ => json!(vec!["document.uploaded"; dice.roll() % 40]),
     }
 }
@@ -47,6 +48,7 @@ fn value(dice: &mut Dice) -> Value {
 fn body(dice: &mut Dice) -> String {
     let names = [
         "url",
+        "description",
         "events",
         "is_active",
         "retry_enabled",
@@ -95,7 +97,8 @@ fn path(dice: &mut Dice, id: &str) -> String {
         "/%2e%2e",
     ]);
     match dice.roll() % 8 {
-        0..=2 => format!("/v1/webhooks{tail}"),
+        0 | 1 => "/v1/webhooks".to_owned(),
+        2 => format!("/v1/webhooks{tail}"),
         3..=5 => format!("/v1/webhooks/{id}{tail}"),
         6 => format!(
             "/v1/webhooks/{}{tail}",
@@ -138,7 +141,12 @@ async fn no_random_request_causes_a_5xx_or_a_partial_webhook() {
             if !dice.roll().is_multiple_of(20) {
                 request = request.bearer_auth(&tenant.key);
             }
-            let response = Tenant::send(request.body(body(&mut dice))).await;
+            request = request.body(body(&mut dice));
+            if dice.roll().is_multiple_of(3) {
+                let key = dice.pick(&["a", "b", "a,a", "", " x", "a b"]);
+                request = request.header("Idempotency-Key", key);
+            }
+            let response = Tenant::send(request).await;
             assert!(
                 response.status < 500,
                 "request {seed} to {path}: {} {:?}",

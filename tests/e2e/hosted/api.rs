@@ -4,6 +4,7 @@ mod audit;
 mod bodies;
 mod changes;
 mod health;
+mod idempotency;
 mod limits;
 mod replays;
 mod retry;

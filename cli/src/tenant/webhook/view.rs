@@ -5,16 +5,17 @@
 use serde_json::{Value, json};
 use webhooks::text::visible;
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::Webhook;
+use webhooks::webhook::{Description, Webhook};
 
 use crate::columns::Columns;
 use crate::words::{fields, or_unknown};
 
 /// The fields of [`json`] in the order in which people read them.
-const IN_ORDER: [&str; 15] = [
+const IN_ORDER: [&str; 16] = [
     "webhook_config_id",
     "tenant_id",
     "url",
+    "description",
     "events",
     "is_active",
     "needs_test",
@@ -39,7 +40,7 @@ pub(super) fn table(webhooks: &[Webhook]) -> Columns<7> {
             or_unknown(webhook.failing_since.map(Timestamp::whole_seconds)),
             or_unknown(webhook.disabled.map(|disabled| disabled.at.whole_seconds())),
             or_unknown(webhook.disabled.map(|disabled| disabled.reason)),
-            events(webhook).join(","),
+            webhook.events.names().join(","),
             visible(webhook.url.as_str()),
         ]);
     }
@@ -58,7 +59,8 @@ pub(super) fn json(webhook: &Webhook, now: Timestamp) -> Value {
         "webhook_config_id": webhook.id,
         "tenant_id": webhook.tenant_id,
         "url": webhook.url.as_str(),
-        "events": events(webhook),
+        "description": webhook.description.as_ref().map(Description::as_str),
+        "events": webhook.events,
         "is_active": webhook.is_active(),
         "needs_test": webhook.needs_test(),
         "health": webhook.health(),
@@ -76,12 +78,8 @@ pub(super) fn json(webhook: &Webhook, now: Timestamp) -> Value {
 /// Everything about one webhook, for people.
 pub(super) fn full(webhook: &Webhook, now: Timestamp) -> String {
     let mut value = json(webhook, now);
-    value["events"] = events(webhook).join(", ").into();
+    value["events"] = webhook.events.names().join(", ").into();
     fields(&value, &IN_ORDER).join("\n")
-}
-
-fn events(webhook: &Webhook) -> Vec<&'static str> {
-    webhook.events.as_slice().iter().map(|event| event.as_str()).collect()
 }
 
 #[cfg(test)]
@@ -101,6 +99,7 @@ mod tests {
             tenant_id: "770e8400-e29b-41d4-a716-446655440002".parse().unwrap(),
             id: "550e8400-e29b-41d4-a716-446655440000".parse().unwrap(),
             url: EndpointUrl::parse("https://example.com/hook").unwrap(),
+            description: None,
             needs_test_since: None,
             events: EventSet::default(),
             disabled: Some(Disabled { at: at(2), reason: DisabledReason::Gone }),
@@ -155,5 +154,16 @@ mod tests {
         let text = full(&webhook(), at(0));
         assert!(text.starts_with("webhook_config_id ") && text.contains("gone"), "{text}");
         assert!(text.contains("  document.processing.completed, document."), "{text}");
+    }
+
+    #[test]
+    fn a_description_cannot_control_the_terminal() {
+        // Rows are not checked: this one may be from another version.
+        let description = serde_json::from_value(json!("Invoices\u{1b}[2J")).unwrap();
+        let webhook = Webhook { description, events: EventSet::All, ..webhook() };
+        assert_eq!(json(&webhook, at(0))["description"], "Invoices\u{1b}[2J");
+        assert_eq!(json(&webhook, at(0))["events"], json!(["*"]));
+        let text = full(&webhook, at(0));
+        assert!(text.contains("  Invoices␛[2J\n") && text.contains("  *\n"), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use tracing::error;
 use webhooks::aws;
 use webhooks::store::rate_limit::{Limit, ROTATIONS_PER_DAY, TESTS_PER_MINUTE};
 
-use super::{ApiError, Details};
+use super::{ApiError, Details, KeyConflict};
 use crate::MAX_BODY_BYTES;
 use crate::gateway::MAX_QUERY_BYTES;
 
@@ -109,6 +109,9 @@ impl ApiError {
                 "webhook_limit_reached",
                 format!("You have reached the limit of {limit} webhooks; delete one first."),
             ),
+            Self::IdempotencyConflict(conflict) => {
+                (StatusCode::CONFLICT, "idempotency_conflict", key_conflict(*conflict).into())
+            }
             Self::RateLimited { limit, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", rate_limited(*limit))
             }
@@ -214,6 +217,20 @@ impl IntoResponse for ApiError {
     }
 }
 
+fn key_conflict(conflict: KeyConflict) -> &'static str {
+    match conflict {
+        KeyConflict::OtherBody => {
+            "You have used this Idempotency-Key with another body in the last 24 hours; use another key."
+        }
+        KeyConflict::Deleted => {
+            "The webhook that was created with this Idempotency-Key is deleted; use another key to create one."
+        }
+        KeyConflict::InUse => {
+            "Another request with this Idempotency-Key is under way; try again in a few seconds."
+        }
+    }
+}
+
 fn rate_limited(limit: Limit) -> String {
     match limit {
         Limit::Changes { per_minute, .. } => format!(
@@ -258,6 +275,7 @@ mod tests {
             ApiError::NotAnObject,
             ApiError::InvalidFields(Details::new()),
             ApiError::WebhookLimitReached(50),
+            ApiError::IdempotencyConflict(KeyConflict::OtherBody),
             ApiError::RateLimited { limit, retry_after_seconds: 1 },
             ApiError::WebhookConflict,
             ApiError::RotationConflict,

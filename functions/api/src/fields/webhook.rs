@@ -3,18 +3,22 @@
 use serde_json::value::RawValue;
 
 use webhooks::endpoint::{EndpointPolicy, EndpointUrl};
+use webhooks::event_type::EventType;
 use webhooks::retry::{MAX_RETRIES_LIMIT, RetryPolicy};
-use webhooks::webhook::{EventSet, WebhookChanges};
+use webhooks::webhook::{
+    Description, DescriptionChange, EventSet, InvalidEventSet, WebhookChanges,
+};
 
-use super::{boolean, event, refuse_others, take, value};
+use super::{boolean, refuse_others, take, value};
 use crate::endpoint;
-use crate::error::{ApiError, Details};
+use crate::error::{ApiError, Details, quoted};
 use crate::extract::JsonObject;
 
 /// The fields of a create, with defaults for those left out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NewWebhook {
     pub url: EndpointUrl,
+    pub description: Option<Description>,
     pub events: EventSet,
     pub is_active: bool,
     pub retry: RetryPolicy,
@@ -45,6 +49,7 @@ fn read(JsonObject(mut fields): JsonObject, policy: &EndpointPolicy) -> (Webhook
     let mut wrong = Details::new();
     let changes = WebhookChanges {
         url: take(&mut fields, &mut wrong, "url", |json| url(json, policy)),
+        description: take(&mut fields, &mut wrong, "description", description),
         requires_test: false,
         events: take(&mut fields, &mut wrong, "events", events),
         is_active: take(&mut fields, &mut wrong, "is_active", boolean),
@@ -62,11 +67,21 @@ fn url(json: &RawValue, policy: &EndpointPolicy) -> Result<EndpointUrl, String> 
         .map_err(|refusal| refusal.to_string())
 }
 
+fn description(json: &RawValue) -> Result<DescriptionChange, String> {
+    let text: String = value(json).ok_or("must be a string")?;
+    DescriptionChange::parse(&text).map_err(|error| error.to_string())
+}
+
 fn events(json: &RawValue) -> Result<EventSet, String> {
-    let names: Vec<&RawValue> = value(json).ok_or("must be a list of event names")?;
-    let events = names.into_iter().map(|name| event(name, "may only contain"));
-    let events = events.collect::<Result<Vec<_>, _>>()?;
-    EventSet::try_from(events).map_err(|error| error.to_string())
+    let rule = || {
+        let known = EventType::ALL.map(EventType::as_str).join(", ");
+        format!("must be a list with `*` alone or any of {known}")
+    };
+    let names: Vec<String> = value(json).ok_or_else(rule)?;
+    EventSet::from_names(&names).map_err(|error| match error {
+        InvalidEventSet::Unknown(name) => format!("{}, not `{}`", rule(), quoted(&name)),
+        other => other.to_string(),
+    })
 }
 
 fn max_retries(json: &RawValue) -> Result<u8, String> {
@@ -95,6 +110,7 @@ fn complete(fields: WebhookChanges, mut wrong: Details) -> Result<NewWebhook, De
     let retry = RetryPolicy::default();
     Ok(NewWebhook {
         url,
+        description: fields.description.and_then(DescriptionChange::into_value),
         events: fields.events.unwrap_or_default(),
         is_active: fields.is_active.unwrap_or(true),
         retry: RetryPolicy {
@@ -108,7 +124,6 @@ fn complete(fields: WebhookChanges, mut wrong: Details) -> Result<NewWebhook, De
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use webhooks::event_type::EventType;
 
     const URL: &str = "https://example.com/hook";
 
@@ -131,9 +146,10 @@ mod tests {
         let created = create(&json!({"url": URL})).unwrap();
         assert_eq!(created.url.as_str(), URL);
         assert_eq!(
-            created.events.as_slice(),
-            [EventType::ProcessingCompleted, EventType::ProcessingFailed]
+            created.events.names(),
+            ["document.processing.completed", "document.processing.failed"]
         );
+        assert_eq!(created.description, None);
         assert!(created.is_active);
         assert_eq!(created.retry, RetryPolicy { enabled: true, max_retries: 5 });
     }
@@ -141,18 +157,19 @@ mod tests {
     #[test]
     fn fields_in_the_body_replace_the_defaults() {
         let created = create(&json!({
-            "url": URL, "events": ["document.uploaded"],
+            "url": URL, "description": "Invoices", "events": ["document.uploaded"],
             "is_active": false, "retry_enabled": false, "max_retries": 0,
         }))
         .unwrap();
-        assert_eq!(created.events.as_slice(), [EventType::DocumentUploaded]);
+        assert_eq!(created.description.unwrap().as_str(), "Invoices");
+        assert_eq!(created.events.names(), ["document.uploaded"]);
         assert!(!created.is_active);
         assert_eq!(created.retry, RetryPolicy { enabled: false, max_retries: 0 });
     }
 
     #[test]
     fn null_means_left_out() {
-        let nothing = json!({"url": null, "events": null, "is_active": null,
+        let nothing = json!({"url": null, "description": null, "events": null, "is_active": null,
             "retry_enabled": null, "max_retries": null});
         assert_eq!(update(&nothing), (WebhookChanges::default(), json!({})));
         assert_eq!(create(&nothing), Err(json!({"url": "is required"})));
@@ -160,6 +177,18 @@ mod tests {
             create(&json!({"url": URL, "events": null, "max_retries": null})),
             create(&json!({"url": URL}))
         );
+    }
+
+    #[test]
+    fn an_empty_description_is_none() {
+        let (changes, wrong) = update(&json!({"description": ""}));
+        assert_eq!((changes.description, wrong), (Some(DescriptionChange::Clear), json!({})));
+        assert_eq!(create(&json!({"url": URL, "description": ""})), create(&json!({"url": URL})));
+    }
+
+    #[test]
+    fn all_events_are_one_name() {
+        assert_eq!(update(&json!({"events": ["*"]})).0.events, Some(EventSet::All));
     }
 
     #[test]
@@ -175,8 +204,10 @@ mod tests {
 
     #[test]
     fn each_invalid_field_gets_its_reason() {
-        let names = "may only contain document.uploaded, document.processing.completed, \
-                     document.processing.failed";
+        let names = "must be a list with `*` alone or any of document.uploaded, \
+                     document.processing.completed, document.processing.failed";
+        let alone = "`*` means every event, so it must be the only entry";
+        let control = "must not contain control characters, such as line breaks and tabs";
         let retries = "must be a whole number from 0 to 10";
         let scheme = "the URL must start with https://";
         for (field, value, reason) in [
@@ -197,8 +228,18 @@ mod tests {
             ),
             ("url", json!("https://169.254.169.254/"), "the endpoint's address is not allowed"),
             ("url", json!("https://[::1]/"), "the endpoint's address is not allowed"),
-            ("events", json!("document.uploaded"), "must be a list of event names"),
-            ("events", json!({}), "must be a list of event names"),
+            ("description", json!(7), "must be a string"),
+            ("description", json!(["x"]), "must be a string"),
+            ("description", json!("é".repeat(257)), "must have at most 256 characters"),
+            ("description", json!("two\nlines"), control),
+            ("description", json!("\u{1b}[2J"), control),
+            ("events", json!("document.uploaded"), names),
+            ("events", json!("*"), names),
+            ("events", json!({}), names),
+            ("events", json!(["*", "document.uploaded"]), alone),
+            ("events", json!(["document.uploaded", "*"]), alone),
+            ("events", json!(["*", "*"]), alone),
+            ("events", json!(["**"]), &format!("{names}, not `**`")),
             ("events", json!([]), "must name at least one event"),
             ("events", json!([1]), names),
             ("events", json!(["document.uploaded", null]), names),
@@ -254,13 +295,14 @@ mod tests {
             );
             let (changes, wrong) = update(&json!({
                 "url": {&name: format!("{URL:?}")},
+                "description": {&name: r#""x""#},
                 "events": {&name: r#"["document.uploaded"]"#},
                 "is_active": {&name: "true"},
                 "retry_enabled": [{&name: "true"}],
                 "max_retries": {&name: "5"},
             }));
             assert_eq!(changes, WebhookChanges::default());
-            assert_eq!(wrong.as_object().unwrap().len(), 5, "{wrong}");
+            assert_eq!(wrong.as_object().unwrap().len(), 6, "{wrong}");
         }
     }
 

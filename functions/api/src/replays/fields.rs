@@ -54,7 +54,7 @@ fn read(
     let since = take(fields_mut, wrong_mut, "since", time);
     let until = take(fields_mut, wrong_mut, "until", time).unwrap_or(now).min(now);
     let statuses = take(fields_mut, wrong_mut, "status", statuses);
-    let event = take(fields_mut, wrong_mut, "event", |json| event(json, "must be one of"));
+    let event = take(fields_mut, wrong_mut, "event", event);
     let document_id = take(fields_mut, wrong_mut, "document_id", id);
     let job_id = take(fields_mut, wrong_mut, "job_id", id);
     let rate_per_second = take(fields_mut, wrong_mut, "rate_per_second", |json| {

@@ -7,9 +7,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Up
 use tokio::time::sleep;
 
 use super::edit::{AS_SEEN, seen, waits};
+use super::idempotency::note_create;
 use super::{EditError, SdkItem, WebhookEditor, WebhookStore, key, key_of, row};
 use crate::audit::{Action, Actor, Change, Edit};
 use crate::id::{TenantId, WebhookId, WebhookKey};
+use crate::idempotency::IdempotentRequest;
 use crate::store::StoreError;
 use crate::store::transaction::transact;
 use crate::timestamp::Timestamp;
@@ -25,6 +27,9 @@ pub enum CreateError {
     /// The tenant has the maximum number of webhooks.
     #[error("the tenant has reached its limit of webhooks")]
     LimitReached,
+    /// Another create has used the request's `Idempotency-Key`.
+    #[error("another create has used the Idempotency-Key")]
+    KeyUsed,
     /// The table could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -32,22 +37,28 @@ pub enum CreateError {
 
 impl WebhookEditor {
     /// Stores a new webhook, unless its tenant already has `limit` webhooks. Concurrent calls cannot exceed the
-    /// limit.
+    /// limit. Of those with the same `request`, one succeeds.
     pub async fn create(
         &self,
         webhook: &Webhook,
         actor: Actor,
         limit: u32,
+        request: Option<&IdempotentRequest>,
     ) -> Result<(), CreateError> {
         let change = Change::of(Edit::Created(webhook), actor, Action::Create, webhook.created_at);
-        let writes = vec![
+        let mut writes = vec![
             self.webhooks.count_one_more(webhook.tenant_id, limit),
             self.webhooks.put(row::write(webhook)?),
             self.audit.put(&change)?,
         ];
+        let note = writes.len();
+        if let Some(request) = request {
+            writes.push(note_create(&self.webhooks.table, request, webhook)?);
+        }
         match transact(self.client(), writes).await {
             Ok(()) => Ok(()),
             Err(error) if error.failed_condition == Some(0) => Err(CreateError::LimitReached),
+            Err(error) if error.failed_condition == Some(note) => Err(CreateError::KeyUsed),
             Err(error) => Err(StoreError::from(error.source).into()),
         }
     }

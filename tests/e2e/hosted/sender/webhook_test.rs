@@ -102,6 +102,16 @@ async fn a_test_without_an_event_sends_the_webhooks_first_one_even_while_it_is_s
 }
 
 #[tokio::test]
+async fn a_test_without_an_event_sends_a_completed_document_to_a_webhook_for_all_events() {
+    let events = EventType::ALL.map(EventType::as_str);
+    let fields = json!({"events": events, "all_events": events});
+    let (receiver, hook, _aws, sender) = one_webhook_with(status(204), fields).await;
+    test(&sender, &hook, json!({})).await;
+    let arrival = &receiver.arrivals()[0];
+    assert_eq!(arrival.header("x-docintell-event"), "document.processing.completed");
+}
+
+#[tokio::test]
 async fn a_failed_test_is_posted_once_and_neither_logged_nor_queued() {
     for (code, error) in [
         (500, "the endpoint answered 500"),
