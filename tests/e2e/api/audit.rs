@@ -96,6 +96,7 @@ async fn every_change_is_in_the_history_with_its_key_also_after_the_deletion() {
             "url": url,
             "events": events,
             "is_active": true,
+            "needs_test": false,
             "disabled_reason": null,
             "retry_enabled": true,
             "max_retries": max_retries,
