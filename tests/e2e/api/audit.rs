@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use docintell::keys;
 use futures_util::future::join_all;
 use harness::{answer, eventually, status};
 use reqwest::Method;
@@ -14,7 +13,7 @@ use webhooks::store::{AuditStore, DynamoDb, WebhookEditor, WebhookStore};
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::{DisabledReason, WebhookChanges};
 
-use super::URL;
+use super::{URL, keys};
 use crate::support::job;
 use crate::support::tenant::{Hook, Response, Tenant};
 use crate::support::world::World;
@@ -35,7 +34,7 @@ impl Tenant {
     /// The id of the tenant's only key.
     async fn key_id(&self) -> Value {
         let world = World::get();
-        let store = keys::store(&world.aws(), &world.info().outputs.api_keys_table);
+        let store = docintell::keys::store(&world.aws(), &world.info().outputs.api_keys_table);
         let keys = store.list(self.id).await.expect("the keys can be listed");
         let [key] = keys.as_slice() else { panic!("{keys:?}") };
         json!(key.key_id)
@@ -125,6 +124,21 @@ async fn every_change_is_in_the_history_with_its_key_also_after_the_deletion() {
     let key_id = tenant.key_id().await;
     assert!(history.iter().all(|change| change["key_id"] == key_id), "{history:?}");
     assert_eq!(history[2]["at"], rotated["updated_at"]);
+}
+
+#[tokio::test]
+async fn every_field_of_a_webhook_but_its_id_its_times_and_its_health_is_in_its_history() {
+    let tenant = Tenant::new().await;
+    let hook = tenant.create(json!({"url": URL})).await;
+    let path = format!("/v1/webhooks/{}", hook.id);
+    let shown = tenant.request(Method::GET, &path, None).await.body;
+    let mut expected = keys(&shown);
+    let id_and_times = ["webhook_config_id", "created_at", "updated_at"];
+    for other in id_and_times.into_iter().chain(["health", "failing_since", "disabled_at"]) {
+        assert!(expected.remove(other), "{other}");
+    }
+    let history = tenant.history(&hook).await;
+    assert_eq!(keys(&history[0]["after"]), expected);
 }
 
 #[tokio::test]

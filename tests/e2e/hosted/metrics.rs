@@ -113,7 +113,9 @@ async fn failed_writes_of_the_log_and_of_health_are_counted() {
     sender.report(first_receives(&[message(&hook, 1)])).await;
     aws.always("PutEvents", Reply::Broken);
     sender.report(first_receives(&[message(&hook, 2)])).await;
+    // The log's write, and the one that switches the webhook off.
     aws.always("UpdateItem", Reply::Broken);
+    aws.always("TransactWriteItems", Reply::Broken);
     sender.report(first_receives(&[message(&hook, 3)])).await;
     let lines = metric_lines(&sender.finish().await);
     let counts: Vec<_> = lines
