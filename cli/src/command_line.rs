@@ -61,7 +61,7 @@ pub async fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
-            output::note(format_args!("error: {}", sentence(&error)));
+            output::error(sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -5,7 +5,7 @@
 //! those of `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs.
 //! [`local`] needs a [`checkout`] of this project; commands for a deployed stack work anywhere. `arguments` and `age`
 //! parse options. [`progress`] shows slow tasks, `stop` is Ctrl-C, and [`program`] runs other programs. `output`,
-//! `columns` and `words` print results. Tests start stacks with [`local::LocalStack`].
+//! `columns`, `words` and `style` print results. Tests start stacks with [`local::LocalStack`].
 //!
 //! The rule: an error message says what is wrong and what to do.
 
@@ -32,6 +32,7 @@ pub mod program;
 pub mod progress;
 pub mod stack;
 mod stop;
+mod style;
 mod tenant;
 mod words;
 
