@@ -10,19 +10,25 @@ use aws_sdk_dynamodb::error::ErrorMetadata;
 use clap::{Parser, Subcommand};
 
 use crate::local::command::LocalArgs;
+use crate::stop::Stopped;
 use crate::tenant::{delivery, replay, webhook};
-use crate::{dlq, job, keys, listen, local, output};
+use crate::{dlq, job, keys, listen, local, output, style};
 
+/// Ended by Ctrl-C before it was done: what a shell reports, 128 + SIGINT.
+const STOPPED: u8 = 130;
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
 const CLOSED_PIPE: u8 = 141;
 
 /// Signed document events on AWS Lambda: a stack on this machine, job states, API keys, parked
 /// messages, and a tenant's webhooks, deliveries and replays.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, styles = style::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Print results as JSON, one object per line
+    #[arg(long, global = true, help_heading = "Output")]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,22 +53,23 @@ enum Command {
 
 /// Runs the command that the program's arguments name.
 pub async fn run() -> ExitCode {
-    let result = match Cli::parse().command.unwrap_or(Command::Local(LocalArgs::default())) {
-        Command::Local(args) => local::command::run(args).await,
-        Command::Listen(args) => listen::run(args).await,
-        Command::Job(args) => job::run(args).await,
-        Command::Keys(args) => keys::run(args).await,
-        Command::Dlq(args) => dlq::run(args).await,
-        Command::Webhooks(args) => webhook::run(args).await,
-        Command::Deliveries(args) => delivery::run(args).await,
-        Command::Replay(args) => replay::run(args).await,
+    let Cli { command, json } = Cli::parse();
+    let result = match command.unwrap_or(Command::Local(LocalArgs::default())) {
+        Command::Local(args) => local::command::run(args, json).await,
+        Command::Listen(args) => listen::run(args, json).await,
+        Command::Job(args) => job::run(args, json).await,
+        Command::Keys(args) => keys::run(args, json).await,
+        Command::Dlq(args) => dlq::run(args, json).await,
+        Command::Webhooks(args) => webhook::run(args, json).await,
+        Command::Deliveries(args) => delivery::run(args, json).await,
+        Command::Replay(args) => replay::run(args, json).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
             output::error(sentence(&error));
-            ExitCode::FAILURE
+            if error.is::<Stopped>() { ExitCode::from(STOPPED) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `docintell keys`: a tenant's API keys.
 //!
-//! The rule: a key is printed once, when it is created. Only the key goes to standard output, so a shell can store
-//! it in a variable.
+//! The rule: a key is printed once, when it is created. Without `--json`, only the key goes to standard output, so a shell
+//! can store it in a variable.
+
+mod view;
 
 use std::time::Duration;
 
@@ -16,9 +18,8 @@ use webhooks::store::{ApiKeyStore, DynamoDb};
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
-use crate::columns::Columns;
 use crate::output;
-use crate::stack::{StackArgs, Table, Target, expect_tenant};
+use crate::stack::{SCOPE, StackArgs, Table, Target, expect_tenant};
 use crate::words::count;
 
 #[derive(Debug, Clone, Args)]
@@ -28,11 +29,11 @@ pub(crate) struct KeysArgs {
     #[command(flatten)]
     stack: StackArgs,
     /// Name of a table of API keys on AWS; needs no SAM CLI
-    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name",
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "TABLE", conflicts_with = "stack_name",
         value_parser = NonEmptyStringValueParser::new())]
     api_keys_table: Option<String>,
     /// Tenant that owns the keys [default: the local stack's tenant; for a new key on AWS, a new tenant]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "ID")]
     tenant_id: Option<TenantId>,
 }
 
@@ -104,7 +105,7 @@ pub async fn create(
     Ok((key, record))
 }
 
-pub(crate) async fn run(args: KeysArgs) -> Result<()> {
+pub(crate) async fn run(args: KeysArgs, json: bool) -> Result<()> {
     let target = args.stack.target(Table::ApiKeys, args.api_keys_table).await?;
     let table = target.table(Table::ApiKeys)?;
     let keys = store(&target.config(), table);
@@ -127,10 +128,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                     KeyEnvironment::Test => "development (test)",
                 }
             ));
-            output::line(key.expose()).map_err(|error| {
-                let key_id = record.key_id;
-                anyhow!("the new key could not be printed ({error}): revoke key {key_id} and create another")
-            })?;
+            print_once(&key, &record, json)?;
         }
         KeysCommand::List => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -138,17 +136,24 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                 keys.list(tenant_id).await.with_context(|| could_not("list the keys"))?;
             records.sort_by_key(|record| record.created_at);
             output::note(format_args!("{} of tenant {tenant_id}", count(records.len(), "key")));
-            let mut columns = Columns::new(["key id", "key", "state", "created", "name"]);
-            for record in &records {
-                columns.add(row(record));
+            let now = Timestamp::now();
+            if json {
+                records
+                    .iter()
+                    .map(|it| view::json(it, now))
+                    .try_for_each(|it| output::json(&it))?;
+            } else {
+                view::table(&records, now).print()?;
             }
-            columns.print()?;
         }
         KeysCommand::Revoke { key_id } => {
             let tenant_id = expect_tenant(tenant_id)?;
             let revoked = keys.revoke(tenant_id, key_id).await;
             if !revoked.with_context(|| could_not("revoke the key"))? {
                 bail!("tenant {tenant_id} has no key {key_id}: see `keys list`");
+            }
+            if json {
+                output::json(&view::revoked(tenant_id, key_id))?;
             }
             output::note(format_args!("Key {key_id} is revoked."));
         }
@@ -164,25 +169,20 @@ fn default_environment(target: &Target) -> KeyEnvironment {
     }
 }
 
+fn print_once(key: &ApiKey, record: &ApiKeyRecord, json: bool) -> Result<()> {
+    let printed =
+        if json { output::json(&view::with_key(key, record)) } else { output::line(key.expose()) };
+    printed.map_err(|error| {
+        let key_id = record.key_id;
+        anyhow!(
+            "the new key could not be printed ({error}): revoke key {key_id} and create another"
+        )
+    })
+}
+
 fn in_days(days: u32) -> Timestamp {
     let millis = Duration::from_secs(u64::from(days) * 24 * 60 * 60).as_millis();
     Timestamp::from_unix_millis(
         Timestamp::now().unix_millis() + u64::try_from(millis).unwrap_or(u64::MAX),
     )
-}
-
-fn row(record: &ApiKeyRecord) -> [String; 5] {
-    let state = match (record.status, record.expires_at) {
-        (KeyStatus::Active, Some(end)) if end <= Timestamp::now() => format!("expired {end}"),
-        (KeyStatus::Active, Some(end)) => format!("active until {end}"),
-        (status, _) => status.to_string(),
-    };
-    let ApiKeyRecord { key_id, environment, created_at, key_suffix, name, .. } = record;
-    [
-        key_id.to_string(),
-        format!("dk_{environment}_…{key_suffix}"),
-        state,
-        created_at.to_string(),
-        printable(name),
-    ]
 }

@@ -66,15 +66,12 @@ pub(crate) struct ListenArgs {
     /// Wait before answering, such as 500ms or 12s; an attempt fails after 10 s
     #[arg(long, value_name = "TIME", value_parser = delay, default_value = "0s")]
     delay: Duration,
-    /// One JSON object per line
-    #[arg(long)]
-    json: bool,
     /// A stack on AWS cannot reach this machine; says what to do instead
     #[arg(long, value_name = "NAME", hide = true)]
     stack_name: Option<String>,
 }
 
-pub(crate) async fn run(args: ListenArgs) -> Result<()> {
+pub(crate) async fn run(args: ListenArgs, json: bool) -> Result<()> {
     if let Some(name) = args.stack_name.as_ref().filter(|_| args.secret.is_none()) {
         bail!(
             "stack {name} is on AWS and cannot reach 127.0.0.1: make port {port} reachable at a public https URL, for \
@@ -107,7 +104,7 @@ pub(crate) async fn run(args: ListenArgs) -> Result<()> {
     };
     let server = socket.serve(behaviour, sender);
     note(format_args!("Listening on http://{address}. Ctrl-C stops it.\n"));
-    let shown = show(requests, &stop, args.json).await;
+    let shown = show(requests, &stop, json).await;
     drop(server);
     if let Some(registration) = registration {
         remove(registration).await;

@@ -53,6 +53,15 @@ fn escaped(c: char) -> String {
     text
 }
 
+/// Prints a sentence for people: to standard output, or as a note if standard output has JSON.
+pub(crate) fn sentence(text: impl Display, json: bool) -> Result<()> {
+    if !json {
+        return line(text);
+    }
+    note(text);
+    Ok(())
+}
+
 /// Prints lines to standard error, without characters that could control a terminal: errors quote strangers. The command
 /// continues even if nobody can read it.
 pub(crate) fn note(text: impl Display) {

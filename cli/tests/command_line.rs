@@ -2,6 +2,8 @@
 
 #[path = "command_line/aws.rs"]
 mod aws;
+#[path = "command_line/json.rs"]
+mod json;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

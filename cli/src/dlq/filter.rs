@@ -19,10 +19,10 @@ const HEADING: &str = "Which messages";
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Filter {
     /// Only of this tenant
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, help_heading = HEADING, value_name = "ID")]
     pub(super) tenant_id: Option<TenantId>,
     /// Only of this webhook
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, help_heading = HEADING, value_name = "ID")]
     pub(super) webhook_id: Option<WebhookId>,
     /// Only of this event, such as document.uploaded
     #[arg(long, help_heading = HEADING, value_parser = event_type)]

@@ -5,14 +5,14 @@ mod read;
 mod retry;
 mod view;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 use webhooks::id::DeliveryId;
 use webhooks::timestamp::Timestamp;
 
 use super::WebhookArgs;
 use crate::output;
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
 use crate::words::count;
 use filter::ListFilter;
 pub(super) use filter::{EventFilter, HEADING, check_range};
@@ -26,9 +26,6 @@ pub(crate) struct DeliveriesArgs {
     command: DeliveriesCommand,
     #[command(flatten)]
     webhook: WebhookArgs,
-    /// One JSON object per line
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -54,8 +51,8 @@ enum DeliveriesCommand {
     },
 }
 
-pub(crate) async fn run(args: DeliveriesArgs) -> Result<()> {
-    let DeliveriesArgs { command, webhook: WebhookArgs { tenant, webhook_id }, json } = args;
+pub(crate) async fn run(args: DeliveriesArgs, json: bool) -> Result<()> {
+    let DeliveriesArgs { command, webhook: WebhookArgs { tenant, webhook_id } } = args;
     if let DeliveriesCommand::List { filter, .. } = &command {
         filter.check()?;
     }
@@ -97,7 +94,7 @@ async fn list(reader: &Reader<'_>, filter: &ListFilter, limit: usize, json: bool
     }
     let number = count_deliveries(listed.deliveries.len());
     if listed.was_stopped {
-        bail!("stopped: only the newest {number} were read");
+        return Err(Stopped(format!("only the newest {number} were read")).into());
     }
     let more = if listed.is_cut { "; there may be more: raise --limit" } else { "" };
     output::note(format_args!("{number} of webhook {}{more}.", webhook.webhook_id));

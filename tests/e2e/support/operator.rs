@@ -177,6 +177,12 @@ impl Ended {
         self
     }
 
+    /// Asserts that a signal ended the command before it was done.
+    pub(crate) fn stopped(self) -> Self {
+        assert_eq!(self.code, Some(130), "{self:?}");
+        self
+    }
+
     /// Asserts that the command failed.
     pub(crate) fn failed(self) -> Self {
         assert_eq!(self.code, Some(1), "{self:?}");

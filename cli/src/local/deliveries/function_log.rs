@@ -21,10 +21,11 @@ pub(super) struct FunctionLog {
 /// line in the delivery log says the same.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    is_warning: bool,
-    time: String,
-    function: String,
-    message: String,
+    pub(super) is_warning: bool,
+    /// `HH:MM:SS` in UTC.
+    pub(super) time: String,
+    pub(super) function: String,
+    pub(super) message: String,
 }
 
 impl FunctionLog {

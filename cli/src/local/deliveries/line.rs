@@ -59,13 +59,13 @@ pub struct Line {
     /// From 1; a later chain is a retry, a replay or a redrive.
     pub(super) chain: u32,
     /// The response's HTTP status.
-    http_status: Option<u16>,
+    pub(super) http_status: Option<u16>,
     /// The webhook's limit of attempts.
-    max_attempts: Option<u32>,
+    pub(super) max_attempts: Option<u32>,
     /// Host and port; `None` if the webhook is deleted or cannot be read.
-    endpoint: Option<String>,
+    pub(super) endpoint: Option<String>,
     /// The error, and what happens next.
-    text: String,
+    pub(super) text: String,
     /// Time since the write of the job's state.
     pub(super) since_write: Option<Duration>,
 }

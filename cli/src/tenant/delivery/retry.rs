@@ -16,7 +16,7 @@ use webhooks::timestamp::Timestamp;
 use super::count_deliveries;
 use super::read::Reader;
 use crate::output;
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
 
 #[derive(Debug)]
 pub(super) struct Retrier<'a> {
@@ -80,7 +80,8 @@ impl Retrier<'_> {
         let mut started = 0;
         for (done, id) in ids.iter().enumerate() {
             if stop.is_requested() {
-                bail!("stopped: {} were not retried", count_deliveries(ids.len() - done));
+                let left = count_deliveries(ids.len() - done);
+                return Err(Stopped(format!("{left} were not retried")).into());
             }
             let row = rows.get(id);
             let retried = match row {
