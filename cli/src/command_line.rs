@@ -1,18 +1,20 @@
-//! Parses the command line, runs the command and prints its error.
+//! Parses the command line, runs the command and prints its error. `help` teaches.
 
 #[cfg(test)]
 mod documents;
+mod help;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use aws_sdk_dynamodb::error::ErrorMetadata;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::checkout::invocation;
 use crate::local::command::LocalArgs;
 use crate::stop::Stopped;
 use crate::tenant::{delivery, replay, webhook};
-use crate::{dlq, job, keys, listen, local, output, style};
+use crate::{completions, dlq, job, keys, listen, local, output, style};
 
 /// Ended by Ctrl-C before it was done: what a shell reports, 128 + SIGINT.
 const STOPPED: u8 = 130;
@@ -22,7 +24,7 @@ const CLOSED_PIPE: u8 = 141;
 /// Signed document events on AWS Lambda: a stack on this machine, job states, API keys, parked
 /// messages, and a tenant's webhooks, deliveries and replays.
 #[derive(Debug, Parser)]
-#[command(version, styles = style::HELP)]
+#[command(version, styles = style::HELP, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -49,11 +51,13 @@ enum Command {
     Deliveries(delivery::DeliveriesArgs),
     /// Send a webhook's past deliveries again, and see, pause, resume and cancel such replays
     Replay(replay::ReplayArgs),
+    /// Print a script with which a shell completes commands, options and values
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the command that the program's arguments name.
 pub async fn run() -> ExitCode {
-    let Cli { command, json } = Cli::parse();
+    let Cli { command, json } = parse();
     let result = match command.unwrap_or(Command::Local(LocalArgs::default())) {
         Command::Local(args) => local::command::run(args, json).await,
         Command::Listen(args) => listen::run(args, json).await,
@@ -63,6 +67,7 @@ pub async fn run() -> ExitCode {
         Command::Webhooks(args) => webhook::run(args, json).await,
         Command::Deliveries(args) => delivery::run(args, json).await,
         Command::Replay(args) => replay::run(args, json).await,
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,6 +77,12 @@ pub async fn run() -> ExitCode {
             if error.is::<Stopped>() { ExitCode::from(STOPPED) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Parses the program's arguments; ends the program with a text if they are wrong or ask for help.
+fn parse() -> Cli {
+    let matches = help::add(Cli::command(), &invocation()).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// An error with its causes. Some errors of the SDK repeat the text of their cause.
@@ -89,8 +100,6 @@ fn text(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

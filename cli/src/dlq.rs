@@ -82,7 +82,7 @@ enum DlqCommand {
         /// Show what would be sent, and send nothing
         #[arg(long)]
         dry_run: bool,
-        /// Messages per second
+        /// Messages per second, 1 to 1,000
         #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
         rate: u32,
     },

@@ -48,7 +48,7 @@ enum KeysCommand {
         /// both alike; the prefix is for people [default: test for the local stack, live on AWS]
         #[arg(long, value_enum)]
         environment: Option<Environment>,
-        /// Days until the key expires [default: never]
+        /// Days until the key expires, 1 to 36,500 [default: never]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
         expires_in: Option<u32>,
     },

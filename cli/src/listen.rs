@@ -40,13 +40,6 @@ use secret::SecretText;
 use server::{Behaviour, Handled, Socket};
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  docintell listen                                 show the local stack's deliveries, of a webhook of its own
-  docintell listen --responses 500,500,200         let each delivery fail twice: it is retried
-  docintell listen --forward http://127.0.0.1:8000/webhooks
-                                                   pass them on to your server, and show what it answers
-  docintell listen --secret whsec_…                verify whatever reaches this port, for example through a tunnel")]
 pub(crate) struct ListenArgs {
     /// Port of 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 8080)]
@@ -57,10 +50,10 @@ pub(crate) struct ListenArgs {
     /// Pass each request on, and answer with this server's answer
     #[arg(long, value_name = "URL", value_parser = forward::url, conflicts_with_all = ["status", "responses"])]
     forward: Option<Url>,
-    /// Answer with this status [default: 200 to a verified request, 401 to any other]
+    /// Answer with this status, 200 to 599 [default: 200 to a verified request, 401 to any other]
     #[arg(long, value_parser = answer::status, conflicts_with = "responses")]
     status: Option<StatusCode>,
-    /// Answer each delivery's requests with these statuses, in turn; the last one repeats
+    /// Answer each delivery's requests with these statuses, 200 to 599, in turn; the last one repeats
     #[arg(long, value_name = "STATUS,…", value_parser = answer::status, value_delimiter = ',')]
     responses: Vec<StatusCode>,
     /// Wait before answering, such as 500ms or 12s; an attempt fails after 10 s

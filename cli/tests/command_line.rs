@@ -2,6 +2,8 @@
 
 #[path = "command_line/aws.rs"]
 mod aws;
+#[path = "command_line/completions.rs"]
+mod completions;
 #[path = "command_line/json.rs"]
 mod json;
 

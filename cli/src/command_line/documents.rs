@@ -38,24 +38,36 @@ fn command_lines(page: &str) -> Vec<Vec<String>> {
 }
 
 /// The words up to the end of the shell's command. Placeholders are in capitals, or variables.
-fn arguments(line: &str) -> Vec<String> {
-    let command = line.split(['|', ')', ';', '&', '<', '>', '#']).next().unwrap_or_default();
-    let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    words
-        .map(|word| {
-            let is_capital = |char: char| char.is_ascii_uppercase() || char == '_';
-            let is_placeholder = word.starts_with('$') || word.chars().all(is_capital);
-            match word {
-                "whsec_…" => SECRET,
-                _ if is_placeholder => PLACEHOLDER,
-                _ => word,
-            }
-            .to_owned()
-        })
-        .collect()
+pub(super) fn arguments(line: &str) -> Vec<String> {
+    let is_placeholder = |word: &str| {
+        let is_capital = |char: char| char.is_ascii_uppercase() || char == '_';
+        word.starts_with('$') || word.chars().all(is_capital)
+    };
+    let meant = |word: String| match word.as_str() {
+        "whsec_…" => SECRET.to_owned(),
+        text if is_placeholder(text) => PLACEHOLDER.to_owned(),
+        _ => word,
+    };
+    words(line).into_iter().map(meant).collect()
 }
 
-fn parses(arguments: &[String]) -> bool {
+/// The words up to the end of the shell's command, without quotation marks.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for char in line.chars() {
+        match quote {
+            Some(end) if char == end => quote = None,
+            None if "\"'".contains(char) => quote = Some(char),
+            None if "|);&<>#".contains(char) => break,
+            None if char.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(char),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+pub(super) fn parses(arguments: &[String]) -> bool {
     let asks_for_help = |error: clap::Error| error.kind() == ErrorKind::DisplayHelp;
     let whole = Cli::try_parse_from(["docintell".to_owned()].iter().chain(arguments));
     is_name(arguments) || whole.map_or_else(asks_for_help, |_| true)

@@ -34,7 +34,7 @@ enum DeliveriesCommand {
     List {
         #[command(flatten)]
         filter: ListFilter,
-        /// Maximum deliveries
+        /// Maximum deliveries, 1 to 100,000
         #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
