@@ -4,8 +4,12 @@
 mod aws;
 #[path = "command_line/completions.rs"]
 mod completions;
+#[path = "command_line/exit.rs"]
+mod exit;
 #[path = "command_line/json.rs"]
 mod json;
+#[path = "command_line/terminal.rs"]
+mod terminal;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

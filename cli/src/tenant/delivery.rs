@@ -65,14 +65,16 @@ pub(crate) async fn run(args: DeliveriesArgs, json: bool) -> Result<()> {
         DeliveriesCommand::Show { id } => show(&reader, id, json).await,
         DeliveriesCommand::Retry { ids } => {
             let retrier = Retrier { reader, queue: tenant.stack.delivery_queue() };
-            retrier.retry_all(&ids, &Stop::on_signals()?, json).await
+            retrier.retry_all(&ids, json).await
         }
     }
 }
 
 async fn list(reader: &Reader<'_>, filter: &ListFilter, limit: usize, json: bool) -> Result<()> {
-    let (now, stop) = (Timestamp::now(), Stop::on_signals()?);
+    let now = Timestamp::now();
     let (webhook, exists) = reader.chosen_webhook().await?;
+    // Until now, Ctrl-C has ended the program at once.
+    let stop = Stop::on_signals()?;
     let listed = reader.list(webhook, filter, limit, &stop, now).await?;
     if !exists {
         // A deleted webhook's deliveries stay until they expire.

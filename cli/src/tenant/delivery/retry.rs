@@ -69,13 +69,10 @@ impl fmt::Display for Retried {
 
 impl Retrier<'_> {
     /// Prints what became of each. An error if one was not started.
-    pub(super) async fn retry_all(
-        &self,
-        ids: &[DeliveryId],
-        stop: &Stop,
-        json: bool,
-    ) -> Result<()> {
+    pub(super) async fn retry_all(&self, ids: &[DeliveryId], json: bool) -> Result<()> {
         let rows = self.reader.find(ids).await?;
+        // Until now, Ctrl-C has ended the program at once.
+        let stop = Stop::on_signals()?;
         let mut webhooks = HashMap::new();
         let mut started = 0;
         for (done, id) in ids.iter().enumerate() {
