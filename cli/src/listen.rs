@@ -3,7 +3,8 @@
 //!
 //! `server` receives and answers, with `answer` or `forward`. `check` verifies what was `received`; `reason` has what
 //! can be wrong, and `json` the forms in which a body can be written. `view` shows the result. With a local stack,
-//! `registration` makes a webhook, and `marker` tells the next run which ones a killed run left behind.
+//! `local_stack` follows the stack; `registration` makes a webhook, and `marker` tells the next run which ones a killed
+//! run left behind.
 //!
 //! The rule: standard output has the deliveries only; everything else is a note.
 
@@ -11,6 +12,7 @@ mod answer;
 mod check;
 mod forward;
 mod json;
+mod local_stack;
 mod marker;
 mod reason;
 mod received;
@@ -19,23 +21,22 @@ mod secret;
 mod server;
 mod view;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use axum::http::StatusCode;
 use clap::Args;
 use reqwest::Url;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::age;
-use crate::checkout::{Checkout, invocation};
-use crate::local::StackInfo;
+use crate::checkout::invocation;
 use crate::output::{self, note};
 use crate::stop::Stop;
 use answer::Answers;
 use forward::Forward;
-use registration::Registration;
+use local_stack::{LocalStack, PERIOD};
 use secret::SecretText;
 use server::{Behaviour, Handled, Socket};
 
@@ -79,12 +80,12 @@ pub(crate) async fn run(args: ListenArgs, json: bool) -> Result<()> {
     let stop = Stop::on_signals()?;
     let socket = Socket::bind(args.port).await?;
     let address = socket.address()?;
-    let (secret, registration) = if let Some(secret) = own_secret {
+    let (mut stack, secret) = if let Some(secret) = own_secret {
         note("No webhook is registered. A request to any path is checked with the given secret.");
-        (secret, None)
+        (None, watch::channel(secret).1)
     } else {
-        let registration = register(address).await?;
-        (registration.secret.clone(), Some(registration))
+        let (stack, secret) = LocalStack::register(address).await?;
+        (Some(stack), secret)
     };
     let (sender, requests) = mpsc::unbounded_channel();
     let behaviour = Behaviour {
@@ -97,56 +98,39 @@ pub(crate) async fn run(args: ListenArgs, json: bool) -> Result<()> {
     };
     let server = socket.serve(behaviour, sender);
     note(format_args!("Listening on http://{address}. Ctrl-C stops it.\n"));
-    let shown = show(requests, &stop, json).await;
+    let shown = show(requests, &stop, stack.as_mut(), json).await;
     drop(server);
-    if let Some(registration) = registration {
-        remove(registration).await;
+    if let Some(stack) = stack {
+        stack.remove().await;
     }
     shown
 }
 
-/// A webhook of the local stack for `address`, for all events.
-async fn register(address: SocketAddr) -> Result<Registration> {
-    let alternative = "give the secret of a webhook that reaches this machine with --secret";
-    let info = StackInfo::load_or(alternative)?;
-    let folder = Checkout::find()?.local_folder().join("listen");
-    let registration = Registration::create(&info, &folder, address)
-        .await
-        .context("cannot register with the local stack")?;
-    note(format_args!(
-        "Webhook {} for all events of the local stack's tenant, until this command ends.",
-        registration.webhook_id
-    ));
-    note(format_args!("Its signing secret is {}", registration.secret.expose()));
-    Ok(registration)
-}
-
-/// Shows requests until the user asks to stop.
+/// Shows requests until the user asks to stop. Meanwhile, follows the local stack.
 async fn show(
     mut requests: mpsc::UnboundedReceiver<Handled>,
     stop: &Stop,
+    mut stack: Option<&mut LocalStack>,
     json: bool,
 ) -> Result<()> {
+    let mut looks = interval(PERIOD);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let handled = tokio::select! {
             handled = requests.recv() => handled,
             () = stop.requested() => None,
+            _ = looks.tick() => {
+                if let Some(stack) = &mut stack {
+                    stack.look().await;
+                }
+                continue;
+            }
         };
         match handled {
             None => return Ok(()),
             Some(handled) if json => output::json(&view::json(&handled))?,
             Some(handled) => output::line(view::full(&handled))?,
         }
-    }
-}
-
-async fn remove(registration: Registration) {
-    let id = registration.webhook_id;
-    match registration.remove().await {
-        Ok(()) => note(format_args!("Webhook {id} is removed.")),
-        Err(error) => note(format_args!(
-            "Webhook {id} is not removed: {error:#}. The next `listen` removes it."
-        )),
     }
 }
 
