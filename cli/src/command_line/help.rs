@@ -12,6 +12,9 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(super) use first::{EXIT_CODES, VARIABLES};
+
 use std::fmt::Write as _;
 
 use clap::Command;

@@ -40,7 +40,7 @@ pub(super) const FIRST_MINUTES: &[Example] = &[
 ];
 
 /// Exit codes with their meanings.
-pub(super) const EXIT_CODES: [(&str, &str); 6] = [
+pub(in crate::command_line) const EXIT_CODES: [(&str, &str); 6] = [
     ("0", "Done. `local` and `listen` also end with 0 after Ctrl-C"),
     ("1", "Failed: the sentence after `error:` on standard error says why, and what to do"),
     ("2", "Wrong command line: nothing was done"),
@@ -50,7 +50,7 @@ pub(super) const EXIT_CODES: [(&str, &str); 6] = [
 ];
 
 /// Environment variables with their meanings.
-pub(super) const VARIABLES: [(&str, &str); 4] = [
+pub(in crate::command_line) const VARIABLES: [(&str, &str); 4] = [
     ("AWS_…", "Region, profile and credentials for --stack-name, as for the AWS CLI"),
     ("DOCINTELL_WEBHOOK_SECRET", "The secret of `listen`, instead of --secret"),
     ("NO_COLOR", "If not empty: no colours, even on a terminal"),
