@@ -8,7 +8,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use aws_sdk_dynamodb::error::ErrorMetadata;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::checkout::invocation;
 use crate::local::command::LocalArgs;
@@ -81,8 +81,15 @@ pub async fn run() -> ExitCode {
 
 /// Parses the program's arguments; ends the program with a text if they are wrong or ask for help.
 fn parse() -> Cli {
-    let matches = help::add(Cli::command(), &invocation()).get_matches();
+    let matches = help::add(names_numbers(Cli::command()), &invocation()).get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// An error about a negative number names its option. It would be an unknown option otherwise.
+fn names_numbers(command: clap::Command) -> clap::Command {
+    let has_value = |arg: &Arg| arg.get_action().takes_values();
+    let allow = |arg: Arg| if has_value(&arg) { arg.allow_negative_numbers(true) } else { arg };
+    command.mut_args(allow).mut_subcommands(names_numbers)
 }
 
 /// An error with its causes. Some errors of the SDK repeat the text of their cause.

@@ -205,7 +205,9 @@ impl Parts {
                 let sent: Vec<&Parked> = steps.iter().map(|(parked, _)| *parked).collect();
                 let number = sent.len();
                 if json {
-                    sent.iter().for_each(|parked| report.add(parked, Outcome::WouldRedrive));
+                    for parked in &sent {
+                        report.add(parked, Outcome::WouldRedrive);
+                    }
                     report.objects().try_for_each(|it| output::json(&it))?;
                 } else {
                     list::table(sent, faults, now)?;

@@ -257,7 +257,9 @@ mod tests {
         let busy = || "busy".to_owned();
         let report = |outcomes: &[Outcome]| {
             let mut report = Report::default();
-            outcomes.iter().for_each(|outcome| report.add(&letter, outcome.clone()));
+            for outcome in outcomes {
+                report.add(&letter, outcome.clone());
+            }
             report
         };
         let failed = report(&[Outcome::Redriven, Outcome::NotRedriven(busy())]);

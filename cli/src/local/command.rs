@@ -129,7 +129,7 @@ async fn show(
     files: &Files,
     network: Option<&Network>,
 ) -> Result<()> {
-    let mut deliveries = Deliveries::new(info, files.functions_log.clone())?.as_json(json);
+    let mut deliveries = Deliveries::new(info, files.functions_log.clone())?.with_json(json);
     let demo = if args.no_demo {
         None
     } else {

@@ -81,7 +81,7 @@ impl Deliveries {
     }
 
     /// Prints JSON instead of text if `json`.
-    pub(super) fn as_json(self, json: bool) -> Self {
+    pub(super) fn with_json(self, json: bool) -> Self {
         Self { json, ..self }
     }
 

@@ -34,6 +34,22 @@ async fn a_command_ends_with_0_if_it_is_done_1_if_it_failed_and_2_if_it_is_wrong
 }
 
 #[tokio::test]
+async fn an_error_about_a_negative_number_names_its_option() {
+    let folder = Folder::new();
+    for arguments in [
+        ["job", "complete", "--seconds", "-1"],
+        ["job", "complete", "--pages", "-1"],
+        ["keys", "create", "--expires-in", "-1"],
+        ["deliveries", "list", "--limit", "-1"],
+        ["dlq", "redrive", "--rate", "-1"],
+    ] {
+        let output = docintell(&folder.0, "http://127.0.0.1:9", &arguments).await;
+        let error = printed(&output).1;
+        assert!(error.contains(&format!("invalid value '-1' for '{} ", arguments[2])), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn ctrl_c_ends_a_command_at_once_that_waits_for_aws() {
     for arguments in [
         &["keys", "list"][..],

@@ -34,13 +34,16 @@ async fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> String
     let endpoint = endpoint().await;
     let folder = Folder::checkout(&stack_json(&endpoint));
     let program = command(&folder.0, &endpoint, &[]);
+    let variables_of_program = program.as_std().get_envs();
+    let variables_of_program = variables_of_program
+        .filter(|(name, _)| *name != "PATH")
+        .filter_map(|(name, value)| Some((name, value?)));
     let output = Command::new("python3")
         .args(["-c", IN_A_TERMINAL, env!("CARGO_BIN_EXE_docintell")])
         .args(arguments)
         .current_dir(&folder.0)
         .env_remove("NO_COLOR")
-        .envs(program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .env("PATH", std::env::var_os("PATH").expect("there is a PATH"))
+        .envs(variables_of_program)
         .env("TERM", "xterm")
         .envs(variables.iter().copied())
         .stdin(Stdio::null())

@@ -24,7 +24,7 @@ pub(super) const FIRST_MINUTES: &[Example] = &[
     ("In a second terminal: the tenant's webhooks and their health", "webhooks list"),
     ("What was sent to the webhook, newest first", "deliveries list"),
     (
-        "Each attempt of the one whose first attempts failed; its id is in the first column",
+        "Every attempt of the one that needed three; ids are in the first column",
         "deliveries show ID",
     ),
     ("Send it again", "deliveries retry ID"),

@@ -31,7 +31,7 @@ pub(super) fn line(line: &Line) -> Value {
         "status_code": line.http_status,
         "endpoint": line.endpoint,
         "message": Some(&line.text).filter(|text| !text.is_empty()),
-        "since_write_ms": line.since_write.map(|time| u64::try_from(time.as_millis()).ok()),
+        "since_write_ms": line.since_write.and_then(|time| u64::try_from(time.as_millis()).ok()),
     })
 }
 
