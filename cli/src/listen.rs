@@ -3,16 +3,16 @@
 //!
 //! `server` receives and answers, with `answer` or `forward`. `check` verifies what was `received`; `reason` has what
 //! can be wrong, and `json` the forms in which a body can be written. `view` shows the result. With a local stack,
-//! `local_stack` follows the stack; `registration` makes a webhook, and `marker` tells the next run which ones a killed
+//! `follow` keeps the webhook registered; `registration` makes a webhook, and `marker` tells the next run which ones a killed
 //! run left behind.
 //!
 //! The rule: standard output has the deliveries only; everything else is a note.
 
 mod answer;
 mod check;
+mod follow;
 mod forward;
 mod json;
-mod local_stack;
 mod marker;
 mod reason;
 mod received;
@@ -35,8 +35,8 @@ use crate::checkout::invocation;
 use crate::output::{self, note};
 use crate::stop::Stop;
 use answer::Answers;
+use follow::{Follower, PERIOD};
 use forward::Forward;
-use local_stack::{LocalStack, PERIOD};
 use secret::SecretText;
 use server::{Behaviour, Handled, Socket};
 
@@ -80,12 +80,12 @@ pub(crate) async fn run(args: ListenArgs, json: bool) -> Result<()> {
     let stop = Stop::on_signals()?;
     let socket = Socket::bind(args.port).await?;
     let address = socket.address()?;
-    let (mut stack, secret) = if let Some(secret) = own_secret {
+    let (mut follower, secret) = if let Some(secret) = own_secret {
         note("No webhook is registered. A request to any path is checked with the given secret.");
         (None, watch::channel(secret).1)
     } else {
-        let (stack, secret) = LocalStack::register(address).await?;
-        (Some(stack), secret)
+        let (follower, secret) = Follower::register(address).await?;
+        (Some(follower), secret)
     };
     let (sender, requests) = mpsc::unbounded_channel();
     let behaviour = Behaviour {
@@ -98,10 +98,10 @@ pub(crate) async fn run(args: ListenArgs, json: bool) -> Result<()> {
     };
     let server = socket.serve(behaviour, sender);
     note(format_args!("Listening on http://{address}. Ctrl-C stops it.\n"));
-    let shown = show(requests, &stop, stack.as_mut(), json).await;
+    let shown = show(requests, &stop, follower.as_mut(), json).await;
     drop(server);
-    if let Some(stack) = stack {
-        stack.remove().await;
+    if let Some(follower) = follower {
+        follower.remove().await;
     }
     shown
 }
@@ -110,7 +110,7 @@ pub(crate) async fn run(args: ListenArgs, json: bool) -> Result<()> {
 async fn show(
     mut requests: mpsc::UnboundedReceiver<Handled>,
     stop: &Stop,
-    mut stack: Option<&mut LocalStack>,
+    mut follower: Option<&mut Follower>,
     json: bool,
 ) -> Result<()> {
     let mut looks = interval(PERIOD);
@@ -120,8 +120,8 @@ async fn show(
             handled = requests.recv() => handled,
             () = stop.requested() => None,
             _ = looks.tick() => {
-                if let Some(stack) = &mut stack {
-                    stack.look().await;
+                if let Some(follower) = &mut follower {
+                    follower.look().await;
                 }
                 continue;
             }

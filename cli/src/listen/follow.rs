@@ -1,7 +1,6 @@
 //! Registers with the local stack, and again when it restarts.
 //!
-//! The rule: a stack of its own has a key of its own, so another key is another stack. A stack that stops takes its webhooks
-//! along.
+//! The rule: each stack has a key of its own, so another key is another stack. The webhooks of a stack that stops are gone.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,7 +21,7 @@ pub(super) const PERIOD: Duration = Duration::from_secs(2);
 
 /// The webhook of the stack that runs now, if one does.
 #[derive(Debug)]
-pub(super) struct LocalStack {
+pub(super) struct Follower {
     address: SocketAddr,
     /// Has the markers.
     folder: PathBuf,
@@ -33,7 +32,7 @@ pub(super) struct LocalStack {
     problem: Option<String>,
 }
 
-impl LocalStack {
+impl Follower {
     /// Registers `address` for all events. The receiver has the secret in force.
     pub(super) async fn register(
         address: SocketAddr,
