@@ -83,3 +83,29 @@ Commands to try in another terminal. Nothing listens at the example's endpoint, 
 "#
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::info::tests::info;
+    use super::*;
+
+    #[test]
+    fn the_stacks_object_has_its_url_its_key_and_its_files() {
+        let files = Files {
+            stack: "a/stack.json".into(),
+            functions_log: "a/functions.log".into(),
+            emulator_log: "a/emulator.log".into(),
+            env_vars: "a/sam-env.json".into(),
+        };
+        let value = stack_json(&info(), &files).unwrap();
+        for (name, text) in [
+            ("type", "stack"),
+            ("api_url", "http://127.0.0.1:1"),
+            ("api_key", "dk_test_hidden"),
+            ("stack_file", "a/stack.json"),
+            ("functions_log", "a/functions.log"),
+        ] {
+            assert_eq!(value[name], text, "{name}");
+        }
+    }
+}
