@@ -168,12 +168,12 @@ async fn a_listener_registers_again_when_the_local_stack_restarts() {
     let mut developer = Developer::of(&before);
     let listener = developer.listen(&["--json"]).await;
     developer.stop_stack();
-    let noted = async |text: &str| {
+    let says = async |text: &str| {
         eventually(text, async || listener.noted().contains(text).then_some(())).await;
     };
-    noted("The local stack has stopped.").await;
+    says("The local stack has stopped.").await;
     developer.start_stack(&after);
-    noted("Another local stack runs now.").await;
+    says("Another local stack runs now.").await;
     eventually("the new webhook", async || (webhooks(&after).await.len() == 1).then_some(())).await;
     job::upload(after.id).await;
     let request = listener.requests(1).await.remove(0);
