@@ -28,6 +28,8 @@ pub(super) struct Follower {
     secret: watch::Sender<SigningSecret>,
     /// With the stack's key.
     registered: Option<(String, Registration)>,
+    /// No stack answers. The webhook is kept: the stack may only have been too busy.
+    is_stopped: bool,
     /// The last problem that was reported.
     problem: Option<String>,
 }
@@ -47,18 +49,20 @@ impl Follower {
         announce(&registration);
         let (secret, receiver) = watch::channel(registration.secret.clone());
         let registered = Some((info.api_key, registration));
-        Ok((Self { address, folder, secret, registered, problem: None }, receiver))
+        let follower =
+            Self { address, folder, secret, registered, is_stopped: false, problem: None };
+        Ok((follower, receiver))
     }
 
     /// Registers again if another stack runs now. Must not be cancelled: a webhook could stay behind.
     pub(super) async fn look(&mut self) {
         let Ok(info) = spawn_blocking(StackInfo::load).await else { return };
         match (info, &self.registered) {
-            (Ok(info), Some((key, _))) if *key == info.api_key => {}
+            (Ok(info), Some((key, _))) if *key == info.api_key => self.is_stopped = false,
             (Ok(info), _) => self.register_again(info).await,
-            (Err(_), None) => {}
-            (Err(_), Some(_)) => {
-                self.forget();
+            (Err(_), _) if self.is_stopped => {}
+            (Err(_), _) => {
+                self.is_stopped = true;
                 note(
                     "The local stack has stopped. This command registers again as soon as another one runs.",
                 );
@@ -75,6 +79,7 @@ impl Follower {
                 self.secret.send_replace(registration.secret.clone());
                 self.registered = Some((info.api_key, registration));
                 self.problem = None;
+                self.is_stopped = false;
             }
             Err(error) => {
                 let problem = format!("{error:#}");
@@ -103,6 +108,8 @@ impl Follower {
         let id = registration.webhook_id;
         match registration.remove().await {
             Ok(()) => note(format_args!("Webhook {id} is removed.")),
+            // It is gone with its stack.
+            Err(_) if self.is_stopped => {}
             Err(error) => note(format_args!(
                 "Webhook {id} is not removed: {error:#}. The next `listen` removes it."
             )),
