@@ -1,5 +1,8 @@
 //! Parses the values of options that several commands have. Pure.
+//!
+//! The rule: where the values are known, the parser knows them too, so that help and shell completions name them.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use webhooks::delivery::DeliveryStatus;
 use webhooks::event_type::EventType;
 use webhooks::timestamp::Timestamp;
@@ -7,19 +10,17 @@ use webhooks::timestamp::Timestamp;
 use crate::age;
 
 /// Such as `document.uploaded`.
-pub(crate) fn event_type(name: &str) -> Result<EventType, String> {
-    EventType::from_name(name).ok_or_else(|| {
-        let names = EventType::ALL.map(EventType::as_str).join(", ");
-        format!("not an event; expected one of {names}")
-    })
+pub(crate) fn event_type() -> impl TypedValueParser<Value = EventType> {
+    PossibleValuesParser::new(EventType::ALL.map(EventType::as_str))
+        .map(|name| EventType::from_name(&name).expect("it is one of the names"))
 }
 
-/// Such as `failed`.
-pub(crate) fn status(name: &str) -> Result<DeliveryStatus, String> {
-    DeliveryStatus::from_name(name).ok_or_else(|| {
-        let names = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
-        format!("not a status; expected one or more of {names}, separated by commas")
-    })
+/// One of these, such as `failed`.
+pub(crate) fn status(
+    accepted: impl IntoIterator<Item = DeliveryStatus>,
+) -> impl TypedValueParser<Value = DeliveryStatus> {
+    PossibleValuesParser::new(accepted.into_iter().map(DeliveryStatus::as_str))
+        .map(|name| DeliveryStatus::from_name(&name).expect("it is one of the names"))
 }
 
 /// An RFC 3339 time, or an age such as `2h`.

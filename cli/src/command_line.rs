@@ -1,28 +1,36 @@
-//! Parses the command line, runs the command and prints its error.
+//! Parses the command line, runs the command and prints its error. `help` teaches.
 
 #[cfg(test)]
 mod documents;
+mod help;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use aws_sdk_dynamodb::error::ErrorMetadata;
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::checkout::invocation;
 use crate::local::command::LocalArgs;
+use crate::stop::Stopped;
 use crate::tenant::{delivery, replay, webhook};
-use crate::{dlq, job, keys, listen, local, output};
+use crate::{completions, dlq, job, keys, listen, local, output, style};
 
+/// Ended by Ctrl-C before it was done: what a shell reports, 128 + SIGINT.
+const STOPPED: u8 = 130;
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
 const CLOSED_PIPE: u8 = 141;
 
 /// Signed document events on AWS Lambda: a stack on this machine, job states, API keys, parked
 /// messages, and a tenant's webhooks, deliveries and replays.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, styles = style::HELP, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Print results as JSON, one object per line
+    #[arg(long, global = true, help_heading = "Output")]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,28 +51,45 @@ enum Command {
     Deliveries(delivery::DeliveriesArgs),
     /// Send a webhook's past deliveries again, and see, pause, resume and cancel such replays
     Replay(replay::ReplayArgs),
+    /// Print a script with which a shell completes commands, options and values
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the command that the program's arguments name.
 pub async fn run() -> ExitCode {
-    let result = match Cli::parse().command.unwrap_or(Command::Local(LocalArgs::default())) {
-        Command::Local(args) => local::command::run(args).await,
-        Command::Listen(args) => listen::run(args).await,
-        Command::Job(args) => job::run(args).await,
-        Command::Keys(args) => keys::run(args).await,
-        Command::Dlq(args) => dlq::run(args).await,
-        Command::Webhooks(args) => webhook::run(args).await,
-        Command::Deliveries(args) => delivery::run(args).await,
-        Command::Replay(args) => replay::run(args).await,
+    let Cli { command, json } = parse();
+    let result = match command.unwrap_or(Command::Local(LocalArgs::default())) {
+        Command::Local(args) => local::command::run(args, json).await,
+        Command::Listen(args) => listen::run(args, json).await,
+        Command::Job(args) => job::run(args, json).await,
+        Command::Keys(args) => keys::run(args, json).await,
+        Command::Dlq(args) => dlq::run(args, json).await,
+        Command::Webhooks(args) => webhook::run(args, json).await,
+        Command::Deliveries(args) => delivery::run(args, json).await,
+        Command::Replay(args) => replay::run(args, json).await,
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
-            output::note(format_args!("error: {}", sentence(&error)));
-            ExitCode::FAILURE
+            output::error(sentence(&error));
+            if error.is::<Stopped>() { ExitCode::from(STOPPED) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Parses the program's arguments; ends the program with a text if they are wrong or ask for help.
+fn parse() -> Cli {
+    let matches = help::add(names_numbers(Cli::command()), &invocation()).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// An error about a negative number names its option. It would be an unknown option otherwise.
+fn names_numbers(command: clap::Command) -> clap::Command {
+    let has_value = |arg: &Arg| arg.get_action().takes_values();
+    let allow = |arg: Arg| if has_value(&arg) { arg.allow_negative_numbers(true) } else { arg };
+    command.mut_args(allow).mut_subcommands(names_numbers)
 }
 
 /// An error with its causes. Some errors of the SDK repeat the text of their cause.
@@ -82,8 +107,6 @@ fn text(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,8 +1,8 @@
 //! `docintell dlq`: what is parked in the dead-letter queue, or in the queue for faults, and why; and what to do about it.
 //!
 //! `select` reads the `queue`, joins each message (`parked`, `content`) with the delivery log, and applies the
-//! `filter`. `view` shows messages, `redrive` sends them again (`plan` decides how, `job_change` goes through fanout),
-//! and `discard` drops them. `held` keeps messages hidden meanwhile.
+//! `filter`. `list` and `view` show messages, `redrive` sends them again (`plan` decides how, `job_change` goes through
+//! fanout), and `discard` drops them; `outcome` is what became of each. `held` keeps messages hidden meanwhile.
 //!
 //! The rule: no command loses a message, and none hides one for longer than it works on it.
 
@@ -11,6 +11,8 @@ mod discard;
 mod filter;
 mod held;
 mod job_change;
+mod list;
+mod outcome;
 mod parked;
 mod plan;
 mod queue;
@@ -18,22 +20,22 @@ mod redrive;
 mod select;
 mod view;
 
-use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use webhooks::timestamp::Timestamp;
 
 use crate::output;
-use crate::stack::{Stack, StackArgs, with_timeout};
-use crate::stop::Stop;
+use crate::stack::{SCOPE, Stack, StackArgs, with_timeout};
+use crate::stop::{Stop, Stopped};
 use crate::words::count;
 use filter::{Filter, Ids};
 use job_change::Fanout;
+use outcome::{Ended, Outcome};
 use parked::Parked;
 use queue::ParkedQueue;
 use redrive::Destinations;
@@ -49,7 +51,7 @@ pub(crate) struct DlqArgs {
     #[command(flatten)]
     stack: StackArgs,
     /// Work on `PipelineFaultsQueue`: what the service itself could not process
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = SCOPE)]
     faults: bool,
 }
 
@@ -61,18 +63,12 @@ enum DlqCommand {
         ids: Ids,
         #[command(flatten)]
         filter: Filter,
-        /// One JSON object per line, without bodies
-        #[arg(long)]
-        json: bool,
     },
     /// Show everything about one message, with its body
     Show {
         /// Id of a message or of a delivery; for faults also of a job, or a sequence number
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
-        /// One JSON object per message
-        #[arg(long)]
-        json: bool,
     },
     /// Send messages again, each as a new chain of attempts, and delete them here
     Redrive {
@@ -86,7 +82,7 @@ enum DlqCommand {
         /// Show what would be sent, and send nothing
         #[arg(long)]
         dry_run: bool,
-        /// Messages per second
+        /// Messages per second, 1 to 1,000
         #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
         rate: u32,
     },
@@ -111,7 +107,7 @@ enum DlqCommand {
     },
 }
 
-pub(crate) async fn run(args: DlqArgs) -> Result<()> {
+pub(crate) async fn run(args: DlqArgs, json: bool) -> Result<()> {
     let DlqArgs { command, stack, faults } = args;
     let (ids, filter, delivered) = match &command {
         DlqCommand::List { ids, filter, .. } | DlqCommand::Redrive { ids, filter, .. } => {
@@ -130,11 +126,11 @@ pub(crate) async fn run(args: DlqArgs) -> Result<()> {
         !(faults && filter.unattempted),
         "--unattempted selects deliveries that SQS moved to the dead-letter queue: leave out --faults"
     );
-    let parts = Parts::new(&stack.stack().await?, faults)?;
+    let parts = Parts::new(&stack.stack().await?, faults, json)?;
     let now = Timestamp::now();
     let wanted = Wanted { filter: &filter, ids: &ids, delivered };
     let mut selection = parts.source.select(&wanted, now).await?;
-    let result = parts.carry_out(command, faults, &mut selection, now).await;
+    let result = parts.carry_out(command, &mut selection, now).await;
     selection.held.release_all().await;
     result
 }
@@ -143,10 +139,12 @@ pub(crate) async fn run(args: DlqArgs) -> Result<()> {
 struct Parts {
     source: Source,
     destinations: Destinations,
+    faults: bool,
+    json: bool,
 }
 
 impl Parts {
-    fn new(stack: &Stack, faults: bool) -> Result<Self> {
+    fn new(stack: &Stack, faults: bool, json: bool) -> Result<Self> {
         // Not retried: fanout may be at work even if its answer does not come.
         let invoke = with_timeout(&stack.config, INVOKE_TIMEOUT)
             .into_builder()
@@ -174,45 +172,50 @@ impl Parts {
                     stack.outputs.function_alias.clone(),
                 ),
             },
+            faults,
+            json,
         })
     }
 
     async fn carry_out(
         &self,
         command: DlqCommand,
-        faults: bool,
         selection: &mut Selection,
         now: Timestamp,
     ) -> Result<()> {
-        let stop = &self.source.stop;
+        let (stop, faults, json) = (&self.source.stop, self.faults, self.json);
         match command {
-            DlqCommand::List { json, .. } => {
+            DlqCommand::List { .. } => {
                 selection.held.release_all().await;
-                list(&selection.messages, faults, json, now)?;
-                note_numbers(selection);
-            }
-            DlqCommand::Show { json, .. } => {
-                selection.held.release_all().await;
-                for parked in &selection.messages {
-                    if json {
-                        output::json(&view::full_json(parked, now))?;
-                    } else {
-                        output::line(format_args!("{}\n", view::full(parked, now)))?;
-                    }
+                if json {
+                    list::json(&selection.messages, now)?;
+                } else {
+                    list::table(&selection.messages, faults, now)?;
                 }
+                list::note_numbers(selection);
+            }
+            DlqCommand::Show { .. } => {
+                selection.held.release_all().await;
+                list::full(&selection.messages, json, now)?;
             }
             DlqCommand::Redrive { all, dry_run: true, .. } => {
                 selection.held.release_all().await;
                 self.source.add_webhooks(&mut selection.messages).await?;
-                let (steps, report) = redrive::planned(&selection.messages, all, now);
+                let (steps, mut report) = redrive::planned(&selection.messages, all, now);
                 let sent: Vec<&Parked> = steps.iter().map(|(parked, _)| *parked).collect();
                 let number = sent.len();
-                list(sent, faults, false, now)?;
-                output::line(format_args!(
-                    "Dry run: would redrive {number} of {}.",
-                    count(selection.messages.len(), "message")
-                ))?;
-                report.left_out().try_for_each(output::line)?;
+                if json {
+                    for parked in &sent {
+                        report.add(parked, Outcome::WouldRedrive);
+                    }
+                    report.objects().try_for_each(|it| output::json(&it))?;
+                } else {
+                    list::table(sent, faults, now)?;
+                }
+                let selected = count(selection.messages.len(), "message");
+                let text = format!("Dry run: would redrive {number} of {selected}.");
+                output::sentence(text, json)?;
+                report.left_out().try_for_each(|it| output::sentence(it, json))?;
             }
             DlqCommand::Redrive { all, rate, .. } => {
                 let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
@@ -221,7 +224,7 @@ impl Parts {
                 let selected = selection.messages.len();
                 let report = self.destinations.redrive(selection, all, rate, stop, now).await;
                 selection.held.release_all().await;
-                report.conclude(selected)?;
+                report.conclude(selected, json)?;
                 if faults {
                     output::note(
                         "Fanout parks a record again if it still cannot process it: see `dlq list --faults`.",
@@ -230,67 +233,30 @@ impl Parts {
             }
             DlqCommand::Drop { dry_run: true, .. } => {
                 selection.held.release_all().await;
-                list(&selection.messages, faults, false, now)?;
-                let number = selection.messages.len();
-                output::line(format_args!("Dry run: would drop {}.", count(number, "message")))?;
+                let messages = &selection.messages;
+                if json {
+                    let ended = messages.iter().map(|it| Ended::new(it, Outcome::WouldDrop));
+                    ended.map(|it| it.json()).try_for_each(|it| output::json(&it))?;
+                } else {
+                    list::table(messages, faults, now)?;
+                }
+                let number = count(messages.len(), "message");
+                output::sentence(format_args!("Dry run: would drop {number}."), json)?;
             }
             DlqCommand::Drop { delivered, yes, .. } => {
                 let number = selection.messages.len();
                 if number > 0 && !delivered && !yes {
-                    discard::ensure_terminal(number)?;
-                    list(&selection.messages, faults, false, now)?;
+                    discard::ensure_can_confirm(number, json)?;
+                    list::table(&selection.messages, faults, now)?;
                     selection.held.during(discard::confirm(number, stop)).await?;
                 }
-                discard::drop_all(selection, stop).await?;
+                discard::drop_all(selection, stop, json).await?;
             }
         }
         Ok(())
     }
 }
 
-fn list<'a>(
-    messages: impl IntoIterator<Item = &'a Parked>,
-    faults: bool,
-    json: bool,
-    now: Timestamp,
-) -> Result<()> {
-    let messages = messages.into_iter();
-    if json {
-        return messages.map(|parked| view::json(parked, now)).try_for_each(|it| output::json(&it));
-    }
-    if faults {
-        view::faults(messages, now).print()
-    } else {
-        view::dead_letters(messages, now).print()
-    }
-}
-
-fn note_numbers(selection: &Selection) {
-    let (selected, read) = (selection.messages.len(), selection.read);
-    if read == 0 {
-        output::note("No messages are parked.");
-    } else if selected == read {
-        output::note(format_args!("{}.", count(read, "parked message")));
-    } else {
-        output::note(format_args!("{selected} of {}.", count(read, "parked message")));
-    }
-    let unattempted = selection.messages.iter().filter(|parked| parked.is_unattempted()).count();
-    if unattempted > 0 {
-        output::note(format_args!(
-            "{} ours: see the column `unattempted`. Send them again with `docintell dlq redrive --unattempted`.",
-            if unattempted == 1 { "1 is".to_owned() } else { format!("{unattempted} are") }
-        ));
-    }
-    let deliveries = selection.messages.iter().filter_map(Parked::delivery);
-    let ids: Vec<_> = deliveries.map(|delivery| delivery.delivery_id).collect();
-    let distinct = ids.iter().collect::<HashSet<_>>().len();
-    if distinct < ids.len() {
-        output::note(format_args!(
-            "Some deliveries are parked more than once, after a failure of the service: {distinct} are different."
-        ));
-    }
-}
-
 fn stopped() -> anyhow::Error {
-    anyhow!("stopped: the messages are visible again")
+    Stopped("the messages are visible again".to_owned()).into()
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use serde_json::json;
 use webhooks::id::TenantId;
 use webhooks::job::JobStatus;
 use webhooks::text::printable;
+use webhooks::timestamp::Timestamp;
 
 use crate::checkout;
 use crate::output;
-use crate::stack::{StackArgs, Table, Target, expect_tenant};
+use crate::stack::{SCOPE, StackArgs, Table, Target, expect_tenant};
 use table::{JobsTable, NewJob, Transition};
 
 /// How long a new job stays in each state on its way to the requested one. The local stack can only time a
@@ -27,7 +29,7 @@ pub(crate) struct JobArgs {
     #[command(flatten)]
     stack: StackArgs,
     /// Name of a jobs table on AWS
-    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name",
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "TABLE", conflicts_with = "stack_name",
         value_parser = NonEmptyStringValueParser::new())]
     jobs_table: Option<String>,
 }
@@ -102,35 +104,37 @@ impl DocumentArgs {
     }
 }
 
-pub(crate) async fn run(args: JobArgs) -> Result<()> {
+pub(crate) async fn run(args: JobArgs, json: bool) -> Result<()> {
     let target = args.stack.target(Table::Jobs, args.jobs_table).await?;
-    let jobs = JobsTable::new(&target.config(), target.table(Table::Jobs)?.to_owned());
+    let table = JobsTable::new(&target.config(), target.table(Table::Jobs)?.to_owned());
+    let jobs = Jobs { table, json };
     let next = match args.command {
         JobCommand::Upload { job_id, document } => {
-            let job_id = upload(&jobs, document.new_job(job_id, &target)?).await?;
+            let job_id = jobs.upload(&document.new_job(job_id, &target)?).await?;
             Some(("process", job_id))
         }
         JobCommand::Process { job } => {
-            let job_id = advance(&jobs, job, Transition::Process, &target).await?;
+            let job_id = jobs.advance(job, Transition::Process, &target).await?;
             Some(("complete", job_id))
         }
         JobCommand::Complete { job, pages, seconds, ir_version } => {
             let end = Transition::Complete { pages, seconds, ir_version };
-            advance(&jobs, job, end, &target).await?;
+            jobs.advance(job, end, &target).await?;
             None
         }
         JobCommand::Fail { job, message } => {
-            advance(&jobs, job, Transition::Fail { message }, &target).await?;
+            jobs.advance(job, Transition::Fail { message }, &target).await?;
             None
         }
     };
     if let Some(location) = where_deliveries_appear(&target) {
-        output::line(format_args!("See its deliveries {location}."))?;
+        output::sentence(format_args!("See its deliveries {location}."), json)?;
     }
     if let Some((command, job_id)) = next {
         let (docintell, options) = (checkout::invocation(), target.options());
         let job_id = shell_word(&job_id);
-        output::line(format_args!("Next: {docintell} job {command} --job-id={job_id}{options}"))?;
+        let text = format!("Next: {docintell} job {command} --job-id={job_id}{options}");
+        output::sentence(text, json)?;
     }
     Ok(())
 }
@@ -157,42 +161,64 @@ fn where_deliveries_appear(target: &Target) -> Option<String> {
     }
 }
 
-async fn upload(jobs: &JobsTable, job: NewJob) -> Result<String> {
-    let at = jobs.upload(&job).await?;
-    output::line(format_args!(
-        "{at}  job {} is {} (document {}, tenant {})",
-        printable(&job.job_id),
-        JobStatus::Queued,
-        printable(&job.document_id),
-        job.tenant_id
-    ))?;
-    Ok(job.job_id)
+/// Writes states and prints each.
+struct Jobs {
+    table: JobsTable,
+    json: bool,
 }
 
-/// Changes the job's state and returns its id. Without an id, uploads a new document and processes it first.
-async fn advance(
-    jobs: &JobsTable,
-    job: JobSelection,
-    to: Transition,
-    target: &Target,
-) -> Result<String> {
-    if let Some(job_id) = job.job_id {
-        write(jobs, &job_id, &to).await?;
-        return Ok(job_id);
+impl Jobs {
+    async fn upload(&self, job: &NewJob) -> Result<String> {
+        let at = self.table.upload(job).await?;
+        self.print(at, &job.job_id, JobStatus::Queued, Some(job))?;
+        Ok(job.job_id.clone())
     }
-    let job_id = upload(jobs, job.document.new_job(None, target)?).await?;
-    if to.status() != JobStatus::Processing {
+
+    /// Changes the job's state and returns its id. Without an id, uploads a new document and processes it first.
+    async fn advance(&self, job: JobSelection, to: Transition, target: &Target) -> Result<String> {
+        if let Some(job_id) = job.job_id {
+            self.write(&job_id, &to, None).await?;
+            return Ok(job_id);
+        }
+        let new = job.document.new_job(None, target)?;
+        let job_id = self.upload(&new).await?;
+        if to.status() != JobStatus::Processing {
+            tokio::time::sleep(STATE_DURATION).await;
+            self.write(&job_id, &Transition::Process, Some(&new)).await?;
+        }
         tokio::time::sleep(STATE_DURATION).await;
-        write(jobs, &job_id, &Transition::Process).await?;
+        self.write(&job_id, &to, Some(&new)).await?;
+        Ok(job_id)
     }
-    tokio::time::sleep(STATE_DURATION).await;
-    write(jobs, &job_id, &to).await?;
-    Ok(job_id)
-}
 
-async fn write(jobs: &JobsTable, job_id: &str, transition: &Transition) -> Result<()> {
-    let at = jobs.advance(job_id, transition).await?;
-    output::line(format_args!("{at}  job {} is {}", printable(job_id), transition.status()))
+    async fn write(&self, id: &str, to: &Transition, document: Option<&NewJob>) -> Result<()> {
+        let at = self.table.advance(id, to).await?;
+        self.print(at, id, to.status(), document)
+    }
+
+    /// `document` is known if this command has uploaded it.
+    fn print(
+        &self,
+        at: Timestamp,
+        job_id: &str,
+        status: JobStatus,
+        document: Option<&NewJob>,
+    ) -> Result<()> {
+        if self.json {
+            return output::json(&json!({
+                "job_id": job_id,
+                "status": status,
+                "updated_at": at,
+                "document_id": document.map(|new| &new.document_id),
+                "tenant_id": document.map(|new| new.tenant_id),
+            }));
+        }
+        let id = printable(job_id);
+        let document = document.filter(|_| status == JobStatus::Queued).map(|new| {
+            format!(" (document {}, tenant {})", printable(&new.document_id), new.tenant_id)
+        });
+        output::line(format_args!("{at}  job {id} is {status}{}", document.unwrap_or_default()))
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -1,9 +1,10 @@
 //! `docintell keys`: a tenant's API keys.
 //!
-//! The rule: a key is printed once, when it is made. Only the key goes to standard output, so a shell can store
-//! it in a variable.
+//! The rule: a key is printed once, when it is made. Without `--json`, only the key goes to standard output, so a shell
+//! can store it in a variable.
 
 mod rotate;
+mod view;
 
 use std::time::Duration;
 
@@ -18,9 +19,8 @@ use webhooks::store::{ApiKeyStore, DynamoDb};
 use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 
-use crate::columns::Columns;
 use crate::output;
-use crate::stack::{StackArgs, Table, Target, expect_tenant};
+use crate::stack::{SCOPE, StackArgs, Table, Target, expect_tenant};
 use crate::words::count;
 
 #[derive(Debug, Clone, Args)]
@@ -30,11 +30,11 @@ pub(crate) struct KeysArgs {
     #[command(flatten)]
     stack: StackArgs,
     /// Name of a table of API keys on AWS; needs no SAM CLI
-    #[arg(long, global = true, value_name = "TABLE", conflicts_with = "stack_name",
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "TABLE", conflicts_with = "stack_name",
         value_parser = NonEmptyStringValueParser::new())]
     api_keys_table: Option<String>,
     /// Tenant that owns the keys [default: the local stack's tenant; for a new key on AWS, a new tenant]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "ID")]
     tenant_id: Option<TenantId>,
 }
 
@@ -49,7 +49,7 @@ enum KeysCommand {
         /// both alike; the prefix is for people [default: test for the local stack, live on AWS]
         #[arg(long, value_enum)]
         environment: Option<Environment>,
-        /// Days until the key expires [default: never]
+        /// Days until the key expires, 1 to 36,500 [default: never]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
         expires_in: Option<u32>,
     },
@@ -126,7 +126,7 @@ fn generate(
     Ok((key, record))
 }
 
-pub(crate) async fn run(args: KeysArgs) -> Result<()> {
+pub(crate) async fn run(args: KeysArgs, json: bool) -> Result<()> {
     let target = args.stack.target(Table::ApiKeys, args.api_keys_table).await?;
     let table = target.table(Table::ApiKeys)?;
     let keys = store(&target.config(), table);
@@ -149,7 +149,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                     KeyEnvironment::Test => "development (test)",
                 }
             ));
-            print_once(&key, &record)?;
+            print_once(&key, &record, json)?;
         }
         KeysCommand::List => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -157,11 +157,15 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                 keys.list(tenant_id).await.with_context(|| could_not("list the keys"))?;
             records.sort_by_key(|record| record.created_at);
             output::note(format_args!("{} of tenant {tenant_id}", count(records.len(), "key")));
-            let mut columns = Columns::new(["key id", "key", "state", "created", "name"]);
-            for record in &records {
-                columns.add(row(record));
+            let now = Timestamp::now();
+            if json {
+                records
+                    .iter()
+                    .map(|it| view::json(it, now))
+                    .try_for_each(|it| output::json(&it))?;
+            } else {
+                view::table(&records, now).print()?;
             }
-            columns.print()?;
         }
         KeysCommand::Rotate { key_id, grace_days } => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -179,13 +183,16 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
                     format!("works until {old_ends_at}")
                 },
             ));
-            print_once(&key, &record)?;
+            print_once(&key, &record, json)?;
         }
         KeysCommand::Revoke { key_id } => {
             let tenant_id = expect_tenant(tenant_id)?;
             let revoked = keys.revoke(tenant_id, key_id).await;
             if !revoked.with_context(|| could_not("revoke the key"))? {
                 bail!("tenant {tenant_id} has no key {key_id}: see `keys list`");
+            }
+            if json {
+                output::json(&view::revoked(tenant_id, key_id))?;
             }
             output::note(format_args!("Key {key_id} is revoked."));
         }
@@ -201,8 +208,10 @@ fn default_environment(target: &Target) -> KeyEnvironment {
     }
 }
 
-fn print_once(key: &ApiKey, record: &ApiKeyRecord) -> Result<()> {
-    output::line(key.expose()).map_err(|error| {
+fn print_once(key: &ApiKey, record: &ApiKeyRecord, json: bool) -> Result<()> {
+    let printed =
+        if json { output::json(&view::with_key(key, record)) } else { output::line(key.expose()) };
+    printed.map_err(|error| {
         let key_id = record.key_id;
         anyhow!(
             "the new key could not be printed ({error}): revoke key {key_id} and create another"
@@ -212,24 +221,4 @@ fn print_once(key: &ApiKey, record: &ApiKeyRecord) -> Result<()> {
 
 fn days(number: u32) -> Duration {
     Duration::from_hours(24) * number
-}
-
-fn row(record: &ApiKeyRecord) -> [String; 5] {
-    let state = match (record.status, record.expires_at) {
-        (KeyStatus::Active, Some(end)) if end <= Timestamp::now() => format!("expired {end}"),
-        (KeyStatus::Active, Some(end)) => format!("active until {end}"),
-        (status, _) => status.to_string(),
-    };
-    let state = match record.replaced_by {
-        Some(new) => format!("{state}, replaced by {new}"),
-        None => state,
-    };
-    let ApiKeyRecord { key_id, environment, created_at, key_suffix, name, .. } = record;
-    [
-        key_id.to_string(),
-        format!("dk_{environment}_…{key_suffix}"),
-        state,
-        created_at.to_string(),
-        printable(name),
-    ]
 }

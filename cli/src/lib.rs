@@ -3,9 +3,9 @@
 //!
 //! `command_line` parses the arguments and runs one of the commands [`local`], `listen`, `job`, [`keys`], `dlq`, and
 //! those of `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs.
-//! [`local`] needs a [`checkout`] of this project; commands for a deployed stack work anywhere. `arguments` and `age`
-//! parse options. [`progress`] shows slow tasks, `stop` is Ctrl-C, and [`program`] runs other programs. `output`,
-//! `columns` and `words` print results. Tests start stacks with [`local::LocalStack`].
+//! [`local`] needs a [`checkout`] of this project; commands for a deployed stack work anywhere. `completions` prints scripts for
+//! shells. `arguments` and `age` parse options. [`progress`] shows slow tasks, `stop` is Ctrl-C, and [`program`] runs other programs. `output`,
+//! `columns`, `words` and `style` print results. Tests start stacks with [`local::LocalStack`].
 //!
 //! The rule: an error message says what is wrong and what to do.
 
@@ -21,6 +21,7 @@ mod arguments;
 pub mod checkout;
 mod columns;
 mod command_line;
+mod completions;
 mod dlq;
 pub mod http;
 mod job;
@@ -32,6 +33,7 @@ pub mod program;
 pub mod progress;
 pub mod stack;
 mod stop;
+mod style;
 mod tenant;
 mod words;
 

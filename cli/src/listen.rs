@@ -3,12 +3,14 @@
 //!
 //! `server` receives and answers, with `answer` or `forward`. `check` verifies what was `received`; `reason` has what
 //! can be wrong, and `json` the forms in which a body can be written. `view` shows the result. With a local stack,
-//! `registration` makes a webhook, and `marker` tells the next run which ones a killed run left behind.
+//! `follow` keeps the webhook registered; `registration` makes a webhook, and `marker` tells the next run which ones a killed
+//! run left behind.
 //!
 //! The rule: standard output has the deliveries only; everything else is a note.
 
 mod answer;
 mod check;
+mod follow;
 mod forward;
 mod json;
 mod marker;
@@ -19,34 +21,26 @@ mod secret;
 mod server;
 mod view;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use axum::http::StatusCode;
 use clap::Args;
 use reqwest::Url;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::age;
-use crate::checkout::{Checkout, invocation};
-use crate::local::StackInfo;
+use crate::checkout::invocation;
 use crate::output::{self, note};
 use crate::stop::Stop;
 use answer::Answers;
+use follow::{Follower, PERIOD};
 use forward::Forward;
-use registration::Registration;
 use secret::SecretText;
 use server::{Behaviour, Handled, Socket};
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  docintell listen                                 show the local stack's deliveries, of a webhook of its own
-  docintell listen --responses 500,500,200         let each delivery fail twice: it is retried
-  docintell listen --forward http://127.0.0.1:8000/webhooks
-                                                   pass them on to your server, and show what it answers
-  docintell listen --secret whsec_…                verify whatever reaches this port, for example through a tunnel")]
 pub(crate) struct ListenArgs {
     /// Port of 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 8080)]
@@ -57,24 +51,21 @@ pub(crate) struct ListenArgs {
     /// Pass each request on, and answer with this server's answer
     #[arg(long, value_name = "URL", value_parser = forward::url, conflicts_with_all = ["status", "responses"])]
     forward: Option<Url>,
-    /// Answer with this status [default: 200 to a verified request, 401 to any other]
+    /// Answer with this status, 200 to 599 [default: 200 to a verified request, 401 to any other]
     #[arg(long, value_parser = answer::status, conflicts_with = "responses")]
     status: Option<StatusCode>,
-    /// Answer each delivery's requests with these statuses, in turn; the last one repeats
+    /// Answer each delivery's requests with these statuses, 200 to 599, in turn; the last one repeats
     #[arg(long, value_name = "STATUS,…", value_parser = answer::status, value_delimiter = ',')]
     responses: Vec<StatusCode>,
     /// Wait before answering, such as 500ms or 12s; an attempt fails after 10 s
     #[arg(long, value_name = "TIME", value_parser = delay, default_value = "0s")]
     delay: Duration,
-    /// One JSON object per line
-    #[arg(long)]
-    json: bool,
     /// A stack on AWS cannot reach this machine; says what to do instead
     #[arg(long, value_name = "NAME", hide = true)]
     stack_name: Option<String>,
 }
 
-pub(crate) async fn run(args: ListenArgs) -> Result<()> {
+pub(crate) async fn run(args: ListenArgs, json: bool) -> Result<()> {
     if let Some(name) = args.stack_name.as_ref().filter(|_| args.secret.is_none()) {
         bail!(
             "stack {name} is on AWS and cannot reach 127.0.0.1: make port {port} reachable at a public https URL, for \
@@ -89,12 +80,12 @@ pub(crate) async fn run(args: ListenArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
     let socket = Socket::bind(args.port).await?;
     let address = socket.address()?;
-    let (secret, registration) = if let Some(secret) = own_secret {
+    let (mut follower, secret) = if let Some(secret) = own_secret {
         note("No webhook is registered. A request to any path is checked with the given secret.");
-        (secret, None)
+        (None, watch::channel(secret).1)
     } else {
-        let registration = register(address).await?;
-        (registration.secret.clone(), Some(registration))
+        let (follower, secret) = Follower::register(address).await?;
+        (Some(follower), secret)
     };
     let (sender, requests) = mpsc::unbounded_channel();
     let behaviour = Behaviour {
@@ -107,56 +98,39 @@ pub(crate) async fn run(args: ListenArgs) -> Result<()> {
     };
     let server = socket.serve(behaviour, sender);
     note(format_args!("Listening on http://{address}. Ctrl-C stops it.\n"));
-    let shown = show(requests, &stop, args.json).await;
+    let shown = show(requests, &stop, follower.as_mut(), json).await;
     drop(server);
-    if let Some(registration) = registration {
-        remove(registration).await;
+    if let Some(follower) = follower {
+        follower.remove().await;
     }
     shown
 }
 
-/// A webhook of the local stack for `address`, for all events.
-async fn register(address: SocketAddr) -> Result<Registration> {
-    let alternative = "give the secret of a webhook that reaches this machine with --secret";
-    let info = StackInfo::load_or(alternative)?;
-    let folder = Checkout::find()?.local_folder().join("listen");
-    let registration = Registration::create(&info, &folder, address)
-        .await
-        .context("cannot register with the local stack")?;
-    note(format_args!(
-        "Webhook {} for all events of the local stack's tenant, until this command ends.",
-        registration.webhook_id
-    ));
-    note(format_args!("Its signing secret is {}", registration.secret.expose()));
-    Ok(registration)
-}
-
-/// Shows requests until the user asks to stop.
+/// Shows requests until the user asks to stop. Meanwhile, follows the local stack.
 async fn show(
     mut requests: mpsc::UnboundedReceiver<Handled>,
     stop: &Stop,
+    mut follower: Option<&mut Follower>,
     json: bool,
 ) -> Result<()> {
+    let mut looks = interval(PERIOD);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let handled = tokio::select! {
             handled = requests.recv() => handled,
             () = stop.requested() => None,
+            _ = looks.tick() => {
+                if let Some(follower) = &mut follower {
+                    follower.look().await;
+                }
+                continue;
+            }
         };
         match handled {
             None => return Ok(()),
             Some(handled) if json => output::json(&view::json(&handled))?,
             Some(handled) => output::line(view::full(&handled))?,
         }
-    }
-}
-
-async fn remove(registration: Registration) {
-    let id = registration.webhook_id;
-    match registration.remove().await {
-        Ok(()) => note(format_args!("Webhook {id} is removed.")),
-        Err(error) => note(format_args!(
-            "Webhook {id} is not removed: {error:#}. The next `listen` removes it."
-        )),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`LocalStack`] starts it: [`python`] installs the emulator, `emulator` starts it, [`build`] builds the functions
 //! and `deploy` deploys them. [`StackInfo`] holds the stack's addresses. `command` is `docintell local`: it runs the
-//! `demo` with its `receiver` and shows [`deliveries`]. `api` calls the stack's API. `containers` connects functions in
+//! `demo` with its `receiver`, prints a `welcome` and shows [`deliveries`]. `api` calls the stack's API. `containers` connects functions in
 //! Docker.
 //!
 //! The rule: nothing outlives the [`LocalStack`], even if its process is killed.
@@ -18,6 +18,7 @@ mod emulator;
 mod info;
 pub mod python;
 mod receiver;
+mod welcome;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use webhooks::text::{is_printable, visible};
 
+use crate::style::BAD;
+
 /// The reader of standard output has closed it.
 #[derive(Debug)]
 pub(crate) struct Closed;
@@ -51,12 +53,30 @@ fn escaped(c: char) -> String {
     text
 }
 
+/// Prints a sentence for people: to standard output, or as a note if standard output has JSON.
+pub(crate) fn sentence(text: impl Display, json: bool) -> Result<()> {
+    if !json {
+        return line(text);
+    }
+    note(text);
+    Ok(())
+}
+
 /// Prints lines to standard error, without characters that could control a terminal: errors quote strangers. The command
 /// continues even if nobody can read it.
 pub(crate) fn note(text: impl Display) {
     for line in text.to_string().lines() {
         writeln!(stderr(), "{}", visible(line)).ok();
     }
+}
+
+/// Prints why the command failed to standard error. The first word is red on a terminal.
+pub(crate) fn error(text: impl Display) {
+    let text = text.to_string();
+    let mut lines = text.lines();
+    let first = visible(lines.next().unwrap_or_default());
+    writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {first}").ok();
+    lines.for_each(note);
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::io::{IsTerminal, Write as _, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::style::GOOD;
+
 /// Width of a progress line: a terminal's usual 80 columns, minus one for the cursor.
 const COLUMNS: usize = 79;
 
@@ -44,7 +46,8 @@ impl Progress {
     /// Reports a completed task.
     pub fn done(self, text: impl Display) {
         if self == Self::Shown {
-            print(format_args!("  ✓ {text}\n"));
+            // Continues even if standard error is closed.
+            writeln!(anstream::stderr(), "  {GOOD}✓{GOOD:#} {text}").ok();
         }
     }
 }

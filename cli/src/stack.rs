@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use clients::{Stack, expect_tenant, with_timeout};
-pub(crate) use target::{StackArgs, Table, Target};
+pub(crate) use target::{SCOPE, StackArgs, Table, Target};
 
 /// The outputs of template.yaml; each alias is an output's name there.
 #[derive(Debug, Clone, Serialize, Deserialize)]

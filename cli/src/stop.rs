@@ -1,12 +1,26 @@
 //! Ctrl-C, SIGTERM and a closed terminal as a request to stop: work ends at the next safe point, and hidden messages
 //! become visible again.
 
+use std::error::Error;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+/// The user stopped a command before it was done. The sentence says what is left.
+#[derive(Debug)]
+pub(crate) struct Stopped(pub(crate) String);
+
+impl Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stopped: {}", self.0)
+    }
+}
+
+impl Error for Stopped {}
 
 /// Whether the user asked to stop.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use webhooks::store::WebhookStore;
 use webhooks::webhook::Webhook;
 
 use crate::output;
-use crate::stack::{Stack, StackArgs};
+use crate::stack::{SCOPE, Stack, StackArgs};
 use crate::words::count;
 
 /// Maximum webhooks that an error names.
@@ -26,7 +26,7 @@ struct TenantArgs {
     #[command(flatten)]
     stack: StackArgs,
     /// Tenant that owns the webhooks [default: the local stack's tenant]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "ID")]
     tenant_id: Option<TenantId>,
 }
 
@@ -35,7 +35,7 @@ struct WebhookArgs {
     #[command(flatten)]
     tenant: TenantArgs,
     /// One of the tenant's webhooks [default: the only one]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "ID")]
     webhook_id: Option<WebhookId>,
 }
 

@@ -2,6 +2,14 @@
 
 #[path = "command_line/aws.rs"]
 mod aws;
+#[path = "command_line/completions.rs"]
+mod completions;
+#[path = "command_line/exit.rs"]
+mod exit;
+#[path = "command_line/json.rs"]
+mod json;
+#[path = "command_line/terminal.rs"]
+mod terminal;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

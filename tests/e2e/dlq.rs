@@ -89,12 +89,20 @@ async fn a_redrive_delivers_as_the_next_chain_and_empties_the_queue() {
     let (operator, tenant, receiver, hook) = refused_once().await;
     let dry = operator.dlq(&["redrive", "--dry-run"]).await.succeeded();
     assert!(dry.printed.contains("Dry run: would redrive 1 of 1 message."), "{dry:?}");
+    let dry_objects = operator.json(&["redrive", "--dry-run"]).await;
     assert_eq!((receiver.arrivals().len(), operator.letters().await), (1, visible(1)));
 
-    let redriven = operator.dlq(&["redrive"]).await.succeeded();
-    assert!(redriven.printed.contains("Redrove 1 of 1 message."), "{redriven:?}");
+    let redriven = operator.dlq(&["redrive", "--json"]).await.succeeded();
+    assert!(redriven.noted.contains("Redrove 1 of 1 message."), "{redriven:?}");
     assert_eq!(operator.letters().await, visible(0));
     let row = tenant.delivery(&hook, DeliveryStatus::Delivered).await;
+    let id = row.summary.delivery_id.to_string();
+    for (objects, result) in [(dry_objects, "would_redrive"), (redriven.objects(), "redriven")] {
+        assert_eq!(
+            (values(&objects, "result"), values(&objects, "delivery_id")),
+            (vec![result], vec![id.as_str()])
+        );
+    }
     let attempts: Vec<_> =
         row.attempts.iter().map(|it| (it.chain, it.number, it.status_code)).collect();
     assert_eq!(attempts, [(1, 1, Some(400)), (2, 1, Some(200))]);
@@ -207,7 +215,7 @@ async fn a_redrive_that_is_stopped_loses_and_hides_nothing() {
     let id = running.id().expect("it still runs").to_string();
     let kill = Command::new("kill").args(["-INT", &id]).status();
     assert!(kill.expect("kill can be started").success());
-    let stopped = Ended::of(running).await.failed();
+    let stopped = Ended::of(running).await.stopped();
     assert!(stopped.noted.contains("the other messages are still parked"), "{stopped:?}");
     let words = |line: &str| line.strip_prefix("Redrove ")?.split(' ').next()?.parse().ok();
     let sent: usize = stopped.printed.lines().find_map(words).expect("it says how many");
@@ -224,6 +232,7 @@ async fn nothing_is_dropped_without_a_choice_and_a_confirmation() {
     for (arguments, complaint) in [
         (["drop"].as_slice(), "nothing says what to drop"),
         (&["drop", "--all"], "add --yes"),
+        (&["drop", "--all", "--json"], "--json is for programs: add --yes"),
         (&["drop", "--yes"], "nothing says what to drop"),
         (&["drop", "unknown", "--yes"], "no parked message has the id unknown"),
     ] {
@@ -231,6 +240,8 @@ async fn nothing_is_dropped_without_a_choice_and_a_confirmation() {
         assert!(refused.noted.contains(complaint), "{refused:?}");
     }
     operator.dlq(&["drop", "--all", "--dry-run"]).await.succeeded();
+    let planned = operator.json(&["drop", "--all", "--dry-run"]).await;
+    assert_eq!(values(&planned, "result"), ["would_drop", "would_drop"]);
     let none = operator.dlq(&["drop", "--event", "document.uploaded", "--yes"]).await.succeeded();
     assert!(none.printed.contains("Dropped 0 of 0 messages."), "{none:?}");
     assert_eq!(operator.letters().await, visible(2));
@@ -239,12 +250,20 @@ async fn nothing_is_dropped_without_a_choice_and_a_confirmation() {
     assert_eq!(values(&listed, "kind"), ["unreadable", "unreadable"]);
     let id = listed[0]["message_id"].as_str().expect("a message has an id");
     let shown = operator.json(&["show", id]).await.remove(0);
-    operator.dlq(&["drop", id, "--yes"]).await.succeeded();
+    let dropped = operator.json(&["drop", id, "--yes"]).await;
+    assert_eq!(
+        (values(&dropped, "result"), values(&dropped, "message_id")),
+        (vec!["dropped"], vec![id])
+    );
     let left = operator.json(&["list"]).await;
     assert_eq!(left.len(), 1);
     assert_ne!(left[0]["message_id"], shown["message_id"]);
     let refused = operator.dlq(&["redrive"]).await.succeeded();
     assert!(refused.printed.contains("Left out 1: this version cannot read"), "{refused:?}");
+    let refused = operator.json(&["redrive"]).await;
+    assert_eq!(values(&refused, "result"), ["left_out"]);
+    let reason = refused[0]["reason"].as_str().expect("what is left out has a reason");
+    assert!(reason.starts_with("this version cannot read"), "{reason}");
     operator.dlq(&["drop", "--all", "--yes"]).await.succeeded();
     assert_eq!(operator.letters().await, visible(0));
     let empty = operator.dlq(&["list"]).await.succeeded();

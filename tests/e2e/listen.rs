@@ -165,6 +165,26 @@ async fn what_a_killed_listener_left_behind_is_removed_by_the_next_and_nothing_e
 }
 
 #[tokio::test]
+async fn a_listener_registers_again_when_the_local_stack_restarts() {
+    let (before, after) = (Tenant::new().await, Tenant::new().await);
+    let mut developer = Developer::of(&before);
+    let listener = developer.listen(&["--json"]).await;
+    developer.stop_stack();
+    let says = async |text: &str| {
+        eventually(text, async || listener.noted().contains(text).then_some(())).await;
+    };
+    says("The local stack has stopped.").await;
+    developer.start_stack(&after);
+    says("Another local stack runs now.").await;
+    eventually("the new webhook", async || (webhooks(&after).await.len() == 1).then_some(())).await;
+    job::upload(after.id).await;
+    let request = listener.requests(1).await.remove(0);
+    assert_eq!((&request["verified"], &request["status_code"]), (&json!(true), &json!(200)));
+    let (code, notes) = listener.stop().await;
+    assert_eq!((code, webhooks(&after).await), (Some(0), vec![]), "{notes}");
+}
+
+#[tokio::test]
 async fn a_listener_whose_output_nobody_reads_removes_its_webhook_too() {
     let tenant = Tenant::new().await;
     let listener = Developer::of(&tenant).listen(&["--json"]).await;

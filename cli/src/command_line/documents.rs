@@ -1,13 +1,16 @@
-//! The command lines in the documents parse.
+//! The command lines in the documents parse, and docs/CLI.md has every command, exit code and variable.
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
+use clap::{Command, CommandFactory as _, Parser as _};
 
 use super::Cli;
+use super::help::{EXIT_CODES, VARIABLES};
 
-const PAGES: [&str; 6] = [
+const CLI: &str = include_str!("../../../docs/CLI.md");
+const PAGES: [&str; 7] = [
     include_str!("../../../README.md"),
     include_str!("../../../docs/API.md"),
+    CLI,
     include_str!("../../../docs/OPERATIONS.md"),
     include_str!("../../../docs/PERMISSIONS.md"),
     include_str!("../../../docs/RECEIVING.md"),
@@ -38,24 +41,36 @@ fn command_lines(page: &str) -> Vec<Vec<String>> {
 }
 
 /// The words up to the end of the shell's command. Placeholders are in capitals, or variables.
-fn arguments(line: &str) -> Vec<String> {
-    let command = line.split(['|', ')', ';', '&', '<', '>', '#']).next().unwrap_or_default();
-    let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    words
-        .map(|word| {
-            let is_capital = |char: char| char.is_ascii_uppercase() || char == '_';
-            let is_placeholder = word.starts_with('$') || word.chars().all(is_capital);
-            match word {
-                "whsec_…" => SECRET,
-                _ if is_placeholder => PLACEHOLDER,
-                _ => word,
-            }
-            .to_owned()
-        })
-        .collect()
+pub(super) fn arguments(line: &str) -> Vec<String> {
+    let is_placeholder = |word: &str| {
+        let is_capital = |char: char| char.is_ascii_uppercase() || char == '_';
+        word.starts_with('$') || word.chars().all(is_capital)
+    };
+    let meant = |word: String| match word.as_str() {
+        "whsec_…" => SECRET.to_owned(),
+        text if is_placeholder(text) => PLACEHOLDER.to_owned(),
+        _ => word,
+    };
+    words(line).into_iter().map(meant).collect()
 }
 
-fn parses(arguments: &[String]) -> bool {
+/// The words up to the end of the shell's command, without quotation marks.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for char in line.chars() {
+        match quote {
+            Some(end) if char == end => quote = None,
+            None if "\"'".contains(char) => quote = Some(char),
+            None if "|);&<>#".contains(char) => break,
+            None if char.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(char),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+pub(super) fn parses(arguments: &[String]) -> bool {
     let asks_for_help = |error: clap::Error| error.kind() == ErrorKind::DisplayHelp;
     let whole = Cli::try_parse_from(["docintell".to_owned()].iter().chain(arguments));
     is_name(arguments) || whole.map_or_else(asks_for_help, |_| true)
@@ -80,6 +95,37 @@ fn every_command_line_in_the_documents_parses() {
         lines.iter().filter(|line| !parses(line)).map(|line| line.join(" ")).collect();
     assert_eq!(wrong, [""; 0], "docintell does not have these commands or options");
     assert!(lines.len() > 40, "the documents were not understood: {lines:?}");
+}
+
+#[test]
+fn the_table_of_commands_has_each_with_its_help_text() {
+    let commands = commands(&Cli::command(), "docintell");
+    let row = |(words, about): &(String, String)| format!("| `{words}` | {about} |");
+    let rows: Vec<String> = commands.iter().map(row).collect();
+    let listed: Vec<&str> = CLI.lines().filter(|it| it.starts_with("| `docintell ")).collect();
+    assert_eq!(listed, rows);
+}
+
+/// Every command that does something, with its help text, in the order of the help.
+fn commands(command: &Command, words: &str) -> Vec<(String, String)> {
+    let all = command.get_subcommands().flat_map(|sub| {
+        let words = format!("{words} {}", sub.get_name());
+        match commands(sub, &words) {
+            below if below.is_empty() => {
+                vec![(words, sub.get_about().map(ToString::to_string).unwrap_or_default())]
+            }
+            below => below,
+        }
+    });
+    all.collect()
+}
+
+#[test]
+fn exit_codes_and_variables_are_those_of_the_help() {
+    for (name, meaning) in EXIT_CODES.into_iter().chain(VARIABLES) {
+        let row = format!("| `{name}` | {meaning} |\n");
+        assert!(CLI.contains(&row), "no {row}");
+    }
 }
 
 #[test]

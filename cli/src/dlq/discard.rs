@@ -2,6 +2,7 @@
 //!
 //! The rule: nothing is deleted that the user did not choose, and nothing undelivered without a confirmation.
 
+use std::collections::HashMap;
 use std::io::{IsTerminal as _, stdin};
 use std::thread;
 
@@ -9,6 +10,7 @@ use anyhow::{Result, bail, ensure};
 use tokio::sync::oneshot;
 
 use super::held::BATCH;
+use super::outcome::{Ended, Outcome};
 use super::parked::Parked;
 use super::select::Selection;
 use super::stopped;
@@ -17,11 +19,12 @@ use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::words::count;
 
-/// An error if nobody can confirm anything.
-pub(super) fn ensure_terminal(messages: usize) -> Result<()> {
+/// An error if nobody can confirm anything: a program reads JSON.
+pub(super) fn ensure_can_confirm(messages: usize, json: bool) -> Result<()> {
     ensure!(
-        stdin().is_terminal(),
-        "nobody can confirm this, because standard input is not a terminal: add --yes to drop {}",
+        !json && stdin().is_terminal(),
+        "nobody can confirm this, because {}: add --yes to drop {}",
+        if json { "--json is for programs" } else { "standard input is not a terminal" },
         count(messages, "message")
     );
     Ok(())
@@ -49,30 +52,36 @@ pub(super) async fn confirm(messages: usize, stop: &Stop) -> Result<()> {
 }
 
 /// Deletes the messages, until they are done or the user stops.
-pub(super) async fn drop_all(selection: &mut Selection, stop: &Stop) -> Result<()> {
+pub(super) async fn drop_all(selection: &mut Selection, stop: &Stop, json: bool) -> Result<()> {
     let Selection { messages, held, .. } = selection;
     let task = Progress::Shown.begin("dropping");
     let work = async {
-        let (mut dropped, mut kept) = (0, Vec::new());
+        let (mut dropped, mut ended) = (0, Vec::new());
         for batch in messages.chunks(BATCH) {
             if stop.is_requested() {
                 break;
             }
             held.extend_if_due().await;
-            let failed = held.delete(&ids(batch)).await;
+            let mut failed: HashMap<_, _> = held.delete(&ids(batch)).await.into_iter().collect();
             dropped += batch.len() - failed.len();
-            kept.extend(failed);
+            ended.extend(batch.iter().map(|parked| {
+                let reason = failed.remove(&parked.received.message_id);
+                Ended::new(parked, reason.map_or(Outcome::Dropped, Outcome::NotDropped))
+            }));
             task.note(&format!("{dropped} of {}", messages.len()));
         }
-        (dropped, kept)
+        (dropped, ended)
     };
-    let (dropped, kept) = task.watch(work).await;
-    output::line(format_args!("Dropped {dropped} of {}.", count(messages.len(), "message")))?;
-    for (id, reason) in &kept {
-        output::note(format_args!("message {id}: {reason}"));
+    let (dropped, ended) = task.watch(work).await;
+    if json {
+        ended.iter().map(Ended::json).try_for_each(|it| output::json(&it))?;
     }
-    if !kept.is_empty() {
-        bail!("{} could not be dropped: try again", count(kept.len(), "message"));
+    let all = count(messages.len(), "message");
+    output::sentence(format_args!("Dropped {dropped} of {all}."), json)?;
+    ended.iter().filter_map(Ended::problem).for_each(output::note);
+    let kept = ended.len() - dropped;
+    if kept > 0 {
+        bail!("{} could not be dropped: try again", count(kept, "message"));
     }
     if dropped < messages.len() {
         return Err(stopped());

@@ -19,13 +19,13 @@ const HEADING: &str = "Which messages";
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Filter {
     /// Only of this tenant
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, help_heading = HEADING, value_name = "ID")]
     pub(super) tenant_id: Option<TenantId>,
     /// Only of this webhook
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, help_heading = HEADING, value_name = "ID")]
     pub(super) webhook_id: Option<WebhookId>,
-    /// Only of this event, such as document.uploaded
-    #[arg(long, help_heading = HEADING, value_parser = event_type)]
+    /// Only of this event
+    #[arg(long, help_heading = HEADING, value_parser = event_type())]
     pub(super) event: Option<EventType>,
     /// Only with this text in the reason, in any case
     #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]

@@ -3,12 +3,13 @@
 //! The rule: a message is deleted only after its copy is queued. Whatever interrupts a redrive, a message is sent twice
 //! at worst, and none is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use futures_util::future::join_all;
+use serde_json::Value;
 use tokio::time::Instant;
 use webhooks::aws::chain;
 use webhooks::delivery::DeliveryMessage;
@@ -19,12 +20,13 @@ use webhooks::timestamp::Timestamp;
 
 use super::held::{BATCH, Held};
 use super::job_change::Fanout;
+use super::outcome::{Ended, Outcome};
 use super::parked::Parked;
 use super::plan::{self, LeftOut, Step};
 use super::select::Selection;
 use crate::output;
 use crate::progress::{Progress, Task};
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
 use crate::words::count;
 
 /// A redrive ends after so many failures in a row: the others would fail too.
@@ -41,19 +43,8 @@ pub(super) struct Destinations {
 /// What happened to the messages.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    sent: usize,
-    left_out: BTreeMap<LeftOut, usize>,
-    /// The reasons of those that could not be sent.
-    failed: Vec<String>,
-    /// The reasons of those that were sent but could not be deleted.
-    kept: Vec<String>,
+    ended: Vec<Ended>,
     was_stopped: bool,
-}
-
-/// Why a message was not sent.
-enum NotSent {
-    LeftOut(LeftOut),
-    Failed(String),
 }
 
 /// Splits messages into those that can be sent and the number of those that cannot, by reason.
@@ -66,7 +57,7 @@ pub(super) fn planned(
     for parked in messages {
         match plan::step(parked, all, now) {
             Ok(step) => steps.push((parked, step)),
-            Err(reason) => report.leave_out(reason),
+            Err(reason) => report.add(parked, Outcome::LeftOut(reason)),
         }
     }
     (steps, report)
@@ -109,16 +100,17 @@ impl Destinations {
                 return;
             }
             held.extend_if_due().await;
-            let failed_before = report.failed.len();
+            let failed_before = report.failed();
             let sent = self.send(batch, report).await;
-            let not_deleted = held.delete(&sent).await;
-            report
-                .kept
-                .extend(not_deleted.into_iter().map(|(id, reason)| format!("{id}: {reason}")));
-            report.sent += sent.len();
+            let ids: Vec<&str> = sent.iter().map(|it| it.received.message_id.as_str()).collect();
+            let mut kept: HashMap<_, _> = held.delete(&ids).await.into_iter().collect();
+            for parked in sent {
+                let reason = kept.remove(&parked.received.message_id);
+                report.add(parked, reason.map_or(Outcome::Redriven, Outcome::NotDeleted));
+            }
             done += u32::try_from(batch.len()).unwrap_or(u32::MAX);
             task.note(&format!("{done} of {}", steps.len()));
-            let failed = report.failed.len() - failed_before;
+            let failed = report.failed() - failed_before;
             failures_in_a_row = if failed == batch.len() { failures_in_a_row + failed } else { 0 };
             if failures_in_a_row >= HOPELESS {
                 return;
@@ -126,30 +118,29 @@ impl Destinations {
         }
     }
 
-    /// Sends one batch; returns the ids of the messages that were sent.
+    /// Sends one batch; returns the messages that were sent.
     async fn send<'a>(
         &self,
         batch: &[(&'a Parked, Step<'_>)],
         report: &mut Report,
-    ) -> Vec<&'a str> {
+    ) -> Vec<&'a Parked> {
         let calls = batch.iter().map(async |(parked, step)| match step {
             Step::Queue(delivery) => self.queue(parked, delivery).await,
-            Step::FanOut(change) => self.fanout.send(&change.record).await.map_err(NotSent::from),
+            Step::FanOut(change) => self.fanout.send(&change.record).await.map_err(Outcome::from),
         });
         let results = join_all(calls).await;
         let mut sent = Vec::new();
         for ((parked, _), result) in batch.iter().zip(results) {
             match result {
-                Ok(()) => sent.push(parked.received.message_id.as_str()),
-                Err(NotSent::LeftOut(reason)) => report.leave_out(reason),
-                Err(NotSent::Failed(reason)) => report.fail(parked, &reason),
+                Ok(()) => sent.push(*parked),
+                Err(outcome) => report.add(parked, outcome),
             }
         }
         sent
     }
 
-    /// Queues the delivery's next chain, if it has a row.
-    async fn queue(&self, parked: &Parked, delivery: &DeliveryMessage) -> Result<(), NotSent> {
+    /// Queues the delivery's next chain, if it has a row. The error is why it was not sent.
+    async fn queue(&self, parked: &Parked, delivery: &DeliveryMessage) -> Result<(), Outcome> {
         let Some(row) = &parked.row else {
             let message = plan::without_a_row(parked, delivery).outgoing();
             let message = message.map_err(anyhow::Error::from)?;
@@ -163,43 +154,61 @@ impl Destinations {
         };
         match redelivered.map_err(anyhow::Error::from)? {
             Redelivered::Queued(_) => Ok(()),
-            Redelivered::UnderWay => Err(NotSent::LeftOut(LeftOut::UnderWay)),
+            Redelivered::UnderWay => Err(Outcome::LeftOut(LeftOut::UnderWay)),
         }
     }
 }
 
-impl From<anyhow::Error> for NotSent {
+impl From<anyhow::Error> for Outcome {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(chain(error.as_ref()))
+        Self::NotRedriven(chain(error.as_ref()))
     }
 }
 
 impl Report {
-    fn leave_out(&mut self, reason: LeftOut) {
-        *self.left_out.entry(reason).or_default() += 1;
+    pub(super) fn add(&mut self, parked: &Parked, outcome: Outcome) {
+        self.ended.push(Ended::new(parked, outcome));
     }
 
-    fn fail(&mut self, parked: &Parked, reason: &str) {
-        self.failed.push(format!("message {}: {reason}", parked.received.message_id));
+    fn count(&self, is_counted: impl Fn(&Outcome) -> bool) -> usize {
+        self.ended.iter().filter(|ended| is_counted(&ended.outcome)).count()
+    }
+
+    fn failed(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Outcome::NotRedriven(_)))
     }
 
     /// What was not sent and why, a line for each reason.
     pub(super) fn left_out(&self) -> impl Iterator<Item = String> {
-        self.left_out.iter().map(|(reason, number)| format!("Left out {number}: {reason}."))
+        let mut numbers = BTreeMap::new();
+        for ended in &self.ended {
+            if let Outcome::LeftOut(reason) = ended.outcome {
+                *numbers.entry(reason).or_insert(0) += 1;
+            }
+        }
+        numbers.into_iter().map(|(reason, number)| format!("Left out {number}: {reason}."))
+    }
+
+    /// An object for each message. Those that a stop kept from being sent are missing.
+    pub(super) fn objects(&self) -> impl Iterator<Item = Value> {
+        self.ended.iter().map(Ended::json)
     }
 
     /// Prints what happened. An error if something went wrong.
-    pub(super) fn conclude(&self, selected: usize) -> Result<()> {
-        let sent = self.sent;
-        output::line(format_args!("Redrove {sent} of {}.", count(selected, "message")))?;
-        for line in self.left_out() {
-            output::line(line)?;
+    pub(super) fn conclude(&self, selected: usize, json: bool) -> Result<()> {
+        if json {
+            self.objects().try_for_each(|it| output::json(&it))?;
         }
-        for reason in self.failed.iter().chain(&self.kept) {
-            output::note(reason);
-        }
-        match (self.failed.len(), self.kept.len()) {
-            (0, 0) if self.was_stopped => bail!("stopped: the other messages are still parked"),
+        let kept = self.count(|outcome| matches!(outcome, Outcome::NotDeleted(_)));
+        let sent = self.count(|outcome| *outcome == Outcome::Redriven) + kept;
+        let selected = count(selected, "message");
+        output::sentence(format_args!("Redrove {sent} of {selected}."), json)?;
+        self.left_out().try_for_each(|it| output::sentence(it, json))?;
+        self.ended.iter().filter_map(Ended::problem).for_each(output::note);
+        match (self.failed(), kept) {
+            (0, 0) if self.was_stopped => {
+                Err(Stopped("the other messages are still parked".to_owned()).into())
+            }
             (0, 0) => Ok(()),
             (0, kept) => bail!(
                 "{} redriven but could not be deleted: delete them with `dlq drop ID`, or they may be sent twice",
@@ -245,16 +254,23 @@ mod tests {
     #[test]
     fn a_redrive_that_failed_in_part_is_an_error() {
         let letter = parked(DELIVERY);
-        let mut failed = Report { sent: 3, ..Report::default() };
-        failed.fail(&letter, "busy");
-        let error = failed.conclude(4).unwrap_err().to_string();
+        let busy = || "busy".to_owned();
+        let report = |outcomes: &[Outcome]| {
+            let mut report = Report::default();
+            for outcome in outcomes {
+                report.add(&letter, outcome.clone());
+            }
+            report
+        };
+        let failed = report(&[Outcome::Redriven, Outcome::NotRedriven(busy())]);
+        let error = failed.conclude(2, false).unwrap_err().to_string();
         assert!(error.starts_with("1 message was not redriven"), "{error}");
-        let kept =
-            Report { sent: 2, kept: vec!["m1".to_owned(), "m2".to_owned()], ..Report::default() };
-        assert!(
-            kept.conclude(2).unwrap_err().to_string().starts_with("2 messages were redriven but")
-        );
+        let kept = report(&[Outcome::NotDeleted(busy()), Outcome::NotDeleted(busy())]);
+        let error = kept.conclude(2, true).unwrap_err().to_string();
+        assert!(error.starts_with("2 messages were redriven but"), "{error}");
         let stopped = Report { was_stopped: true, ..Report::default() };
-        assert!(stopped.conclude(2).is_err() && Report::default().conclude(0).is_ok());
+        assert!(
+            stopped.conclude(2, false).is_err() && Report::default().conclude(0, false).is_ok()
+        );
     }
 }

@@ -59,6 +59,11 @@ impl Registration {
         Ok(Self { api, webhook_id, secret, marker })
     }
 
+    /// Removes the marker of a webhook that is gone with its stack.
+    pub(crate) fn forget(self) -> Result<()> {
+        self.marker.remove()
+    }
+
     /// Removes the webhook. If that fails, the marker stays, and the next run removes it.
     pub(crate) async fn remove(self) -> Result<()> {
         remove(&self.api, self.webhook_id).await?;

@@ -15,7 +15,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use webhooks::secret::SigningSecret;
@@ -54,7 +54,8 @@ pub(crate) struct Forwarded {
 /// What the server does with requests.
 #[derive(Debug)]
 pub(crate) struct Behaviour {
-    pub(crate) secret: SigningSecret,
+    /// Changes when the local stack restarts.
+    pub(crate) secret: watch::Receiver<SigningSecret>,
     pub(crate) answers: Answers,
     pub(crate) forward: Option<Forward>,
 }
@@ -131,7 +132,8 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response {
     let (method, headers) = (head.method, head.headers);
     let received = Received { at, method, target, headers, body };
     let Behaviour { secret, answers, forward } = &shared.behaviour;
-    let checks = check(secret, &received, at);
+    let secret = secret.borrow().clone();
+    let checks = check(&secret, &received, at);
     let number = shared.count(&received);
     let (response, forwarded) = match forward {
         None => (own(answers.status(number, checks.are_valid())), None),

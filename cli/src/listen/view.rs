@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use serde_json::{Map, Value, json};
 use webhooks::text::visible;
 use webhooks::timestamp::Timestamp;
@@ -15,6 +15,7 @@ use super::json::{Form, Json};
 use super::reason::{Reason, Scheme};
 use super::received::Received;
 use super::server::Handled;
+use crate::style::{BAD, GOOD};
 use crate::words::UNKNOWN;
 
 /// Maximum characters of a body to show to people; the largest event has 64 KiB.
@@ -51,8 +52,7 @@ pub(crate) fn full(handled: &Handled) -> String {
 }
 
 fn marked(is_good: bool) -> (Style, char) {
-    let (colour, mark) = if is_good { (AnsiColor::Green, '✓') } else { (AnsiColor::Red, '✗') };
-    (Style::new().fg_color(Some(colour.into())), mark)
+    if is_good { (GOOD, '✓') } else { (BAD, '✗') }
 }
 
 /// Unix seconds as a time.

@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -12,8 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::containers::Network;
 use super::deliveries::{Deliveries, headings};
 use super::demo::Demo;
-use super::info::ACCESS_KEY;
 use super::receiver::Receiver;
+use super::welcome::{Files, print_examples, print_locations, stack_json};
 use super::{LocalStack, Options, StackInfo};
 use crate::checkout::{Checkout, display_path, invocation};
 use crate::output;
@@ -65,12 +65,12 @@ fn docker_name(text: &str) -> Result<String, String> {
 }
 
 /// Runs until Ctrl-C, or until a part of the stack fails.
-pub(crate) async fn run(args: LocalArgs) -> Result<()> {
+pub(crate) async fn run(args: LocalArgs, json: bool) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
     tokio::select! {
-        result = serve(args) => return result,
+        result = serve(args, json) => return result,
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hang_up.recv() => {}
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: LocalArgs) -> Result<()> {
     Ok(())
 }
 
-async fn serve(args: LocalArgs) -> Result<()> {
+async fn serve(args: LocalArgs, json: bool) -> Result<()> {
     let checkout = Checkout::find()?;
     let folder = checkout.local_folder();
     fs::create_dir_all(&folder)
@@ -117,44 +117,42 @@ async fn serve(args: LocalArgs) -> Result<()> {
     };
     tokio::select! {
         error = stack.ended() => Err(error),
-        result = show(args, &info, &files, network.as_ref()) => result,
+        result = show(args, json, &info, &files, network.as_ref()) => result,
     }
-}
-
-struct Files {
-    stack: PathBuf,
-    functions_log: PathBuf,
-    emulator_log: PathBuf,
-    /// The argument of `sam local --env-vars`.
-    env_vars: PathBuf,
 }
 
 /// Runs the demo, prints commands to try, and then shows each delivery.
 async fn show(
     args: LocalArgs,
+    json: bool,
     info: &StackInfo,
     files: &Files,
     network: Option<&Network>,
 ) -> Result<()> {
-    let mut deliveries = Deliveries::new(info, files.functions_log.clone())?;
+    let mut deliveries = Deliveries::new(info, files.functions_log.clone())?.with_json(json);
     let demo = if args.no_demo {
         None
     } else {
         let receiver = Receiver::start(args.receiver_port).await?;
-        Some(Demo::register(info, receiver).await?)
+        Some(Demo::register(info, receiver, json).await?)
     };
     let _stack_file = StackFile::write(&files.stack, info)?;
+    if json {
+        output::json(&stack_json(info, files)?)?;
+    }
     if let Some(demo) = &demo {
         demo.run(&mut deliveries).await.with_context(|| {
             format!("the demo failed: see {}", display_path(&files.functions_log))
         })?;
     }
-    print_locations(info, files)?;
-    print_examples(info)?;
-    if let Some(network) = network {
-        network.print_examples(info, &files.env_vars)?;
+    if !json {
+        print_locations(info, files)?;
+        print_examples(info)?;
+        if let Some(network) = network {
+            network.print_examples(info, &files.env_vars)?;
+        }
+        output::line(format_args!("Deliveries of all webhooks:\n\n{}", headings()))?;
     }
-    output::line(format_args!("Deliveries of all webhooks:\n\n{}", headings()))?;
     deliveries.show_until(|_| false).await.map(drop)
 }
 
@@ -212,58 +210,6 @@ impl Drop for StackFile<'_> {
             output::note(format_args!("{} cannot be removed: {error}", self.path.display()));
         }
     }
-}
-
-fn print_locations(info: &StackInfo, files: &Files) -> Result<()> {
-    let StackInfo { outputs, api_key, aws_endpoint_url, region, .. } = info;
-    let tables = [
-        outputs.jobs_table()?,
-        &outputs.webhooks_table,
-        &outputs.webhook_audit_table,
-        &outputs.api_keys_table,
-        &outputs.deliveries_table,
-        &outputs.replays_table,
-    ];
-    output::line(format_args!(
-        "
-The stack is running:
-
-  API          {api_url}
-  API key      {api_key}
-               `dk_test_` marks keys for development, `dk_live_` keys for production; the API treats both alike
-  AWS          {aws_endpoint_url}, region {region}
-  credentials  access key `{ACCESS_KEY}`, secret key `{ACCESS_KEY}`; they work for this emulator only
-  tables       {tables}
-  stack.json   {path}: all of this and the queue URLs, for programs
-  logs         {functions}, {emulator}
-
-Ctrl-C stops the stack and deletes its data. The next start creates an empty stack.",
-        api_url = outputs.api_url,
-        tables = tables.join("\n               "),
-        path = display_path(&files.stack),
-        functions = display_path(&files.functions_log),
-        emulator = display_path(&files.emulator_log),
-    ))
-}
-
-fn print_examples(info: &StackInfo) -> Result<()> {
-    let StackInfo { outputs, api_key, .. } = info;
-    let (docintell, api_url) = (invocation(), &outputs.api_url);
-    output::line(format_args!(
-        r#"
-Commands to try in another terminal. Nothing listens at the example's endpoint, so its deliveries fail and are retried:
-
-  KEY={api_key}
-  curl {api_url}/v1/webhooks -H "Authorization: Bearer $KEY"
-  curl {api_url}/v1/webhooks -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \
-    -d '{{"url": "http://127.0.0.1:8000/", "events": ["document.processing.completed"]}}'
-  {docintell} job complete --pages 3
-  {docintell} job fail --message "The file is encrypted"
-  {docintell} listen
-  {docintell} keys create --name laptop
-  {docintell} dlq list
-"#
-    ))
 }
 
 #[cfg(test)]

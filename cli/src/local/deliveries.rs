@@ -4,6 +4,7 @@
 //! endpoint. Why a delivery has no entry is in the functions' log: `function_log` shows its warnings and errors.
 
 mod function_log;
+mod json;
 mod line;
 
 use std::collections::hash_map::Entry;
@@ -50,6 +51,8 @@ pub struct Deliveries {
     webhooks: WebhookStore,
     jobs: JobsTable,
     functions: FunctionLog,
+    /// Prints JSON.
+    json: bool,
     shown: HashMap<DeliveryId, Shown>,
     /// Errors that have been reported.
     reported: HashSet<String>,
@@ -70,24 +73,38 @@ impl Deliveries {
             table: info.outputs.deliveries_table.clone(),
             jobs: JobsTable::new(&config, info.outputs.jobs_table()?.to_owned()),
             functions: FunctionLog::new(functions_log),
+            json: false,
             shown: HashMap::new(),
             reported: HashSet::new(),
             newest_ttl: 0,
         })
     }
 
+    /// Prints JSON instead of text if `json`.
+    pub(super) fn with_json(self, json: bool) -> Self {
+        Self { json, ..self }
+    }
+
     /// Prints new lines until `is_last` accepts one, and returns that line.
     pub(super) async fn show_until(&mut self, is_last: impl Fn(&Line) -> bool) -> Result<Line> {
         loop {
             for problem in self.functions.read() {
-                output::line(problem)?;
+                if self.json {
+                    output::json(&json::problem(&problem))?;
+                } else {
+                    output::line(problem)?;
+                }
             }
             let begun = Instant::now();
             match self.new_lines().await {
                 Ok(lines) => {
                     let mut last = None;
                     for line in lines {
-                        output::line(&line)?;
+                        if self.json {
+                            output::json(&json::line(&line))?;
+                        } else {
+                            output::line(&line)?;
+                        }
                         last = last.or(Some(line).filter(&is_last));
                     }
                     if let Some(line) = last {

@@ -1,6 +1,7 @@
 //! Processes documents and delivers their events to a local test receiver, through the real functions. The last delivery
 //! fails, is found in the log, and is sent again.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -35,11 +36,12 @@ pub(super) struct Demo {
     receiver: Receiver,
     jobs: JobsTable,
     tenant_id: TenantId,
+    json: bool,
 }
 
 impl Demo {
     /// Registers `receiver` for every event, through the API.
-    pub(super) async fn register(info: &StackInfo, receiver: Receiver) -> Result<Self> {
+    pub(super) async fn register(info: &StackInfo, receiver: Receiver, json: bool) -> Result<Self> {
         #[derive(Deserialize)]
         struct Created {
             webhook_config_id: WebhookId,
@@ -57,45 +59,53 @@ impl Demo {
         receiver.trust(SigningSecret::parse(&signing_secret)?)?;
         task.done(format_args!("webhook for all events, with a receiver at {}", receiver.url()));
         let jobs = JobsTable::new(&info.aws_config(), info.outputs.jobs_table()?.to_owned());
-        Ok(Self { api, webhook_id: webhook_config_id, receiver, jobs, tenant_id: info.tenant_id })
+        Ok(Self {
+            api,
+            webhook_id: webhook_config_id,
+            receiver,
+            jobs,
+            tenant_id: info.tenant_id,
+            json,
+        })
     }
 
     /// Completes one document's job, fails another one, and waits for each event. Then lets a delivery fail and recover.
     pub(super) async fn run(&self, deliveries: &mut Deliveries) -> Result<()> {
         let complete =
             Transition::Complete { pages: 12, seconds: 45.2, ir_version: "v001".to_owned() };
-        output::line(format_args!("\nProcessing a document:\n\n{}", headings()))?;
+        self.say("\nProcessing a document:\n")?;
+        if !self.json {
+            output::line(headings())?;
+        }
         self.document(deliveries, &complete, EventType::ProcessingCompleted).await?;
         let message = Some("File is corrupted or password protected".to_owned());
-        output::line("\nProcessing a document that fails:\n")?;
+        self.say("\nProcessing a document that fails:\n")?;
         self.document(deliveries, &Transition::Fail { message }, EventType::ProcessingFailed)
             .await?;
         self.recover(deliveries).await?;
-        output::line("\nThe receiver verified the signature of each delivery.")
+        self.say("\nThe receiver verified the signature of each delivery.")
     }
 
     /// Uploads a document while the receiver is out of order. Then finds the failed delivery in the log and sends it
     /// again, through the API.
     async fn recover(&self, deliveries: &mut Deliveries) -> Result<()> {
-        output::line("\nUploading a document while the receiver is out of order:\n")?;
+        self.say("\nUploading a document while the receiver is out of order:\n")?;
         self.receiver.set_out_of_order(true);
         let job = NewJob::of(self.tenant_id);
-        print_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job)?;
+        self.say_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job)?;
         self.ended(deliveries, EventType::DocumentUploaded, &job).await?;
         self.receiver.set_out_of_order(false);
 
         let path = format!("/v1/webhooks/{}/deliveries", self.webhook_id);
-        output::line(format_args!(
-            "\nThe receiver works again. GET {path}?status=failed lists:\n"
-        ))?;
+        self.say(format_args!("\nThe receiver works again. GET {path}?status=failed lists:\n"))?;
         let list = self.api.send(Method::GET, &format!("{path}?status=failed"), None).await?;
         let failed = &list["deliveries"][0];
         let Some(id) = failed["delivery_id"].as_str() else {
             bail!("the API does not list the failed delivery: {list}");
         };
-        output::line(format_args!("{failed:#}"))?;
+        self.say(format_args!("{failed:#}"))?;
         let path = format!("{path}/{id}/retry");
-        output::line(format_args!("\nPOST {path} sends it again:\n"))?;
+        self.say(format_args!("\nPOST {path} sends it again:\n"))?;
         self.api.send(Method::POST, &path, None).await?;
         self.expect(deliveries, EventType::DocumentUploaded, &job).await
     }
@@ -107,13 +117,22 @@ impl Demo {
         event: EventType,
     ) -> Result<()> {
         let job = NewJob::of(self.tenant_id);
-        print_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job)?;
+        self.say_state(self.jobs.upload(&job).await?, JobStatus::Queued, &job)?;
         self.expect(deliveries, EventType::DocumentUploaded, &job).await?;
         for transition in [&Transition::Process, end] {
             let at = self.jobs.advance(&job.job_id, transition).await?;
-            print_state(at, transition.status(), &job)?;
+            self.say_state(at, transition.status(), &job)?;
         }
         self.expect(deliveries, event, &job).await
+    }
+
+    /// Standard output is for the objects alone if it has JSON.
+    fn say(&self, text: impl Display) -> Result<()> {
+        output::sentence(text, self.json)
+    }
+
+    fn say_state(&self, at: Timestamp, status: JobStatus, job: &NewJob) -> Result<()> {
+        self.say(format_args!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id))
     }
 
     /// Shows deliveries until the receiver has `event` of `job`.
@@ -148,8 +167,4 @@ impl Demo {
             }
         }
     }
-}
-
-fn print_state(at: Timestamp, status: JobStatus, job: &NewJob) -> Result<()> {
-    output::line(format_args!("  {:<10}  job {} is {status}", time_of_day(at), job.job_id))
 }

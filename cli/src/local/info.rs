@@ -122,12 +122,12 @@ fn private_file(path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
-    fn info() -> StackInfo {
+    pub(in crate::local) fn info() -> StackInfo {
         let url = || "http://127.0.0.1:1".to_owned();
         let name = || "a".to_owned();
         StackInfo {

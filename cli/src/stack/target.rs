@@ -10,10 +10,13 @@ use super::clients::TRY_TIMEOUT;
 use super::{Outputs, Stack, deployed, sam, with_timeout};
 use crate::local::StackInfo;
 
+/// The heading of the options that select a stack, a table, a tenant or a webhook in the help text.
+pub(crate) const SCOPE: &str = "Stack and tenant";
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StackArgs {
     /// CloudFormation name of a stack on AWS; needs the SAM CLI [default: the local stack]
-    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, global = true, help_heading = SCOPE, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     stack_name: Option<String>,
 }
 

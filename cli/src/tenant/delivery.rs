@@ -5,14 +5,14 @@ mod read;
 mod retry;
 mod view;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 use webhooks::id::DeliveryId;
 use webhooks::timestamp::Timestamp;
 
 use super::WebhookArgs;
 use crate::output;
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
 use crate::words::count;
 use filter::ListFilter;
 pub(super) use filter::{EventFilter, HEADING, check_range};
@@ -26,9 +26,6 @@ pub(crate) struct DeliveriesArgs {
     command: DeliveriesCommand,
     #[command(flatten)]
     webhook: WebhookArgs,
-    /// One JSON object per line
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -37,7 +34,7 @@ enum DeliveriesCommand {
     List {
         #[command(flatten)]
         filter: ListFilter,
-        /// Maximum deliveries
+        /// Maximum deliveries, 1 to 100,000
         #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
@@ -54,8 +51,8 @@ enum DeliveriesCommand {
     },
 }
 
-pub(crate) async fn run(args: DeliveriesArgs) -> Result<()> {
-    let DeliveriesArgs { command, webhook: WebhookArgs { tenant, webhook_id }, json } = args;
+pub(crate) async fn run(args: DeliveriesArgs, json: bool) -> Result<()> {
+    let DeliveriesArgs { command, webhook: WebhookArgs { tenant, webhook_id } } = args;
     if let DeliveriesCommand::List { filter, .. } = &command {
         filter.check()?;
     }
@@ -68,14 +65,16 @@ pub(crate) async fn run(args: DeliveriesArgs) -> Result<()> {
         DeliveriesCommand::Show { id } => show(&reader, id, json).await,
         DeliveriesCommand::Retry { ids } => {
             let retrier = Retrier { reader, queue: tenant.stack.delivery_queue() };
-            retrier.retry_all(&ids, &Stop::on_signals()?, json).await
+            retrier.retry_all(&ids, json).await
         }
     }
 }
 
 async fn list(reader: &Reader<'_>, filter: &ListFilter, limit: usize, json: bool) -> Result<()> {
-    let (now, stop) = (Timestamp::now(), Stop::on_signals()?);
+    let now = Timestamp::now();
     let (webhook, exists) = reader.chosen_webhook().await?;
+    // Until now, Ctrl-C has ended the program at once.
+    let stop = Stop::on_signals()?;
     let listed = reader.list(webhook, filter, limit, &stop, now).await?;
     if !exists {
         // A deleted webhook's deliveries stay until they expire.
@@ -97,7 +96,7 @@ async fn list(reader: &Reader<'_>, filter: &ListFilter, limit: usize, json: bool
     }
     let number = count_deliveries(listed.deliveries.len());
     if listed.was_stopped {
-        bail!("stopped: only the newest {number} were read");
+        return Err(Stopped(format!("only the newest {number} were read")).into());
     }
     let more = if listed.is_cut { "; there may be more: raise --limit" } else { "" };
     output::note(format_args!("{number} of webhook {}{more}.", webhook.webhook_id));

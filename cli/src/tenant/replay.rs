@@ -26,9 +26,6 @@ pub(crate) struct ReplayArgs {
     command: ReplayCommand,
     #[command(flatten)]
     webhook: WebhookArgs,
-    /// One JSON object per line
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -73,8 +70,8 @@ struct Replays<'a> {
     json: bool,
 }
 
-pub(crate) async fn run(args: ReplayArgs) -> Result<()> {
-    let ReplayArgs { command, webhook, json } = args;
+pub(crate) async fn run(args: ReplayArgs, json: bool) -> Result<()> {
+    let ReplayArgs { command, webhook } = args;
     if let ReplayCommand::Start(start) = &command {
         start.check()?;
     }

@@ -29,9 +29,6 @@ pub(crate) struct WebhooksArgs {
     command: WebhooksCommand,
     #[command(flatten)]
     tenant: TenantArgs,
-    /// One JSON object per line
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -73,8 +70,8 @@ enum Switched {
     Unannounced(Error),
 }
 
-pub(crate) async fn run(args: WebhooksArgs) -> Result<()> {
-    let WebhooksArgs { command, tenant, json } = args;
+pub(crate) async fn run(args: WebhooksArgs, json: bool) -> Result<()> {
+    let WebhooksArgs { command, tenant } = args;
     let tenant = tenant.tenant().await?;
     match command {
         WebhooksCommand::List => list(&tenant, json).await,

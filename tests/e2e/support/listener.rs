@@ -35,6 +35,18 @@ impl Developer {
         Self(Operator::of_stack(&info))
     }
 
+    /// As if the stack had stopped.
+    pub(crate) fn stop_stack(&self) {
+        self.0.forget();
+    }
+
+    /// As if the stack had been started again: this tenant is the new one's.
+    pub(crate) fn start_stack(&mut self, tenant: &Tenant) {
+        self.0.info.tenant_id = tenant.id;
+        self.0.info.api_key.clone_from(&tenant.key);
+        self.0.save();
+    }
+
     /// Runs `docintell listen` on a free port, with these words, and waits until it listens.
     pub(crate) async fn listen(&self, arguments: &[&str]) -> Listener {
         let mut child = self.0.start(&[&["listen", "--port", "0"], arguments].concat()).await;

@@ -80,6 +80,11 @@ impl Operator {
         }
     }
 
+    /// Removes what [`Operator::save`] wrote about the stack.
+    pub(crate) fn forget(&self) {
+        fs::remove_file(self.folder.join("target/local/stack.json")).expect("it was written");
+    }
+
     /// Parks a dead letter, as it was found in the real queue.
     pub(crate) async fn park(&self, letter: &Parked) {
         self.send(&self.info.outputs.dead_letter_queue_url, letter).await;
@@ -174,6 +179,12 @@ impl Ended {
     /// Asserts that the command succeeded.
     pub(crate) fn succeeded(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+
+    /// Asserts that a signal ended the command before it was done.
+    pub(crate) fn stopped(self) -> Self {
+        assert_eq!(self.code, Some(130), "{self:?}");
         self
     }
 

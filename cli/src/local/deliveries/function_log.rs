@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use webhooks::text::printable;
+
+use crate::style::{BAD, WAITING};
 
 /// Each read continues where the last one ended.
 #[derive(Debug)]
@@ -20,10 +21,11 @@ pub(super) struct FunctionLog {
 /// line in the delivery log says the same.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    is_warning: bool,
-    time: String,
-    function: String,
-    message: String,
+    pub(super) is_warning: bool,
+    /// `HH:MM:SS` in UTC.
+    pub(super) time: String,
+    pub(super) function: String,
+    pub(super) message: String,
 }
 
 impl FunctionLog {
@@ -84,12 +86,8 @@ fn parse(line: &str) -> Option<Problem> {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { is_warning, time, function, message } = self;
-        let (mark, colour, verb) = if *is_warning {
-            ('!', AnsiColor::Yellow, "warns")
-        } else {
-            ('✗', AnsiColor::Red, "reports")
-        };
-        let style = Style::new().fg_color(Some(colour.into()));
+        let (mark, style, verb) =
+            if *is_warning { ('!', WAITING, "warns") } else { ('✗', BAD, "reports") };
         write!(f, "  {time:<10}  {style}{mark} {function} {verb}: {message}{style:#}")
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
 use webhooks::delivery::{Attempt, DeliveryStatus};
 use webhooks::event_type::EventType;
 use webhooks::id::DeliveryId;
@@ -12,10 +11,12 @@ use webhooks::text::printable;
 use webhooks::timestamp::Timestamp;
 use webhooks::webhook::Webhook;
 
+use crate::style::{BAD, GOOD, HEADING, WAITING};
+
 /// The headings of a [`Line`]'s columns.
 pub(in crate::local) fn headings() -> String {
     format!(
-        "  {:<10}  {:<6}  {:<4}  {:<29}  {:<36}  {:<21}  result",
+        "  {HEADING}{:<10}  {:<6}  {:<4}  {:<29}  {:<36}  {:<21}  result{HEADING:#}",
         "time (UTC)", "status", "try", "event", "job", "endpoint"
     )
 }
@@ -58,13 +59,13 @@ pub struct Line {
     /// From 1; a later chain is a retry, a replay or a redrive.
     pub(super) chain: u32,
     /// The response's HTTP status.
-    http_status: Option<u16>,
+    pub(super) http_status: Option<u16>,
     /// The webhook's limit of attempts.
-    max_attempts: Option<u32>,
+    pub(super) max_attempts: Option<u32>,
     /// Host and port; `None` if the webhook is deleted or cannot be read.
-    endpoint: Option<String>,
+    pub(super) endpoint: Option<String>,
     /// The error, and what happens next.
-    text: String,
+    pub(super) text: String,
     /// Time since the write of the job's state.
     pub(super) since_write: Option<Duration>,
 }
@@ -151,12 +152,11 @@ fn blank(row: &DeliveryRow, webhook: Option<&Webhook>) -> Line {
 /// Aligned columns, wide enough for ids, event names and local addresses.
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mark, colour) = match self.outcome {
-            Outcome::Delivered => ('✓', AnsiColor::Green),
-            Outcome::Pending => ('✗', AnsiColor::Yellow),
-            Outcome::Ended => ('✗', AnsiColor::Red),
+        let (mark, style) = match self.outcome {
+            Outcome::Delivered => ('✓', GOOD),
+            Outcome::Pending => ('✗', WAITING),
+            Outcome::Ended => ('✗', BAD),
         };
-        let style = Style::new().fg_color(Some(colour.into()));
         let http_status = match (self.attempt, self.http_status) {
             (_, Some(status)) => status.to_string(),
             (Some(_), None) => "none".to_owned(),
@@ -282,7 +282,7 @@ mod tests {
         let row = row("delivered", None, &attempt(1, None));
         let plain = anstream::adapter::strip_str(&lines(&row, None, None).remove(0).to_string())
             .to_string();
-        let headings = headings();
+        let headings = anstream::adapter::strip_str(&headings()).to_string();
         let column = |text: &str, word| text.find(word).map(|at| text[..at].chars().count());
         assert_eq!(column(&plain, "10:30:01"), column(&headings, "time"));
         assert_eq!(column(&plain, "✓"), column(&headings, "status"));

@@ -16,8 +16,8 @@ pub(in crate::tenant) const HEADING: &str = "Which deliveries";
 /// Deliveries by their event. A delivery must fit every option that is given.
 #[derive(Debug, Clone, Default, Args)]
 pub(in crate::tenant) struct EventFilter {
-    /// Only of this event, such as document.uploaded
-    #[arg(long, help_heading = HEADING, value_parser = event_type)]
+    /// Only of this event
+    #[arg(long, help_heading = HEADING, value_parser = event_type())]
     pub(in crate::tenant) event: Option<EventType>,
     /// Only of this document
     #[arg(long, help_heading = HEADING, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
@@ -30,8 +30,8 @@ pub(in crate::tenant) struct EventFilter {
 /// The filters of the API's list.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct ListFilter {
-    /// Only with one of these statuses: pending, delivered, failed, cancelled, skipped
-    #[arg(long, help_heading = HEADING, value_name = "STATUS,…", value_delimiter = ',', value_parser = status)]
+    /// Only with one of these statuses, separated by commas
+    #[arg(long, help_heading = HEADING, value_name = "STATUS,…", value_delimiter = ',', value_parser = status(DeliveryStatus::ALL))]
     status: Option<Vec<DeliveryStatus>>,
     #[command(flatten)]
     event: EventFilter,

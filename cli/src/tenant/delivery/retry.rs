@@ -19,7 +19,7 @@ use webhooks::withheld::Withheld;
 use super::count_deliveries;
 use super::read::Reader;
 use crate::output;
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
 
 #[derive(Debug)]
 pub(super) struct Retrier<'a> {
@@ -77,18 +77,16 @@ impl fmt::Display for Retried {
 
 impl Retrier<'_> {
     /// Prints what became of each. An error if one was not started.
-    pub(super) async fn retry_all(
-        &self,
-        ids: &[DeliveryId],
-        stop: &Stop,
-        json: bool,
-    ) -> Result<()> {
+    pub(super) async fn retry_all(&self, ids: &[DeliveryId], json: bool) -> Result<()> {
         let rows = self.reader.find(ids).await?;
+        // Until now, Ctrl-C has ended the program at once.
+        let stop = Stop::on_signals()?;
         let mut webhooks = HashMap::new();
         let mut started = 0;
         for (done, id) in ids.iter().enumerate() {
             if stop.is_requested() {
-                bail!("stopped: {} were not retried", count_deliveries(ids.len() - done));
+                let left = count_deliveries(ids.len() - done);
+                return Err(Stopped(format!("{left} were not retried")).into());
             }
             let row = rows.get(id);
             let retried = match row {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, bail};
 use clap::Args;
+use clap::builder::TypedValueParser;
 use tokio::time::Instant;
 use webhooks::delivery::DeliveryStatus;
 use webhooks::id::WebhookKey;
@@ -32,15 +33,16 @@ pub(super) struct StartArgs {
     /// Not created after this time: RFC 3339, or an age such as 15m [default: now]
     #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
-    /// Only with one of these statuses: failed, skipped, cancelled, delivered [default: the first three]
-    #[arg(long, help_heading = HEADING, value_name = "STATUS,…", value_delimiter = ',', value_parser = ended)]
+    /// Only with one of these statuses, separated by commas; a pending delivery is under way and never selected [default:
+    /// failed,skipped,cancelled]
+    #[arg(long, help_heading = HEADING, value_name = "STATUS,…", value_delimiter = ',', value_parser = ended())]
     status: Option<Vec<DeliveryStatus>>,
     /// Every status, also what has been delivered
     #[arg(long, help_heading = HEADING, conflicts_with = "status")]
     all: bool,
     #[command(flatten)]
     event: EventFilter,
-    /// Deliveries per second
+    /// Deliveries per second, 1 to 1,000
     #[arg(long, default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
     /// Show what would be sent, and send nothing
@@ -51,14 +53,9 @@ pub(super) struct StartArgs {
     watch: bool,
 }
 
-/// A status that a replay can select.
-fn ended(name: &str) -> Result<DeliveryStatus, String> {
-    match status(name)? {
-        DeliveryStatus::Pending => {
-            Err("a pending delivery is under way; a replay never selects it".to_owned())
-        }
-        status => Ok(status),
-    }
+/// A status that a replay can select: a pending delivery is under way.
+fn ended() -> impl TypedValueParser<Value = DeliveryStatus> {
+    status(DeliveryStatus::ALL.into_iter().filter(|it| *it != DeliveryStatus::Pending))
 }
 
 impl StartArgs {

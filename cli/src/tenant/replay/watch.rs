@@ -9,7 +9,7 @@ use webhooks::timestamp::Timestamp;
 use super::{Replays, view};
 use crate::output;
 use crate::progress::Progress;
-use crate::stop::Stop;
+use crate::stop::{Stop, Stopped};
 
 /// Between two looks. The replay function notes its progress every second.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ impl Replays<'_> {
         match replay.state_at(now) {
             ReplayState::Completed => Ok(()),
             ReplayState::Running | ReplayState::Paused => {
-                bail!("stopped watching: the replay goes on")
+                Err(Stopped("the replay goes on".to_owned()).into())
             }
             state => bail!("the replay is {state}"),
         }
