@@ -2,8 +2,8 @@
 //!
 //! The rule: JSON, DynamoDB, headers and logs use the same name for a variant.
 
-/// Declares an enum with a name for each variant. Adds `ALL`, `as_str`, `from_name`, `Display`, `Serialize` and
-/// `Deserialize`.
+/// Declares an enum with a name for each variant. Adds `ALL`, `as_str`, `from_name`, `Display`, `Serialize`,
+/// `Deserialize` and `ToSchema`.
 macro_rules! named {
     (
         $(#[$about:meta])*
@@ -13,7 +13,7 @@ macro_rules! named {
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[derive(serde::Serialize, serde::Deserialize)]
+        #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         pub enum $Enum {
             $($(#[$doc])* #[serde(rename = $name)] $Variant,)+
         }

@@ -1,6 +1,9 @@
 //! A webhook: the endpoint, events and settings that a tenant has stored.
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::ArrayBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::endpoint::EndpointUrl;
 use crate::event_type::EventType;
@@ -161,6 +164,15 @@ impl TryFrom<Vec<EventType>> for EventSet {
         }
     }
 }
+
+impl PartialSchema for EventSet {
+    fn schema() -> RefOr<Schema> {
+        let items = Ref::from_schema_name(EventType::name());
+        ArrayBuilder::new().items(items).min_items(Some(1)).unique_items(true).into()
+    }
+}
+
+impl ToSchema for EventSet {}
 
 impl From<EventSet> for Vec<EventType> {
     fn from(set: EventSet) -> Self {
