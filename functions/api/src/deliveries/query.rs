@@ -16,9 +16,9 @@ use webhooks::timestamp::Timestamp;
 
 use crate::error::{ApiError, Details};
 use crate::extract::{parameter, parameters, refuse_unknown};
-use crate::page::whole_number;
+use crate::page::{DEFAULT_SIZE, size};
 
-const KNOWN: [&str; 8] =
+pub(crate) const KNOWN: [&str; 8] =
     ["status", "event", "document_id", "job_id", "since", "until", "limit", "cursor"];
 
 /// The query parameters of `GET …/deliveries`; any other one is an error.
@@ -28,7 +28,7 @@ pub(crate) struct DeliveryQuery {
     pub filter: DeliveryFilter,
     /// `since`, `until` and `cursor`; by default the whole log.
     pub range: Range,
-    /// `limit`, 1 to 100, default 20.
+    /// `limit`, 1 to [`MAX_SIZE`](crate::page::MAX_SIZE), default [`DEFAULT_SIZE`].
     pub limit: usize,
 }
 
@@ -61,8 +61,7 @@ impl DeliveryQuery {
         {
             it.insert("since".to_owned(), "must not be later than `until`".to_owned());
         }
-        let limit = |text: &str| whole_number(text, 1..=100, "a whole number from 1 to 100");
-        let limit = parameter(parameters, "limit", it, limit).unwrap_or(20);
+        let limit = parameter(parameters, "limit", it, size).unwrap_or(DEFAULT_SIZE);
         if wrong.is_empty() { Ok(Self { filter, range, limit }) } else { Err(wrong) }
     }
 }

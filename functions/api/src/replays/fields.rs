@@ -14,10 +14,10 @@ use crate::extract::JsonObject;
 use crate::fields::{boolean, event, refuse_others, take, value};
 
 /// The value of `status` that selects every status.
-pub(super) const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
 /// The statuses that a request can list; a pending delivery is under way.
-const STATUSES: [DeliveryStatus; 4] = [
+pub(crate) const STATUSES: [DeliveryStatus; 4] = [
     DeliveryStatus::Failed,
     DeliveryStatus::Skipped,
     DeliveryStatus::Cancelled,
@@ -25,18 +25,18 @@ const STATUSES: [DeliveryStatus; 4] = [
 ];
 
 /// Maximum bytes of an id of the document pipeline.
-const MAX_ID_BYTES: usize = 1024;
+pub(crate) const MAX_ID_BYTES: usize = 1024;
 
 /// A valid body, with its defaults.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ReplayRequest {
+pub(crate) struct ReplayRequest {
     pub filter: ReplayFilter,
     pub rate_per_second: u32,
     pub dry_run: bool,
 }
 
 /// Reads the body at `now`, which is the latest `until`.
-pub(super) fn replay(
+pub(crate) fn replay(
     object: JsonObject,
     rate: ReplayRate,
     now: Timestamp,

@@ -1,0 +1,319 @@
+//! The operations: what their paths and methods do, what they answer, and the errors that their own code returns.
+//!
+//! The rule: what the arguments of a handler say is not repeated here.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+use webhooks::replay::ReplayState;
+
+use super::errors::{ErrorResponse, Errors, GATEWAY, Responses};
+use super::signature::Handler;
+use crate::error::ApiError;
+use crate::{deliveries, documents, handlers, replays, webhook_test};
+
+pub(super) struct Operation {
+    pub path: &'static str,
+    pub method: &'static str,
+    /// `operationId`
+    id: &'static str,
+    summary: &'static str,
+    description: &'static str,
+    tag: &'static str,
+    pub needs_key: bool,
+    pub parameters: Vec<Value>,
+    pub body: Body,
+    /// A schema's name.
+    pub body_schema: Option<&'static str>,
+    successes: BTreeMap<&'static str, Value>,
+    pub errors: Errors,
+}
+
+#[derive(PartialEq, Eq)]
+pub(super) enum Body {
+    /// A body is ignored.
+    None,
+    Optional,
+    Required,
+}
+
+const TAGS: [(&str, &str); 4] = [
+    ("Webhooks", "Endpoints, the events that they get, and their secrets."),
+    ("Deliveries", "What was sent to a webhook, and how it was answered."),
+    ("Replays", "Past deliveries of a webhook, sent again."),
+    ("Documents", "What the events and this API look like. They need no key."),
+];
+
+pub(super) fn tags() -> Value {
+    let tag = |(name, description)| json!({"name": name, "description": description});
+    TAGS.into_iter().map(tag).collect()
+}
+
+/// Every operation of the API, in the order of its routes.
+pub(super) fn all() -> Vec<Operation> {
+    [webhooks(), deliveries(), replays(), documents()].into_iter().flatten().collect()
+}
+
+fn webhooks() -> Vec<Operation> {
+    const CREATE: &str = "/v1/webhooks";
+    const ONE: &str = "/v1/webhooks/{webhook_id}";
+    let of = |method, path| Operation::new("Webhooks", method, path);
+    vec![
+        of("post", CREATE)
+            .calls("createWebhook", "Create a webhook", &handlers::create)
+            .says("Store the `signing_secret` of the response: it is not shown again.")
+            .takes("NewWebhook")
+            .answers("201", "The webhook, with its secret.", "WebhookWithSecret")
+            .with_header("201", "Location")
+            .with_header("201", "Cache-Control")
+            .with_example("201", "WebhookWithSecret")
+            .fails([ApiError::WebhookLimitReached(50)]),
+        of("get", CREATE)
+            .calls("listWebhooks", "List webhooks", &handlers::list)
+            .answers("200", "A page of webhooks.", "WebhookList"),
+        of("get", ONE)
+            .calls("getWebhook", "Get a webhook", &handlers::get)
+            .answers("200", "The webhook.", "Webhook"),
+        of("patch", ONE)
+            .calls("updateWebhook", "Update a webhook", &handlers::update)
+            .says(
+                "A field that is left out stays as it is. `is_active: true` switches a webhook on again, whatever \
+                 switched it off.",
+            )
+            .takes("WebhookChanges")
+            .answers("200", "The webhook.", "Webhook"),
+        of("delete", ONE)
+            .calls("deleteWebhook", "Delete a webhook", &handlers::delete)
+            .says("Queued deliveries are cancelled.")
+            .answers_nothing("The webhook is deleted."),
+        of("post", "/v1/webhooks/{webhook_id}/rotate")
+            .calls("rotateSecret", "Rotate a secret", &handlers::rotate)
+            .says(
+                "Puts a new secret in force. The previous one still signs for `overlap_seconds`. At most two secrets \
+                 are in force: a rotation during an overlap drops the older one.",
+            )
+            .takes("Rotation")
+            .answers("200", "The webhook, with its new secret.", "WebhookWithSecret")
+            .with_header("200", "Cache-Control")
+            .fails([ApiError::RotationConflict]),
+        of("delete", "/v1/webhooks/{webhook_id}/previous-secret")
+            .calls("endOverlap", "End a rotation's overlap", &handlers::delete_previous_secret)
+            .says("The secret before the last rotation stops signing at once.")
+            .answers_nothing("One secret is in force.")
+            .fails([ApiError::RotationConflict]),
+        of("post", "/v1/webhooks/{webhook_id}/test")
+            .calls("testWebhook", "Test a webhook", &webhook_test::test)
+            .says(
+                "Sends one example event now, also while the webhook is switched off. A test is not a delivery: it is \
+                 not retried and not in the delivery log. The response is 200 whatever the endpoint answers.",
+            )
+            .takes("WebhookTest")
+            .answers("200", "What happened.", "TestResult"),
+    ]
+}
+
+fn deliveries() -> Vec<Operation> {
+    const ONE: &str = "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}";
+    let of = |method, path| Operation::new("Deliveries", method, path);
+    vec![
+        of("get", "/v1/webhooks/{webhook_id}/deliveries")
+            .calls("listDeliveries", "List deliveries", &deliveries::list)
+            .says(
+                "Newest first. Repeat the request with `cursor` until `next_cursor` is null. A page can have fewer \
+                 deliveries than `limit`, even none, and still have a `next_cursor`.",
+            )
+            .answers("200", "A page of deliveries.", "DeliveryList")
+            .with_example("200", "DeliveryList"),
+        of("get", ONE)
+            .calls("getDelivery", "Get a delivery in full", &deliveries::get)
+            .answers("200", "The delivery, with its body and its attempts.", "DeliveryDetail"),
+        of("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry")
+            .calls("retryDelivery", "Send a delivery again", &deliveries::retry)
+            .says("The same ids and the same body go to the webhook's current URL, in a new chain of attempts.")
+            .answers("202", "The delivery, which is now pending.", "DeliveryDetail")
+            .fails([ApiError::DeliveryPending, ApiError::WebhookInactive]),
+    ]
+}
+
+fn replays() -> Vec<Operation> {
+    const ALL: &str = "/v1/webhooks/{webhook_id}/replays";
+    const ONE: &str = "/v1/webhooks/{webhook_id}/replays/{replay_id}";
+    let of = |method, path| Operation::new("Replays", method, path);
+    let ended = || ApiError::ReplayEnded(ReplayState::Completed);
+    vec![
+        of("post", ALL)
+            .calls("startReplay", "Start a replay", &replays::create)
+            .says("A webhook has one replay at a time. A dry run sends nothing and starts nothing.")
+            .takes("NewReplay")
+            .answers("200", "What the replay would send, for a dry run.", "ReplayCount")
+            .answers("201", "The replay.", "Replay")
+            .with_header("201", "Location")
+            .with_example("201", "Replay")
+            .fails([ApiError::WebhookInactive, ApiError::ReplayRunning]),
+        of("get", ALL).calls("listReplays", "List replays", &replays::list).answers(
+            "200",
+            "The newest replays.",
+            "ReplayList",
+        ),
+        of("get", ONE).calls("getReplay", "Get a replay", &replays::get).answers(
+            "200",
+            "The replay.",
+            "Replay",
+        ),
+        of("delete", ONE)
+            .calls("cancelReplay", "Cancel a replay", &replays::cancel)
+            .answers("200", "The cancelled replay.", "Replay")
+            .fails([ended(), ApiError::ReplayConflict]),
+        of("post", "/v1/webhooks/{webhook_id}/replays/{replay_id}/pause")
+            .calls("pauseReplay", "Pause a replay", &replays::pause)
+            .answers("200", "The paused replay.", "Replay")
+            .fails([ended(), ApiError::ReplayConflict]),
+        of("post", "/v1/webhooks/{webhook_id}/replays/{replay_id}/resume")
+            .calls("resumeReplay", "Resume a replay", &replays::resume)
+            .says("A failed replay can be resumed until another one is started.")
+            .answers("200", "The running replay.", "Replay")
+            .fails([ended(), ApiError::ReplayConflict, ApiError::WebhookInactive]),
+    ]
+}
+
+fn documents() -> Vec<Operation> {
+    let of = |path| Operation::new("Documents", "get", path);
+    vec![
+        of("/v1/event-types")
+            .calls("listEventTypes", "List event types", &documents::event_types)
+            .says("All event types, with a JSON Schema and an example of the body of each.")
+            .answers("200", "The event types.", "EventTypeList")
+            .with_header("200", "Cache-Control"),
+        of("/v1/openapi.json")
+            .calls("getOpenApi", "Get this document", &documents::openapi)
+            .answers("200", "An OpenAPI document.", "OpenApi")
+            .with_header("200", "Cache-Control"),
+    ]
+}
+
+impl Operation {
+    /// With the errors of a request that reaches no handler.
+    fn new(tag: &'static str, method: &'static str, path: &'static str) -> Self {
+        let mut operation = Self {
+            path,
+            method,
+            id: "",
+            summary: "",
+            description: "",
+            tag,
+            needs_key: false,
+            parameters: Vec::new(),
+            body: Body::None,
+            body_schema: None,
+            successes: BTreeMap::new(),
+            errors: Errors::new(),
+        };
+        for status in GATEWAY {
+            operation.errors.entry(StatusCode::from_u16(status).unwrap()).or_default();
+        }
+        let reason = "must contain only printable ASCII characters".to_owned();
+        operation.add_errors([
+            ApiError::MalformedRequest,
+            ApiError::MalformedHeader([("user-agent".to_owned(), reason)].into()),
+            ApiError::QueryTooLong,
+            ApiError::BodyTooLarge,
+        ]);
+        operation
+    }
+
+    /// Adds what the handler's arguments say.
+    fn calls<A>(
+        mut self,
+        id: &'static str,
+        summary: &'static str,
+        handler: &impl Handler<A>,
+    ) -> Self {
+        (self.id, self.summary) = (id, summary);
+        handler.describe(&mut self);
+        self
+    }
+
+    fn says(self, description: &'static str) -> Self {
+        Self { description, ..self }
+    }
+
+    /// The schema of the body.
+    fn takes(self, schema: &'static str) -> Self {
+        Self { body_schema: Some(schema), ..self }
+    }
+
+    fn answers(mut self, status: &'static str, description: &str, schema: &str) -> Self {
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+        let content = json!({"application/json": {"schema": schema}});
+        let response = json!({"description": description, "content": content});
+        self.successes.insert(status, response);
+        self
+    }
+
+    fn answers_nothing(mut self, description: &str) -> Self {
+        self.successes.insert("204", json!({"description": description}));
+        self
+    }
+
+    fn with_header(mut self, status: &'static str, name: &str) -> Self {
+        let header = json!({"$ref": format!("#/components/headers/{name}")});
+        self.successes.get_mut(status).unwrap()["headers"][name] = header;
+        self
+    }
+
+    fn with_example(mut self, status: &'static str, name: &str) -> Self {
+        let example = json!({"$ref": format!("#/components/examples/{name}")});
+        self.successes.get_mut(status).unwrap()["content"]["application/json"]["examples"] =
+            json!({"default": example});
+        self
+    }
+
+    /// Adds the errors that the handler's own code returns.
+    fn fails<const N: usize>(mut self, errors: [ApiError; N]) -> Self {
+        self.add_errors(errors);
+        self
+    }
+
+    /// Adds errors, except those with a status and a code that the operation already has.
+    pub(super) fn add_errors(&mut self, errors: impl IntoIterator<Item = ApiError>) {
+        for error in errors.into_iter().map(ErrorResponse::of) {
+            let same_status = self.errors.entry(error.status).or_default();
+            same_status.entry(error.code.clone()).or_insert(error);
+        }
+    }
+
+    pub(super) fn to_json(&self, responses: &Responses) -> Value {
+        let mut answers: Map<String, Value> = Map::new();
+        for (status, success) in &self.successes {
+            answers.insert((*status).to_owned(), success.clone());
+        }
+        for (status, errors) in &self.errors {
+            answers.insert(status.as_str().to_owned(), responses.reference(*status, errors));
+        }
+        let mut operation = json!({
+            "operationId": self.id,
+            "tags": [self.tag],
+            "summary": self.summary,
+            "responses": answers,
+        });
+        if !self.description.is_empty() {
+            operation["description"] = self.description.into();
+        }
+        if !self.parameters.is_empty() {
+            operation["parameters"] = self.parameters.clone().into();
+        }
+        if !self.needs_key {
+            operation["security"] = json!([]);
+        }
+        if self.body != Body::None {
+            let name = self.body_schema.unwrap();
+            let schema = json!({"$ref": format!("#/components/schemas/{name}")});
+            operation["requestBody"] = json!({
+                "required": self.body == Body::Required,
+                "content": {"application/json": {"schema": schema}},
+            });
+        }
+        operation
+    }
+}
