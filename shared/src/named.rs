@@ -13,7 +13,7 @@ macro_rules! named {
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+        #[derive(serde::Serialize, serde::Deserialize)]
         pub enum $Enum {
             $($(#[$doc])* #[serde(rename = $name)] $Variant,)+
         }
@@ -39,6 +39,14 @@ macro_rules! named {
                 }
             }
         }
+
+        impl utoipa::PartialSchema for $Enum {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::schema::one_of(Self::ALL.map(Self::as_str))
+            }
+        }
+
+        impl utoipa::ToSchema for $Enum {}
 
         impl std::fmt::Display for $Enum {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

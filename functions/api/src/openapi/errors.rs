@@ -162,6 +162,11 @@ pub(super) fn headers() -> Value {
             "required": true,
             "schema": {"type": "string", "enum": ["Bearer"]},
         },
+        "Cache-Control": {
+            "description": "What caches may do with the response.",
+            "required": true,
+            "schema": {"type": "string"},
+        },
         "Location": {
             "description": "The path of what was created.",
             "required": true,

@@ -52,7 +52,39 @@ pub(super) fn tags() -> Value {
 
 /// Every operation of the API, in the order of its routes.
 pub(super) fn all() -> Vec<Operation> {
-    [webhooks(), deliveries(), replays(), documents()].into_iter().flatten().collect()
+    let mut all: Vec<_> =
+        [webhooks(), deliveries(), replays(), documents()].into_iter().flatten().collect();
+    link(&mut all);
+    all
+}
+
+/// Where the ids in paths come from: the operation and its status, the id's name, and its place in the response.
+const SOURCES: [(&str, &str, &str, &str); 3] = [
+    ("createWebhook", "201", "webhook_id", "/webhook_config_id"),
+    ("startReplay", "201", "replay_id", "/replay_id"),
+    ("listDeliveries", "200", "delivery_id", "/deliveries/0/delivery_id"),
+];
+
+/// Links each source of an id to the operations whose paths end in this id or in a verb after it.
+fn link(operations: &mut [Operation]) {
+    for (source, status, id, place) in SOURCES {
+        let mut links = Map::new();
+        for target in operations.iter() {
+            if target.path.rsplit_once('{').is_none_or(|(_, last)| !last.starts_with(id)) {
+                continue;
+            }
+            let mut parameters = json!({id: format!("$response.body#{place}")});
+            if id != "webhook_id" {
+                parameters["webhook_id"] = "$request.path.webhook_id".into();
+            }
+            links.insert(
+                target.id.to_owned(),
+                json!({"operationId": target.id, "parameters": parameters}),
+            );
+        }
+        let source = operations.iter_mut().find(|operation| operation.id == source).unwrap();
+        source.successes.get_mut(status).unwrap()["links"] = links.into();
+    }
 }
 
 fn webhooks() -> Vec<Operation> {
