@@ -21,6 +21,7 @@ mod health;
 mod listen;
 mod neighbours;
 mod old_rows;
+mod openapi;
 mod parameters;
 mod permissions;
 mod receiving;
