@@ -11,7 +11,7 @@ use webhooks::timestamp::Timestamp;
 use crate::config::ReplayRate;
 use crate::error::{ApiError, Details, quoted};
 use crate::extract::JsonObject;
-use crate::fields::{boolean, event, refuse_others, take, value};
+use crate::fields::{boolean, event, refuse_others, take, value, whole_number};
 
 /// The value of `status` that selects every status.
 pub(crate) const ALL: &str = "all";
@@ -58,7 +58,8 @@ fn read(
     let document_id = take(fields_mut, wrong_mut, "document_id", id);
     let job_id = take(fields_mut, wrong_mut, "job_id", id);
     let rate_per_second = take(fields_mut, wrong_mut, "rate_per_second", |json| {
-        value(json)
+        whole_number(json)
+            .and_then(|number| number.try_into().ok())
             .filter(|number| (1..=rate.max).contains(number))
             .ok_or_else(|| format!("must be a whole number from 1 to {}", rate.max))
     });
