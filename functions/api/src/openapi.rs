@@ -110,7 +110,7 @@ struct EventTypeEntry {
     example: Box<RawValue>,
 }
 
-/// A schema outside of an OpenAPI document names its dialect.
+/// Outside of the API's document, a schema names its dialect.
 #[derive(Serialize)]
 struct StandaloneSchema {
     #[serde(rename = "$schema")]

@@ -13,7 +13,6 @@ use webhooks::timestamp::Timestamp;
 use super::{bodies, document, event_types};
 use crate::config::ReplayRate;
 use crate::deliveries::query;
-use crate::documents::{EVENT_TYPES, OPENAPI};
 use crate::error::ApiError;
 use crate::extract::JsonObject;
 use crate::tests::{GET, response_to};
@@ -26,8 +25,8 @@ fn pretty(document: &impl Serialize) -> String {
 /// The files with what they should contain.
 fn files() -> [(&'static str, &'static str, String); 2] {
     [
-        ("openapi.json", OPENAPI, pretty(&document())),
-        ("event-types.json", EVENT_TYPES, pretty(&event_types())),
+        ("openapi.json", include_str!("../../openapi.json"), pretty(&document())),
+        ("event-types.json", include_str!("../../event-types.json"), pretty(&event_types())),
     ]
 }
 
