@@ -91,19 +91,13 @@ impl Responses {
         json!({"$ref": format!("#/components/responses/{name}")})
     }
 
-    /// The components by name, with the two responses that no operation has.
+    /// The components by name, with the response to a method that a path does not support. No operation has it.
     pub(super) fn components(&self) -> Value {
         let mut all: Map<_, _> = self.0.values().cloned().collect();
-        for (error, name) in [
-            (ApiError::RouteNotFound, "RouteNotFound"),
-            (ApiError::MethodNotAllowed, "MethodNotAllowed"),
-        ] {
-            let error = ErrorResponse::of(error);
-            let (status, errors) = (error.status, BTreeMap::from([(error.code.clone(), error)]));
-            all.insert(name.to_owned(), component(status, &errors));
-        }
-        let allow = json!({"Allow": {"$ref": "#/components/headers/Allow"}});
-        all["MethodNotAllowed"]["headers"] = allow;
+        let error = ErrorResponse::of(ApiError::MethodNotAllowed);
+        let mut response = component(error.status, &BTreeMap::from([(error.code.clone(), error)]));
+        response["headers"] = json!({"Allow": {"$ref": "#/components/headers/Allow"}});
+        all.insert("MethodNotAllowed".to_owned(), response);
         all.into()
     }
 }

@@ -135,7 +135,8 @@ impl Argument for PathId {
     fn describe(operation: &mut Operation) {
         let about = "The webhook's `webhook_config_id`.";
         operation.parameters.push(path::<WebhookId>("webhook_id", about));
-        operation.add_errors([ApiError::WebhookNotFound]);
+        // The latter for `.` and `..`, which are no ids but segments of the path.
+        operation.add_errors([ApiError::WebhookNotFound, ApiError::RouteNotFound]);
     }
 }
 
