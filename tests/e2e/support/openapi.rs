@@ -32,7 +32,7 @@ pub(crate) fn check_response<'a>(
         match header(header_name) {
             Some(text) => check_text(&described["schema"], text, &format!("{name}: {header_name}")),
             None => {
-                assert_ne!(described["required"], true, "{name}: no {header_name} on a {status}")
+                assert_ne!(described["required"], true, "{name}: no {header_name} on a {status}");
             }
         }
     }
@@ -58,7 +58,7 @@ pub(crate) fn check_delivery<'a>(
         let is_this = |parameter: &&Value| {
             parameter["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name))
         };
-        let position = missing.iter().position(|parameter| is_this(&parameter));
+        let position = missing.iter().position(|parameter| is_this(parameter));
         let parameter =
             missing.remove(position.unwrap_or_else(|| panic!("{name} is not described")));
         check_text(&parameter["schema"], value, name);
@@ -148,12 +148,17 @@ fn validate_keywords(
             // Checked with the properties.
             "additionalProperties" if keywords.contains_key("properties") => true,
             "additionalProperties" => {
-                let fields = value.as_object().into_iter().flatten();
-                fields.map(|(_, field)| validate(rule, field)).collect::<Result<(), _>>()?;
+                let mut fields = value.as_object().into_iter().flatten();
+                fields.try_for_each(|(_, field)| validate(rule, field))?;
+                true
+            }
+            "propertyNames" => {
+                let mut names = value.as_object().into_iter().flat_map(Map::keys);
+                names.try_for_each(|name| validate(rule, &name.as_str().into()))?;
                 true
             }
             "items" => {
-                list(value).iter().map(|item| validate(rule, item)).collect::<Result<(), _>>()?;
+                list(value).iter().try_for_each(|item| validate(rule, item))?;
                 true
             }
             "minItems" => list(value).len() as u64 >= number(rule),
@@ -168,9 +173,8 @@ fn validate_keywords(
             "pattern" => Regex::new(text(rule)).is_ok_and(|pattern| pattern.is_match(text(value))),
             "format" => value.is_null() || has_format(text(value), text(rule)),
             "allOf" => {
-                let parts = list(rule).iter();
-                let validate = |part| validate_keywords(part, value, Unmentioned::Allowed);
-                parts.map(validate).collect::<Result<(), _>>()?;
+                let mut parts = list(rule).iter();
+                parts.try_for_each(|part| validate_keywords(part, value, Unmentioned::Allowed))?;
                 true
             }
             "anyOf" => list(rule).iter().any(|schema| validate(schema, value).is_ok()),
@@ -192,7 +196,7 @@ fn validate_fields(
     for (name, field) in value.as_object().into_iter().flatten() {
         match schema["properties"].get(name) {
             Some(schema) => {
-                validate(schema, field).map_err(|reason| format!("{name}: {reason}"))?
+                validate(schema, field).map_err(|reason| format!("{name}: {reason}"))?;
             }
             None if unmentioned == Unmentioned::Allowed => {}
             None => return Err(format!("the document does not mention the field {name}")),
