@@ -1,14 +1,15 @@
 //! Makes `openapi.json` and `event-types.json`, which [`documents`](crate::documents) serves, of the code.
 //!
 //! The schemas come from the types ([`schemas`], [`bodies`]), what each request needs from the arguments of its handler
-//! ([`signature`]), and the errors from [`ApiError`](crate::error::ApiError) ([`errors`]). [`operations`] adds
-//! what only words can say, and [`deliveries`] describes the requests that receivers get.
+//! ([`signature`]), and the errors from [`ApiError`](crate::error::ApiError) ([`errors`]). [`operations`] adds what only
+//! words can say, as [`operation`]s, and [`deliveries`] describes the requests that receivers get.
 //!
 //! The rule: only tests compile this module, so the function contains nothing of it but the two files.
 
 mod bodies;
 mod deliveries;
 mod errors;
+mod operation;
 mod operations;
 mod schemas;
 mod signature;
@@ -29,7 +30,7 @@ use webhooks::timestamp::Timestamp;
 
 use crate::MAX_BODY_BYTES;
 use crate::gateway::MAX_QUERY_BYTES;
-use operations::Operation;
+use operation::Operation;
 
 /// `openapi.json`. Its keys are in the order of the fields, and those of schemas in the order of the types' fields.
 #[derive(Serialize)]

@@ -58,7 +58,7 @@ pub(crate) fn check_delivery<'a>(
         let is_this = |parameter: &&Value| {
             parameter["name"].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name))
         };
-        let position = missing.iter().position(|parameter| is_this(parameter));
+        let position = missing.iter().position(is_this);
         let parameter =
             missing.remove(position.unwrap_or_else(|| panic!("{name} is not described")));
         check_text(&parameter["schema"], value, name);

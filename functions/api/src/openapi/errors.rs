@@ -12,7 +12,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse as _;
 use serde_json::{Map, Value, json};
 
-use super::operations::Operation;
+use super::operation::Operation;
 use crate::error::ApiError;
 
 /// Statuses that API Gateway answers with itself: it is throttled, the body is too large for it, or the function failed

@@ -9,7 +9,7 @@ use webhooks::event_type::EventType;
 use webhooks::id::{DeliveryId, ReplayId, TenantId, WebhookId};
 use webhooks::store::rate_limit::Limit;
 
-use super::operations::{Body, Operation};
+use super::operation::{Body, Operation};
 use crate::auth::{Changing, Tenant};
 use crate::deliveries::query::DeliveryQuery;
 use crate::error::{ApiError, Details};
@@ -50,7 +50,7 @@ handlers! {
     A B C D E F G;
 }
 
-/// An unknown webhook and a failed database are errors of every route that needs a key.
+/// To find the key, the function reads a table, which may fail.
 impl Argument for Tenant {
     fn describe(operation: &mut Operation) {
         operation.needs_key = true;
