@@ -120,3 +120,17 @@ fn the_described_filters_of_deliveries_are_the_known_ones() {
     let names: BTreeSet<_> = queries.map(|parameter| parameter["name"].as_str().unwrap()).collect();
     assert_eq!(names, BTreeSet::from(query::KNOWN));
 }
+
+#[test]
+fn the_document_and_api_md_list_the_same_errors() {
+    let (_, section) = include_str!("../../../../docs/API.md").split_once("\n## Errors\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5"));
+    let listed: BTreeSet<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    let responses = document().components.responses;
+    let described = responses.as_object().unwrap().values().flat_map(|response| {
+        let examples = &response["content"]["application/json"]["examples"];
+        examples.as_object().into_iter().flat_map(Map::keys).map(String::as_str)
+    });
+    assert_eq!(listed, described.collect());
+}
