@@ -33,6 +33,8 @@ QUICK_BUILD = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGE
 # Requests for an existing webhook, and the expected statuses. Their order matters: one deletes the webhook, and its history remains.
 REQUESTS = {
     "api-list": 200,
+    "api-event-types": 200,
+    "api-openapi": 200,
     "api-get": 200,
     "api-test": 200,
     "api-replay": 200,

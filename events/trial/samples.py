@@ -18,7 +18,8 @@ def names() -> set[str]:
 
 def api(name: str, key: str, webhook_id: str) -> dict:
     event = sample(name)
-    event["headers"]["authorization"] = f"Bearer {key}"
+    if "authorization" in event["headers"]:
+        event["headers"]["authorization"] = f"Bearer {key}"
     path = event["rawPath"].replace(WEBHOOK, webhook_id)
     event["rawPath"] = event["requestContext"]["http"]["path"] = path
     return event

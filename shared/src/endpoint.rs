@@ -21,7 +21,7 @@ pub use protected::Protected;
 pub(crate) use protected::parse as parse_protected;
 
 /// Maximum length of a URL, in characters.
-pub(crate) const MAX_URL_CHARS: usize = 2048;
+pub const MAX_URL_CHARS: usize = 2048;
 
 /// An http or https URL in the WHATWG URL standard's normal form.
 #[derive(Clone, PartialEq, Eq)]

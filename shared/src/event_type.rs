@@ -1,7 +1,8 @@
 //! The event types: their names, the job changes that fire them, and the fields of their bodies.
 //!
 //! The rule: a new event type is one entry in the table below. Fanout's transitions, the API's validation
-//! and the body's fields follow from it; tests compare `template.yaml`, `events/` and `docs/API.md` with it.
+//! and the body's fields follow from it; tests compare `template.yaml`, `events/`, `docs/API.md` and
+//! `functions/api/event-types.json` with it.
 
 use crate::job::JobStatus;
 use crate::named::named;
@@ -32,18 +33,21 @@ macro_rules! event_types {
 event_types! {
     /// A document was uploaded and queued.
     DocumentUploaded = "document.uploaded" => Definition {
+        description: "A document was uploaded and queued for processing.",
         fired_by: Created(&[JobStatus::Queued, JobStatus::Pending]),
         status: JobStatus::Queued,
         fields: &[],
     },
     /// A document's extraction succeeded.
     ProcessingCompleted = "document.processing.completed" => Definition {
+        description: "A document was processed successfully.",
         fired_by: Entered(&[JobStatus::Completed]),
         status: JobStatus::Completed,
         fields: &[ProcessingTime, PageCount, IrVersion],
     },
     /// A document's extraction failed.
     ProcessingFailed = "document.processing.failed" => Definition {
+        description: "A document could not be processed.",
         fired_by: Entered(&[JobStatus::Failed]),
         status: JobStatus::Failed,
         fields: &[ErrorMessage],
@@ -51,6 +55,8 @@ event_types! {
 }
 
 struct Definition {
+    /// A sentence for tenants.
+    description: &'static str,
     fired_by: JobChange,
     /// `data.status` in the body: `queued` for every upload, even if the row says `pending`.
     status: JobStatus,
@@ -93,6 +99,18 @@ impl EventType {
     #[must_use]
     pub fn fired_by(is_new: bool, status: JobStatus) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.definition().fired_by.includes(is_new, status))
+    }
+
+    /// When the event happens, as a sentence for tenants.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        self.definition().description
+    }
+
+    /// The fields of `data` besides the ids and the status, in the published order.
+    #[must_use]
+    pub(crate) const fn fields(self) -> &'static [Field] {
+        self.definition().fields
     }
 
     /// `data.status` in the event's body.

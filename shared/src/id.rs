@@ -5,8 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::{Builder, Uuid};
 
+use crate::schema;
 use crate::text;
 use crate::timestamp::Timestamp;
 
@@ -68,6 +71,14 @@ macro_rules! uuid_id {
                 text::deserialize(deserializer)
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                schema::text("uuid")
+            }
+        }
+
+        impl ToSchema for $name {}
     };
 }
 

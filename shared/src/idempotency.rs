@@ -6,7 +6,7 @@ use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
 /// Maximum characters of an `Idempotency-Key`.
-const MAX_KEY_CHARS: usize = 255;
+pub const MAX_KEY_CHARS: usize = 255;
 
 /// The key and the body of a request, as hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,10 +18,12 @@ pub mod text;
 pub mod timestamp;
 
 mod named;
+mod schema;
 
 pub mod job;
 
 pub mod event;
+pub mod event_schema;
 pub mod event_type;
 pub mod message;
 

@@ -2,8 +2,8 @@
 //!
 //! The rule: JSON, DynamoDB, headers and logs use the same name for a variant.
 
-/// Declares an enum with a name for each variant. Adds `ALL`, `as_str`, `from_name`, `Display`, `Serialize` and
-/// `Deserialize`.
+/// Declares an enum with a name for each variant. Adds `ALL`, `as_str`, `from_name`, `Display`, `Serialize`,
+/// `Deserialize` and `ToSchema`.
 macro_rules! named {
     (
         $(#[$about:meta])*
@@ -39,6 +39,14 @@ macro_rules! named {
                 }
             }
         }
+
+        impl utoipa::PartialSchema for $Enum {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::schema::one_of(Self::ALL.map(Self::as_str))
+            }
+        }
+
+        impl utoipa::ToSchema for $Enum {}
 
         impl std::fmt::Display for $Enum {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -24,6 +24,12 @@ impl Overlap {
     pub fn from_seconds(seconds: u64) -> Option<Self> {
         (seconds <= Self::MAX_SECONDS).then_some(Self(Duration::from_secs(seconds)))
     }
+
+    /// 0 to [`Self::MAX_SECONDS`].
+    #[must_use]
+    pub fn as_seconds(self) -> u64 {
+        self.0.as_secs()
+    }
 }
 
 /// One day.

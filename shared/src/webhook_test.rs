@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::event::{Event, EventError};
 use crate::event_type::EventType;
@@ -44,7 +45,7 @@ pub enum TestAnswer {
 }
 
 /// What happened: the body of the API's response.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TestResult {
     /// True if the endpoint answered 2xx.
     pub success: bool,
@@ -67,7 +68,7 @@ pub struct TestResult {
 }
 
 /// A request as the endpoint receives it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SentRequest {
     /// By name, in lower case.
     pub headers: BTreeMap<String, String>,

@@ -22,6 +22,7 @@ mod keys;
 mod listen;
 mod neighbours;
 mod old_rows;
+mod openapi;
 mod parameters;
 mod permissions;
 mod receiving;

@@ -151,6 +151,8 @@ async fn each_sample_event_gets_the_expected_result() {
     let api = host("api").await;
     for (name, event, status) in [
         ("create", include_str!("../../events/api-create.json"), 201),
+        ("event-types", include_str!("../../events/api-event-types.json"), 200),
+        ("openapi", include_str!("../../events/api-openapi.json"), 200),
         ("list", include_str!("../../events/api-list.json"), 200),
         ("get", include_str!("../../events/api-get.json"), 200),
         ("deliveries", include_str!("../../events/api-deliveries.json"), 200),

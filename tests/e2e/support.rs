@@ -5,6 +5,7 @@ pub(crate) mod guide_receiver;
 pub(crate) mod job;
 pub(crate) mod listener;
 pub(crate) mod logged;
+pub(crate) mod openapi;
 pub(crate) mod operator;
 pub(crate) mod run_folder;
 pub(crate) mod tenant;

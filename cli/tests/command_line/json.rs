@@ -38,6 +38,7 @@ async fn a_new_key_is_an_object_with_the_key() {
         "key_id",
         "key_suffix",
         "name",
+        "replaced_by",
         "state",
         "tenant_id",
     ];

@@ -8,6 +8,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use webhooks::audit::{Action, Change, Fields};
 use webhooks::id::{ChangeId, KeyId, WebhookKey};
@@ -30,20 +31,29 @@ pub(crate) struct AuditQuery {
     limit: usize,
 }
 
-/// The body of `GET …/audit`.
-#[derive(Debug, Serialize)]
-struct ChangeList<'a> {
+/// A page of a webhook's changes, latest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChangeList)]
+pub(crate) struct ChangeList<'a> {
     changes: Vec<ChangeView<'a>>,
+    /// The `cursor` of the next page; null on the last one.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A change of a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Change)]
 struct ChangeView<'a> {
+    /// Each change of a webhook is later than the one before.
     at: Timestamp,
-    /// `None` if no API key was used.
+    /// The API key that was used; null if the service or an operator made the change.
     key_id: Option<KeyId>,
     action: Action,
+    /// The fields that have changed, as they were; null for a creation.
+    #[schema(value_type = Option<Object>)]
     before: Option<&'a Fields>,
+    /// The fields that have changed, as they are since; null for a deletion.
+    #[schema(value_type = Option<Object>)]
     after: Option<&'a Fields>,
 }
 

@@ -1,7 +1,8 @@
 //! Authentication: from the `Authorization` header to the tenant.
 //!
 //! The rule: the first argument of every handler is [`Tenant`], or [`Changing`] if it changes something or posts
-//! to an endpoint. Axum runs extractors in order, so nothing else of a request is read before its key.
+//! to an endpoint. Axum runs extractors in order, so nothing else of a request is read before its key. Only the
+//! [`documents`](crate::documents) need no key.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::Details;
 use crate::extract::parameter;
-use crate::page::whole_number;
+use crate::page::{DEFAULT_SIZE, size};
 
 /// The id of the last item of a page. Encoded, so that nobody takes it for the id of an item that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,7 @@ pub(crate) fn position<T: FromStr>(text: &str) -> Result<T, String> {
     id.ok_or_else(|| "must be the `next_cursor` of another page".to_owned())
 }
 
-/// The parameter `limit`: 1 to 100, default 20.
+/// The parameter `limit`: 1 to [`MAX_SIZE`](crate::page::MAX_SIZE), default [`DEFAULT_SIZE`].
 pub(crate) fn limit(parameters: &[(String, String)], wrong: &mut Details) -> usize {
-    let limit = |text: &str| whole_number(text, 1..=100, "a whole number from 1 to 100");
-    parameter(parameters, "limit", wrong, limit).unwrap_or(20)
+    parameter(parameters, "limit", wrong, size).unwrap_or(DEFAULT_SIZE)
 }

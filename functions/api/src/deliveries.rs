@@ -3,7 +3,7 @@
 //! The rule: the key of every read and write is the tenant of the API key and the webhook of the path, so a cursor or a
 //! delivery's id shows nothing of another webhook.
 
-mod query;
+pub(crate) mod query;
 pub(crate) mod view;
 
 use axum::Json;

@@ -89,9 +89,22 @@ pub(crate) fn boolean(json: &RawValue) -> Result<bool, String> {
 }
 
 fn overlap_seconds(json: &RawValue) -> Result<Overlap, String> {
-    value(json)
+    whole_number(json)
         .and_then(Overlap::from_seconds)
         .ok_or_else(|| format!("must be a whole number from 0 to {}", Overlap::MAX_SECONDS))
+}
+
+/// A whole number, however it is written: JSON Schema counts 5.0 and 5e0 as integers too.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the filter refuses such numbers"
+)]
+pub(crate) fn whole_number(json: &RawValue) -> Option<u64> {
+    // Above it, the digits of a floating-point number are not exact.
+    const MAX: f64 = 9_007_199_254_740_991.0;
+    let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..=MAX).contains(number);
+    value(json).or_else(|| value(json).filter(is_whole).map(|number| number as u64))
 }
 
 /// Drops the error, because its text can quote the value.

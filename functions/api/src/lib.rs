@@ -4,14 +4,16 @@
 //! tenant of its API key, count it towards the tenant's limits ([`auth`]) and parse its path, query and body
 //! ([`extract`], [`page`], [`fields`]). One of the [`handlers`] does the work; those of the delivery log are in
 //! [`deliveries`], those of replays in [`replays`], that of a webhook's history in [`audit`], and [`webhook_test`] asks
-//! the [`sender`]. A repeated create is answered by [`idempotency`]. Every failure is an [`error::ApiError`], which makes
-//! the error response. Each request writes one log line ([`request_log`]).
+//! the [`sender`]. A repeated create is answered by [`idempotency`]. [`documents`] serves the descriptions of the events
+//! and of this API, which `openapi` makes of the code. Every failure is an [`error::ApiError`], which makes the error
+//! response. Each request writes one log line ([`request_log`]).
 
 mod audit;
 mod auth;
 mod config;
 mod cursor;
 mod deliveries;
+mod documents;
 mod endpoint;
 mod error;
 mod extract;
@@ -19,6 +21,8 @@ mod fields;
 mod gateway;
 mod handlers;
 mod idempotency;
+#[cfg(test)]
+mod openapi;
 mod page;
 mod replays;
 mod request_log;
@@ -29,7 +33,7 @@ mod webhook_test;
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Router, middleware};
 use webhooks::endpoint::EndpointPolicy;
 use webhooks::health_events::HealthEvents;
@@ -128,31 +132,38 @@ impl AppState {
     }
 }
 
-/// All routes, their fallbacks and the middleware around them.
-pub fn router(state: Arc<AppState>) -> Router {
-    Router::new()
-        .route("/v1/webhooks", post(handlers::create).get(handlers::list))
-        .route(
+/// Every path with its methods. `openapi.json` describes the same ones; a test compares them.
+fn routes() -> [(&'static str, MethodRouter<Arc<AppState>>); 15] {
+    [
+        ("/v1/webhooks", post(handlers::create).get(handlers::list)),
+        (
             "/v1/webhooks/{webhook_id}",
             get(handlers::get).patch(handlers::update).delete(handlers::delete),
-        )
-        .route("/v1/webhooks/{webhook_id}/rotate", post(handlers::rotate))
-        .route(
-            "/v1/webhooks/{webhook_id}/previous-secret",
-            delete(handlers::delete_previous_secret),
-        )
-        .route("/v1/webhooks/{webhook_id}/test", post(webhook_test::test))
-        .route("/v1/webhooks/{webhook_id}/audit", get(audit::list))
-        .route("/v1/webhooks/{webhook_id}/deliveries", get(deliveries::list))
-        .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", get(deliveries::get))
-        .route("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", post(deliveries::retry))
-        .route("/v1/webhooks/{webhook_id}/replays", post(replays::create).get(replays::list))
-        .route(
+        ),
+        ("/v1/webhooks/{webhook_id}/rotate", post(handlers::rotate)),
+        ("/v1/webhooks/{webhook_id}/previous-secret", delete(handlers::delete_previous_secret)),
+        ("/v1/webhooks/{webhook_id}/test", post(webhook_test::test)),
+        ("/v1/webhooks/{webhook_id}/audit", get(audit::list)),
+        ("/v1/webhooks/{webhook_id}/deliveries", get(deliveries::list)),
+        ("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", get(deliveries::get)),
+        ("/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", post(deliveries::retry)),
+        ("/v1/webhooks/{webhook_id}/replays", post(replays::create).get(replays::list)),
+        (
             "/v1/webhooks/{webhook_id}/replays/{replay_id}",
             get(replays::get).delete(replays::cancel),
-        )
-        .route("/v1/webhooks/{webhook_id}/replays/{replay_id}/pause", post(replays::pause))
-        .route("/v1/webhooks/{webhook_id}/replays/{replay_id}/resume", post(replays::resume))
+        ),
+        ("/v1/webhooks/{webhook_id}/replays/{replay_id}/pause", post(replays::pause)),
+        ("/v1/webhooks/{webhook_id}/replays/{replay_id}/resume", post(replays::resume)),
+        ("/v1/event-types", get(documents::event_types)),
+        ("/v1/openapi.json", get(documents::openapi)),
+    ]
+}
+
+/// All routes, their fallbacks and the middleware around them.
+pub fn router(state: Arc<AppState>) -> Router {
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(async || ApiError::RouteNotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(middleware::from_fn(extract::refuse_large_bodies))
@@ -171,7 +182,7 @@ mod tests {
     use webhooks::metrics::MetricsLog;
 
     /// Sends the sample without its API key: the response comes before any AWS call.
-    async fn response_to(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
+    pub(crate) async fn response_to(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
         let nobody = Credentials::new("id", "key", None, None, "test");
         let aws = aws::config_for("eu-central-1".to_owned(), nobody, None);
         let config = Config {
@@ -196,7 +207,7 @@ mod tests {
         let metrics_log = MetricsLog::new(config.metrics_namespace.clone());
         let router = router(Arc::new(AppState::new(&aws, config)));
         let mut event: Value = serde_json::from_str(sample).unwrap();
-        event["headers"].as_object_mut().unwrap().remove("authorization").unwrap();
+        event["headers"].as_object_mut().unwrap().remove("authorization");
         change(&mut event);
         let event = event.to_string();
         let response = gateway::handle(&router, &metrics_log, event.as_bytes()).await;
@@ -209,7 +220,7 @@ mod tests {
     }
 
     const CREATE: &str = include_str!("../../../events/api-create.json");
-    const GET: &str = include_str!("../../../events/api-get.json");
+    pub(crate) const GET: &str = include_str!("../../../events/api-get.json");
 
     #[tokio::test]
     async fn every_sample_event_matches_a_route_that_requires_a_key() {
@@ -232,6 +243,31 @@ mod tests {
             let response = response_to(sample, |_| ()).await;
             assert_eq!(response["statusCode"], 401, "{sample}");
             assert_eq!(response["headers"]["www-authenticate"], "Bearer");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_documents_need_no_key_and_may_be_cached() {
+        for (sample, document) in [
+            (include_str!("../../../events/api-event-types.json"), documents::EVENT_TYPES),
+            (include_str!("../../../events/api-openapi.json"), documents::OPENAPI),
+        ] {
+            let response = response_to(sample, |_| ()).await;
+            assert_eq!(response["statusCode"], 200);
+            assert_eq!(response["body"], document);
+            for (name, value) in [
+                ("content-type", "application/json"),
+                ("cache-control", "public, max-age=300"),
+                ("access-control-allow-origin", "*"),
+            ] {
+                assert_eq!(response["headers"][name], value, "{name}");
+            }
+            let response =
+                response_to(sample, |event| event["rawQueryString"] = "a=1".into()).await;
+            assert_eq!(
+                (&response["statusCode"], code(&response)),
+                (&json!(400), json!("invalid_parameter"))
+            );
         }
     }
 

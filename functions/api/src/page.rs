@@ -13,8 +13,19 @@ use crate::extract::{parameter, parameters, refuse_unknown};
 pub(crate) struct Page {
     /// `page`, from 1, default 1; a page beyond the last is empty.
     pub number: usize,
-    /// `per_page`, 1 to 100, default 20.
+    /// `per_page`, 1 to [`MAX_SIZE`], default [`DEFAULT_SIZE`].
     pub size: usize,
+}
+
+/// Maximum number of entries that a request can ask for, on every route that lists.
+pub(crate) const MAX_SIZE: usize = 100;
+
+/// Number of entries if the request does not say.
+pub(crate) const DEFAULT_SIZE: usize = 20;
+
+/// Parses the number of entries that a request asks for.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    whole_number(text, 1..=MAX_SIZE, &format!("a whole number from 1 to {MAX_SIZE}"))
 }
 
 impl Page {
@@ -27,18 +38,15 @@ impl Page {
     fn read(parameters: &[(String, String)]) -> Result<Self, Details> {
         let mut wrong = Details::new();
         refuse_unknown(parameters, &["page", "per_page"], &mut wrong);
-        let mut read = |name, allowed, expected, default| {
-            let parse = |text: &str| whole_number(text, allowed, expected);
-            parameter(parameters, name, &mut wrong, parse).unwrap_or(default)
-        };
-        let number = read("page", 1..=usize::MAX, "a whole number, at least 1", 1);
-        let size = read("per_page", 1..=100, "a whole number from 1 to 100", 20);
+        let number = |text: &str| whole_number(text, 1..=usize::MAX, "a whole number, at least 1");
+        let number = parameter(parameters, "page", &mut wrong, number).unwrap_or(1);
+        let size = parameter(parameters, "per_page", &mut wrong, size).unwrap_or(DEFAULT_SIZE);
         if wrong.is_empty() { Ok(Self { number, size }) } else { Err(wrong) }
     }
 }
 
 /// Parses the value of a query parameter: digits only, although `parse` accepts a leading `+`.
-pub(crate) fn whole_number(
+fn whole_number(
     text: &str,
     allowed: RangeInclusive<usize>,
     expected: &str,

@@ -3,8 +3,8 @@
 //! The rule: the key of every read and write is the tenant of the API key and the webhook of the path. The replay
 //! function does the sending; these handlers only write the replay's row and queue a message for the function.
 
-mod fields;
-mod view;
+pub(crate) mod fields;
+pub(crate) mod view;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 
 use serde::{Serialize, Serializer};
 
+use utoipa::ToSchema;
 use webhooks::health::Health;
 use webhooks::id::WebhookId;
 use webhooks::secret::SigningSecret;
@@ -12,35 +13,58 @@ use webhooks::webhook::{Description, DisabledReason, EventSet, Webhook};
 
 use crate::page::Page;
 
-/// The webhook object. The guide's fields come in its order.
-#[derive(Debug, Serialize)]
+/// A webhook: an endpoint and the events that are posted to it.
+// The guide's fields come in its order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
 pub(crate) struct WebhookView<'a> {
+    /// Never changes.
     webhook_config_id: WebhookId,
+    /// The endpoint that events are posted to.
+    #[schema(format = "uri")]
     url: &'a str,
+    /// What its owner wrote about it.
     description: Option<&'a str>,
+    /// The secret that signs requests. Only the responses to create and rotate have it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, pattern = "^whsec_[A-Za-z0-9+/]{40}$")]
     signing_secret: Option<ExposedSecret<'a>>,
+    /// The event types that it subscribes to, or `*`: every event, also those of later versions.
     events: &'a EventSet,
+    /// False while the webhook is switched off: nothing is posted.
     is_active: bool,
+    /// True while nothing but tests is posted, until one succeeds.
     needs_test: bool,
+    /// False means one attempt per delivery.
     retry_enabled: bool,
+    /// Total number of attempts per delivery; 0 and 1 both mean one.
     max_retries: u8,
+    /// `failing` from the first delivery that failed for good to the next success; `disabled` while it is switched off.
     health: Health,
+    /// When `failing` began.
     failing_since: Option<Timestamp>,
+    /// When the webhook was switched off.
     disabled_at: Option<Timestamp>,
+    /// `gone`: the endpoint answered 410. `failing_too_long`: it failed for days without one success. `owner`: you did.
     disabled_reason: Option<DisabledReason>,
-    /// The end of a rotation's overlap; `None` outside of it.
+    /// Until then, the secret before the last rotation still signs.
     previous_secret_expires_at: Option<Timestamp>,
+    /// When it was created.
     created_at: Timestamp,
+    /// When it was last updated or its secret rotated; a change of health does not count.
     updated_at: Timestamp,
 }
 
-/// The body of `GET /v1/webhooks`.
-#[derive(Debug, Serialize)]
+/// A page of webhooks, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookList)]
 pub(crate) struct WebhookList<'a> {
     webhooks: Vec<WebhookView<'a>>,
+    /// Number of webhooks on all pages.
     total: usize,
+    /// Number of this page, from 1.
     page: usize,
+    /// Maximum number of webhooks on a page.
     per_page: usize,
 }
 

@@ -3,6 +3,9 @@
 //! The rule: the API and the rows name them in the same way, and [`EventSet::from_names`] reads both.
 
 use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::event_type::EventType;
 
@@ -100,6 +103,18 @@ impl Serialize for EventSet {
         self.names().serialize(serializer)
     }
 }
+
+impl PartialSchema for EventSet {
+    fn schema() -> RefOr<Schema> {
+        let all = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([Self::ALL]));
+        let event = Ref::from_schema_name(EventType::name());
+        let all = ArrayBuilder::new().items(all).max_items(Some(1));
+        let listed = ArrayBuilder::new().items(event).unique_items(true);
+        OneOfBuilder::new().item(all.min_items(Some(1))).item(listed.min_items(Some(1))).into()
+    }
+}
+
+impl ToSchema for EventSet {}
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,8 @@ use harness::fixtures::{TENANT, api_key_row, webhook, webhook_with};
 use harness::{FakeAws, Hosted, Reply, assert_contains, assert_lacks, item};
 use serde_json::{Value, json};
 
+use crate::support::openapi;
+
 const KEY: &str = "dk_test_EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-abc";
 const KEY_ID: &str = "550e8400-e29b-41d4-a716-446655440009";
 
@@ -57,11 +59,19 @@ fn key_record() -> Value {
     api_key_row(TENANT.parse().expect("it is a UUID"))
 }
 
-/// Sends the event. Returns the function's response with its body as JSON, or null without one.
+/// Sends the event. Returns the function's response with its body as JSON, or null without one. Fails if it is not as
+/// the API's document describes it.
 async fn send(api: &Hosted, event: Value) -> Value {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (method, path) =
+        (text(&event["requestContext"]["http"]["method"]), text(&event["rawPath"]));
     let mut response = api.invoke(event).await.expect("the function succeeds");
     let body = response["body"].as_str().expect("there is a body").to_owned();
     response["body"] = serde_json::from_str(&body).unwrap_or_default();
+    let status = response["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+    let header = |name: &str| response["headers"][name.to_lowercase()].as_str();
+    let status = status.expect("there is a status");
+    openapi::check_response(&method, &path, status, header, &response["body"]);
     response
 }
 

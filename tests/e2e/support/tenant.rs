@@ -15,6 +15,7 @@ use webhooks::id::TenantId;
 use webhooks::secret::KeyEnvironment;
 use webhooks::store::deliveries::{self, DeliveryRow};
 
+use super::openapi;
 use super::world::World;
 
 /// A tenant that no other test uses.
@@ -101,9 +102,12 @@ impl Tenant {
         self.http.request(method, format!("{}{path}", self.api_url))
     }
 
-    /// Sends any request to the API.
+    /// Sends any request to the API. Fails if the response is not as the API's document describes it.
     pub(crate) async fn send(request: reqwest::RequestBuilder) -> Response {
-        let response = request.send().await.expect("the API responds");
+        let (client, request) = request.build_split();
+        let request = request.expect("the request is valid");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.expect("the API responds");
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.expect("the response is text");
@@ -118,6 +122,8 @@ impl Tenant {
         if let Some(secret) = body["signing_secret"].as_str() {
             World::get().keep_secret(secret);
         }
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        openapi::check_response(method.as_str(), &path, status, header, &body);
         Response { status, headers, body }
     }
 

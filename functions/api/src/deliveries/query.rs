@@ -12,7 +12,7 @@ use crate::cursor;
 use crate::error::{ApiError, Details};
 use crate::extract::{parameter, parameters, refuse_unknown};
 
-const KNOWN: [&str; 8] =
+pub(crate) const KNOWN: [&str; 8] =
     ["status", "event", "document_id", "job_id", "since", "until", "limit", "cursor"];
 
 /// The query parameters of `GET …/deliveries`; any other one is an error.
@@ -22,7 +22,7 @@ pub(crate) struct DeliveryQuery {
     pub filter: DeliveryFilter,
     /// `since`, `until` and `cursor`; by default the whole log.
     pub range: Range,
-    /// `limit`, 1 to 100, default 20.
+    /// `limit`, 1 to [`MAX_SIZE`](crate::page::MAX_SIZE), default [`DEFAULT_SIZE`].
     pub limit: usize,
 }
 

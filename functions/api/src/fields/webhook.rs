@@ -9,7 +9,7 @@ use webhooks::webhook::{
     Description, DescriptionChange, EventSet, InvalidEventSet, WebhookChanges,
 };
 
-use super::{boolean, refuse_others, take, value};
+use super::{boolean, refuse_others, take, value, whole_number};
 use crate::endpoint;
 use crate::error::{ApiError, Details, quoted};
 use crate::extract::JsonObject;
@@ -85,7 +85,8 @@ fn events(json: &RawValue) -> Result<EventSet, String> {
 }
 
 fn max_retries(json: &RawValue) -> Result<u8, String> {
-    value(json)
+    whole_number(json)
+        .and_then(|number| number.try_into().ok())
         .filter(|number| *number <= MAX_RETRIES_LIMIT)
         .ok_or_else(|| format!("must be a whole number from 0 to {MAX_RETRIES_LIMIT}"))
 }
@@ -265,8 +266,7 @@ mod tests {
             ("max_retries", json!(1.5), retries),
             ("max_retries", json!("5"), retries),
             ("max_retries", json!(1e300), retries),
-            ("max_retries", json!(5.0), retries),
-            ("max_retries", json!(-0.0), retries),
+            ("max_retries", json!(-0.5), retries),
             ("max_retires", json!(5), "is not a known field"),
             ("signing_secret", json!("whsec_x"), "is not a known field"),
             ("", json!(null), "is not a known field"),
@@ -277,12 +277,21 @@ mod tests {
     }
 
     #[test]
-    fn only_an_integer_literal_is_a_whole_number() {
-        for digits in ["5.0", "1e0", "-0", "0.0", "1e999", "18446744073709551616"] {
-            let (_, wrong) = read_text(&format!(r#"{{"max_retries": {digits}}}"#));
-            assert_eq!(wrong["max_retries"], "must be a whole number from 0 to 10", "{digits}");
+    fn a_whole_number_may_be_written_with_a_fraction_or_an_exponent() {
+        let read = |digits: &str| read_text(&format!(r#"{{"max_retries": {digits}}}"#));
+        for digits in ["1e999", "18446744073709551616", "5.000001", "-1.0", "1.8446744073709552e19"]
+        {
+            assert_eq!(
+                read(digits).1["max_retries"],
+                "must be a whole number from 0 to 10",
+                "{digits}"
+            );
         }
-        assert_eq!(read_text(r#"{"max_retries": 5 }"#).0.max_retries, Some(5));
+        for (digits, number) in
+            [("5", 5), ("5.0", 5), ("1e0", 1), ("-0", 0), ("-0.0", 0), ("10.0e0", 10)]
+        {
+            assert_eq!(read(digits).0.max_retries, Some(number), "{digits}");
+        }
     }
 
     #[test]

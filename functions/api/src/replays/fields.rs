@@ -11,13 +11,13 @@ use webhooks::timestamp::Timestamp;
 use crate::config::ReplayRate;
 use crate::error::{ApiError, Details, quoted};
 use crate::extract::JsonObject;
-use crate::fields::{boolean, event, refuse_others, take, value};
+use crate::fields::{boolean, event, refuse_others, take, value, whole_number};
 
 /// The value of `status` that selects every status.
-pub(super) const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
 /// The statuses that a request can list; a pending delivery is under way.
-const STATUSES: [DeliveryStatus; 4] = [
+pub(crate) const STATUSES: [DeliveryStatus; 4] = [
     DeliveryStatus::Failed,
     DeliveryStatus::Skipped,
     DeliveryStatus::Cancelled,
@@ -25,18 +25,18 @@ const STATUSES: [DeliveryStatus; 4] = [
 ];
 
 /// Maximum bytes of an id of the document pipeline.
-const MAX_ID_BYTES: usize = 1024;
+pub(crate) const MAX_ID_BYTES: usize = 1024;
 
 /// A valid body, with its defaults.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ReplayRequest {
+pub(crate) struct ReplayRequest {
     pub filter: ReplayFilter,
     pub rate_per_second: u32,
     pub dry_run: bool,
 }
 
 /// Reads the body at `now`, which is the latest `until`.
-pub(super) fn replay(
+pub(crate) fn replay(
     object: JsonObject,
     rate: ReplayRate,
     now: Timestamp,
@@ -58,7 +58,8 @@ fn read(
     let document_id = take(fields_mut, wrong_mut, "document_id", id);
     let job_id = take(fields_mut, wrong_mut, "job_id", id);
     let rate_per_second = take(fields_mut, wrong_mut, "rate_per_second", |json| {
-        value(json)
+        whole_number(json)
+            .and_then(|number| number.try_into().ok())
             .filter(|number| (1..=rate.max).contains(number))
             .ok_or_else(|| format!("must be a whole number from 1 to {}", rate.max))
     });

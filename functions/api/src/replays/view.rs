@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use utoipa::ToSchema;
 use webhooks::delivery::DeliveryStatus;
 use webhooks::event_type::EventType;
 use webhooks::id::ReplayId;
@@ -11,22 +12,29 @@ use webhooks::timestamp::Timestamp;
 
 use crate::deliveries::view::DeliveryView;
 
-/// A replay.
-#[derive(Debug, Serialize)]
+/// A replay: past deliveries of a webhook, sent again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Replay)]
 pub(crate) struct ReplayView<'a> {
     replay_id: ReplayId,
     state: ReplayState,
+    /// Deliveries that it selected when it started.
     counted: u64,
+    /// Deliveries that it has queued so far.
     sent: u64,
+    /// Deliveries per second.
     rate_per_second: u32,
     filter: FilterView<'a>,
     created_at: Timestamp,
+    /// When it last changed or made progress.
     updated_at: Timestamp,
+    /// When it ended.
     completed_at: Option<Timestamp>,
 }
 
-/// The fields of the request.
-#[derive(Debug, Serialize)]
+/// What a replay sends.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayFilter)]
 struct FilterView<'a> {
     since: Timestamp,
     until: Timestamp,
@@ -36,25 +44,33 @@ struct FilterView<'a> {
     job_id: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+/// `all`, or a list of statuses.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayStatuses)]
 #[serde(untagged)]
 enum StatusView<'a> {
     All(&'static str),
     Only(&'a [DeliveryStatus]),
 }
 
-/// The body of `GET …/replays`.
-#[derive(Debug, Serialize)]
+/// The newest 100 replays of a webhook, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayList)]
 pub(crate) struct ReplayList<'a> {
     replays: Vec<ReplayView<'a>>,
 }
 
-/// The response to a dry run.
-#[derive(Debug, Serialize)]
+/// What a replay would send.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayCount)]
 pub(crate) struct CountView<'a> {
+    /// Deliveries that the replay would send.
     count: u64,
+    /// False if counting stopped early.
     count_is_exact: bool,
+    /// The first ten of them.
     sample: Vec<DeliveryView<'a>>,
+    /// How long the replay would take.
     estimated_seconds: u64,
 }
 
