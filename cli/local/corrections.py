@@ -75,16 +75,19 @@ def filter_on_fields_that_are_missing() -> None:
 
 
 def read_concurrency_as_a_number() -> None:
-    """The emulator keeps a number from a template parameter as text, and its SQS poller fails on it."""
+    """The emulator keeps a number from a template parameter as text. Its SQS poller fails on it, and so do clients that
+    list the mappings."""
     concurrency_of = lambda_svc._sqs_esm_concurrency
+    response_of = lambda_svc._esm_response
 
-    def corrected(mapping, *arguments):
+    def corrected(mapping):
         scaling = mapping.get("ScalingConfig")
-        if scaling:
-            mapping = mapping | {"ScalingConfig": {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}}
-        return concurrency_of(mapping, *arguments)
+        if not scaling:
+            return mapping
+        return mapping | {"ScalingConfig": {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}}
 
-    lambda_svc._sqs_esm_concurrency = corrected
+    lambda_svc._sqs_esm_concurrency = lambda mapping, *arguments: concurrency_of(corrected(mapping), *arguments)
+    lambda_svc._esm_response = lambda mapping: response_of(corrected(mapping))
 
 
 def accept_alarms_on_metric_math() -> None:
