@@ -13,6 +13,7 @@ from ministack.services.cloudformation import provisioners
 def apply() -> None:
     treat_loopback_as_tls()
     allow_batches_with_the_single_action()
+    allow_reading_concurrency()
     retry_stream_records_that_are_reported()
     filter_on_fields_that_are_missing()
     read_concurrency_as_a_number()
@@ -33,6 +34,18 @@ def allow_batches_with_the_single_action() -> None:
     def corrected(*arguments, **named):
         action = action_of(*arguments, **named)
         return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+    iam_actions.extract_iam_action = corrected
+
+
+def allow_reading_concurrency() -> None:
+    """The emulator asks for the permission to write a function's concurrency also when it is read."""
+    action_of = iam_actions.extract_iam_action
+
+    def corrected(service, method, *arguments, **named):
+        action = action_of(service, method, *arguments, **named)
+        reads = action == "lambda:PutFunctionConcurrency" and method == "GET"
+        return "lambda:GetFunctionConcurrency" if reads else action
 
     iam_actions.extract_iam_action = corrected
 
