@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::local::command::LocalArgs;
 use crate::tenant::{delivery, replay, webhook};
-use crate::{dlq, job, keys, listen, local, output};
+use crate::{dlq, doctor, job, keys, listen, local, output};
 
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
 const CLOSED_PIPE: u8 = 141;
@@ -31,6 +31,8 @@ enum Command {
     Local(LocalArgs),
     /// Receive deliveries, show and verify them, and say why a signature does not match
     Listen(listen::ListenArgs),
+    /// Check a stack, and say what is wrong and what to do
+    Doctor(doctor::DoctorArgs),
     /// Write job states, as the document pipeline does
     Job(job::JobArgs),
     /// Create, list and revoke API keys
@@ -50,6 +52,7 @@ pub async fn run() -> ExitCode {
     let result = match Cli::parse().command.unwrap_or(Command::Local(LocalArgs::default())) {
         Command::Local(args) => local::command::run(args).await,
         Command::Listen(args) => listen::run(args).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args)).await,
         Command::Job(args) => job::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
@@ -61,6 +64,9 @@ pub async fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
+            if let Some(output::Exit(code)) = error.downcast_ref() {
+                return ExitCode::from(*code);
+            }
             output::note(format_args!("error: {}", sentence(&error)));
             ExitCode::FAILURE
         }

@@ -33,11 +33,14 @@ use crate::checkout::{Checkout, invocation};
 use crate::local::StackInfo;
 use crate::output::{self, note};
 use crate::stop::Stop;
-use answer::Answers;
+pub(crate) use answer::Answers;
+pub(crate) use check::Checks;
 use forward::Forward;
+#[cfg(test)]
+pub(crate) use reason::Reason;
 use registration::Registration;
 use secret::SecretText;
-use server::{Behaviour, Handled, Socket};
+pub(crate) use server::{Behaviour, Handled, Server, Socket};
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\

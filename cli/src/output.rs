@@ -23,6 +23,18 @@ impl Display for Closed {
 
 impl Error for Closed {}
 
+/// Ends the program with this exit code. Everything has been said already.
+#[derive(Debug)]
+pub(crate) struct Exit(pub(crate) u8);
+
+impl Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {}", self.0)
+    }
+}
+
+impl Error for Exit {}
+
 /// Prints a line to standard output; colours only on terminals.
 pub(crate) fn line(text: impl Display) -> Result<()> {
     match writeln!(anstream::stdout(), "{text}") {

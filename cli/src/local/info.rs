@@ -133,7 +133,10 @@ mod tests {
         StackInfo {
             outputs: Outputs {
                 api_url: url(),
+                api_function_name: name(),
                 fanout_function_name: name(),
+                sender_function_name: name(),
+                replay_function_name: name(),
                 function_alias: name(),
                 jobs_table: Some(name()),
                 webhooks_table: name(),
@@ -145,6 +148,7 @@ mod tests {
                 dead_letter_queue_url: url(),
                 pipeline_faults_queue_url: url(),
                 delivery_log_days: name(),
+                secrets_prefix: name(),
             },
             api_key: "dk_test_hidden".to_owned(),
             tenant_id: TenantId::random(),
