@@ -13,6 +13,7 @@ from ministack.services.cloudformation import provisioners
 def apply() -> None:
     treat_loopback_as_tls()
     allow_batches_with_the_single_action()
+    allow_reading_concurrency()
     retry_stream_records_that_are_reported()
     filter_on_fields_that_are_missing()
     read_concurrency_as_a_number()
@@ -33,6 +34,18 @@ def allow_batches_with_the_single_action() -> None:
     def corrected(*arguments, **named):
         action = action_of(*arguments, **named)
         return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+    iam_actions.extract_iam_action = corrected
+
+
+def allow_reading_concurrency() -> None:
+    """The emulator asks for the permission to write a function's concurrency also when it is read."""
+    action_of = iam_actions.extract_iam_action
+
+    def corrected(service, method, *arguments, **named):
+        action = action_of(service, method, *arguments, **named)
+        reads = action == "lambda:PutFunctionConcurrency" and method == "GET"
+        return "lambda:GetFunctionConcurrency" if reads else action
 
     iam_actions.extract_iam_action = corrected
 
@@ -75,16 +88,19 @@ def filter_on_fields_that_are_missing() -> None:
 
 
 def read_concurrency_as_a_number() -> None:
-    """The emulator keeps a number from a template parameter as text, and its SQS poller fails on it."""
+    """The emulator keeps a number from a template parameter as text. Its SQS poller fails on it, and so do clients that
+    list the mappings."""
     concurrency_of = lambda_svc._sqs_esm_concurrency
+    response_of = lambda_svc._esm_response
 
-    def corrected(mapping, *arguments):
+    def corrected(mapping):
         scaling = mapping.get("ScalingConfig")
-        if scaling:
-            mapping = mapping | {"ScalingConfig": {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}}
-        return concurrency_of(mapping, *arguments)
+        if not scaling:
+            return mapping
+        return mapping | {"ScalingConfig": {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}}
 
-    lambda_svc._sqs_esm_concurrency = corrected
+    lambda_svc._sqs_esm_concurrency = lambda mapping, *arguments: concurrency_of(corrected(mapping), *arguments)
+    lambda_svc._esm_response = lambda mapping: response_of(corrected(mapping))
 
 
 def accept_alarms_on_metric_math() -> None:

@@ -78,6 +78,7 @@ def deploy(arguments: argparse.Namespace) -> dict[str, str]:
     outputs = create_stack(client("cloudformation"), arguments.stack_name, url, parameters)
     add_default_route(client("apigatewayv2"), client("lambda"), outputs)
     enable_time_to_live(client("dynamodb"), template, outputs)
+    enable_continuous_backups(client("dynamodb"), template, outputs)
     if arguments.env_vars:
         variables = environments(client("lambda"), template, outputs)
         # sam sets these on every function that declares them.
@@ -162,6 +163,16 @@ def enable_time_to_live(dynamodb, template: dict, outputs: dict[str, str]) -> No
         specification = resource.get("Properties", {}).get("TimeToLiveSpecification")
         if specification and name in outputs:
             dynamodb.update_time_to_live(TableName=outputs[name], TimeToLiveSpecification=specification)
+
+
+def enable_continuous_backups(dynamodb, template: dict, outputs: dict[str, str]) -> None:
+    """The emulator ignores a table's continuous backups in a template too."""
+    for name, resource in template["Resources"].items():
+        specification = resource.get("Properties", {}).get("PointInTimeRecoverySpecification")
+        if specification and name in outputs:
+            dynamodb.update_continuous_backups(
+                TableName=outputs[name], PointInTimeRecoverySpecification=specification
+            )
 
 
 def environments(functions, template: dict, outputs: dict[str, str]) -> dict[str, dict[str, str]]:

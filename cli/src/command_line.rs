@@ -14,8 +14,10 @@ use crate::checkout::invocation;
 use crate::local::command::LocalArgs;
 use crate::stop::Stopped;
 use crate::tenant::{delivery, replay, webhook};
-use crate::{completions, dlq, job, keys, listen, local, output, style};
+use crate::{completions, dlq, doctor, job, keys, listen, local, output, style};
 
+/// `doctor` has found something wrong, and has said what.
+const UNWELL: u8 = 3;
 /// Ended by Ctrl-C before it was done: what a shell reports, 128 + SIGINT.
 const STOPPED: u8 = 130;
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
@@ -39,6 +41,8 @@ enum Command {
     Local(LocalArgs),
     /// Receive deliveries, show and verify them, and say why a signature does not match
     Listen(listen::ListenArgs),
+    /// Check a stack, and say what is wrong and what to do
+    Doctor(doctor::DoctorArgs),
     /// Write job states, as the document pipeline does
     Job(job::JobArgs),
     /// Create, list and revoke API keys
@@ -61,6 +65,7 @@ pub async fn run() -> ExitCode {
     let result = match command.unwrap_or(Command::Local(LocalArgs::default())) {
         Command::Local(args) => local::command::run(args, json).await,
         Command::Listen(args) => listen::run(args, json).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, json)).await,
         Command::Job(args) => job::run(args, json).await,
         Command::Keys(args) => keys::run(args, json).await,
         Command::Dlq(args) => dlq::run(args, json).await,
@@ -72,6 +77,7 @@ pub async fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
+        Err(error) if error.is::<doctor::Unwell>() => ExitCode::from(UNWELL),
         Err(error) => {
             output::error(sentence(&error));
             if error.is::<Stopped>() { ExitCode::from(STOPPED) } else { ExitCode::FAILURE }

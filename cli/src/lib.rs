@@ -1,11 +1,12 @@
 //! `docintell`, the command-line tool: a stack on this machine, job states, API keys, parked messages, tenants,
 //! and a receiver for developers.
 //!
-//! `command_line` parses the arguments and runs one of the commands [`local`], `listen`, `job`, [`keys`], `dlq`, and
-//! those of `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs.
-//! [`local`] needs a [`checkout`] of this project; commands for a deployed stack work anywhere. `completions` prints scripts for
-//! shells. `arguments` and `age` parse options. [`progress`] shows slow tasks, `stop` is Ctrl-C, and [`program`] runs other programs. `output`,
-//! `columns`, `words` and `style` print results. Tests start stacks with [`local::LocalStack`].
+//! `command_line` parses the arguments and runs one of the commands [`local`], `listen`, `doctor`, `job`, [`keys`],
+//! `dlq`, and those of `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs.
+//! [`local`] needs a [`checkout`] of this project; commands for a deployed stack work anywhere. `completions` prints
+//! scripts for shells. `arguments` and `age` parse options. [`progress`] shows slow tasks, `stop` is Ctrl-C, and
+//! [`program`] runs other programs. `output`, `columns`, `words` and `style` print results. Tests start stacks with
+//! [`local::LocalStack`].
 //!
 //! The rule: an error message says what is wrong and what to do.
 
@@ -23,6 +24,7 @@ mod columns;
 mod command_line;
 mod completions;
 mod dlq;
+mod doctor;
 pub mod http;
 mod job;
 pub mod keys;

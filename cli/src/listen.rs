@@ -34,11 +34,14 @@ use crate::age;
 use crate::checkout::invocation;
 use crate::output::{self, note};
 use crate::stop::Stop;
-use answer::Answers;
+pub(crate) use answer::Answers;
+pub(crate) use check::Checks;
 use follow::{Follower, PERIOD};
 use forward::Forward;
+#[cfg(test)]
+pub(crate) use reason::Reason;
 use secret::SecretText;
-use server::{Behaviour, Handled, Socket};
+pub(crate) use server::{Behaviour, Handled, Server, Socket};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ListenArgs {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use clients::{Stack, expect_tenant, with_timeout};
-pub(crate) use target::{SCOPE, StackArgs, Table, Target};
+pub(crate) use target::{Found, SCOPE, StackArgs, Table, Target};
 
 /// The outputs of template.yaml; each alias is an output's name there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,8 +21,14 @@ pub struct Outputs {
     /// Without a slash at the end.
     #[serde(alias = "ApiUrl")]
     pub api_url: String,
+    #[serde(alias = "ApiFunctionName")]
+    pub(crate) api_function_name: String,
     #[serde(alias = "FanoutFunctionName")]
     pub(crate) fanout_function_name: String,
+    #[serde(alias = "SenderFunctionName")]
+    pub(crate) sender_function_name: String,
+    #[serde(alias = "ReplayFunctionName")]
+    pub(crate) replay_function_name: String,
     /// The alias of each function that points to the version in force.
     #[serde(alias = "FunctionAlias")]
     pub(crate) function_alias: String,
@@ -57,9 +63,34 @@ pub struct Outputs {
     /// See [`Outputs::keep_audit`].
     #[serde(alias = "AuditDays")]
     pub(crate) audit_days: String,
+    /// First part of every signing secret's name, without a slash at its end.
+    #[serde(alias = "SecretsPrefix")]
+    pub(crate) secrets_prefix: String,
 }
 
 impl Outputs {
+    /// The outputs that every stack has. `JobsTable` is missing if the stack reads another table's stream.
+    pub(crate) const REQUIRED: [&str; 18] = [
+        "ApiUrl",
+        "ApiFunctionName",
+        "FanoutFunctionName",
+        "SenderFunctionName",
+        "ReplayFunctionName",
+        "FunctionAlias",
+        "WebhooksTable",
+        "WebhookAuditTable",
+        "ApiKeysTable",
+        "DeliveriesTable",
+        "ReplaysTable",
+        "ReplayQueueUrl",
+        "DeliveryQueueUrl",
+        "DeadLetterQueueUrl",
+        "PipelineFaultsQueueUrl",
+        "DeliveryLogDays",
+        "AuditDays",
+        "SecretsPrefix",
+    ];
+
     /// How long the delivery log keeps a row after its last change.
     pub(crate) fn keep_deliveries(&self) -> Result<Duration> {
         days("DeliveryLogDays", &self.delivery_log_days)

@@ -11,6 +11,7 @@ mod api;
 mod control;
 mod delivery_log;
 mod dlq;
+mod doctor;
 mod documents;
 mod drills;
 mod event_types;

@@ -1,5 +1,6 @@
 //! Support for tests of the deployed stack: all tests share one stack, and each test creates its own tenants.
 
+pub(crate) mod boto;
 pub(crate) mod bus;
 pub(crate) mod guide_receiver;
 pub(crate) mod job;

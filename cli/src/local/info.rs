@@ -133,7 +133,10 @@ pub(super) mod tests {
         StackInfo {
             outputs: Outputs {
                 api_url: url(),
+                api_function_name: name(),
                 fanout_function_name: name(),
+                sender_function_name: name(),
+                replay_function_name: name(),
                 function_alias: name(),
                 jobs_table: Some(name()),
                 webhooks_table: name(),
@@ -147,6 +150,7 @@ pub(super) mod tests {
                 pipeline_faults_queue_url: url(),
                 delivery_log_days: name(),
                 audit_days: name(),
+                secrets_prefix: name(),
             },
             api_key: "dk_test_hidden".to_owned(),
             tenant_id: TenantId::random(),

@@ -18,8 +18,16 @@ use crate::progress::Progress;
 /// The command that installs or upgrades the SAM CLI.
 const INSTALL: &str = "pip install --upgrade aws-sam-cli";
 
-/// The outputs of the stack `name`.
+/// The outputs of the stack `name`, which must be those of this version's template.
 pub(super) async fn outputs(name: &str, config: &SdkConfig) -> Result<Outputs> {
+    typed(named_outputs(name, config).await?)
+}
+
+/// The outputs of the stack `name`, whatever its template is.
+pub(super) async fn named_outputs(
+    name: &str,
+    config: &SdkConfig,
+) -> Result<BTreeMap<String, String>> {
     let mut sam = Command::new("sam");
     sam.args(["list", "stack-outputs", "--output", "json", "--stack-name", name]);
     configure(&mut sam, config).await?;
@@ -57,7 +65,7 @@ async fn configure(sam: &mut Command, config: &SdkConfig) -> Result<()> {
 }
 
 /// Parses the output of `sam list stack-outputs --output json`.
-fn read(printed: &[u8]) -> Result<Outputs> {
+fn read(printed: &[u8]) -> Result<BTreeMap<String, String>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Output {
@@ -66,8 +74,11 @@ fn read(printed: &[u8]) -> Result<Outputs> {
     }
     let outputs: Vec<Output> =
         serde_json::from_slice(printed).context("cannot parse the SAM CLI's JSON: upgrade it")?;
-    let outputs: BTreeMap<_, _> =
-        outputs.into_iter().map(|output| (output.output_key, output.output_value)).collect();
+    Ok(outputs.into_iter().map(|output| (output.output_key, output.output_value)).collect())
+}
+
+/// The outputs by name, as those of this version's template.
+pub(super) fn typed(outputs: BTreeMap<String, String>) -> Result<Outputs> {
     serde_json::from_value(serde_json::to_value(outputs)?).context(
         "its outputs differ from this version's template.yaml: deploy it again, or choose \
          another stack",
@@ -105,23 +116,40 @@ mod tests {
         explain(&Output { status, stdout: Vec::new(), stderr }).to_string()
     }
 
+    fn outputs(printed: &str) -> Result<Outputs> {
+        typed(read(printed.as_bytes())?)
+    }
+
+    #[test]
+    fn the_required_outputs_are_those_without_which_a_stack_is_refused() {
+        let all = read(SAM_OUTPUT.as_bytes()).unwrap();
+        let without = |name: &str| {
+            let others = all.iter().filter(|(other, _)| *other != name);
+            typed(others.map(|(name, value)| (name.clone(), value.clone())).collect())
+        };
+        let refused: Vec<_> = all.keys().filter(|name| without(name).is_err()).collect();
+        let mut required = Outputs::REQUIRED;
+        required.sort_unstable();
+        assert_eq!(refused, required);
+    }
+
     #[test]
     fn the_output_of_sam_is_parsed() {
-        let outputs = read(SAM_OUTPUT.as_bytes()).unwrap();
+        let outputs = outputs(SAM_OUTPUT).unwrap();
         assert_eq!(outputs.api_keys_table, "docintell-webhooks-ApiKeysTable-C909605F0588A");
         assert_eq!(outputs.jobs_table().unwrap(), "docintell-webhooks-JobsTable-483C5F93654BE");
     }
 
     #[test]
     fn a_stack_that_reads_another_jobs_table_has_no_jobs_table() {
-        let outputs = read(SAM_OUTPUT.replace("JobsTable\"", "Other\"").as_bytes()).unwrap();
+        let outputs = outputs(&SAM_OUTPUT.replace("JobsTable\"", "Other\"")).unwrap();
         let error = outputs.jobs_table().unwrap_err().to_string();
         assert!(error.contains("--jobs-table"), "{error}");
     }
 
     #[test]
     fn a_stack_of_another_template_is_refused() {
-        let error = format!("{:#}", read(b"[]").unwrap_err());
+        let error = format!("{:#}", outputs("[]").unwrap_err());
         assert!(error.contains("template.yaml") && error.contains("api_url"), "{error}");
     }
 

@@ -92,6 +92,34 @@ impl StackArgs {
     }
 }
 
+/// A stack as it was found, for a command that says what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// `None` for the local stack.
+    pub(crate) name: Option<String>,
+    pub(crate) config: SdkConfig,
+    /// If some are missing, their names.
+    pub(crate) outputs: Result<Outputs, Vec<&'static str>>,
+}
+
+impl StackArgs {
+    /// Finds the stack, even if its template is that of another version.
+    pub(crate) async fn find(&self) -> Result<Found> {
+        let Some(name) = self.stack_name.clone() else {
+            let info = StackInfo::load()?;
+            let config = info.aws_config();
+            return Ok(Found { name: None, config, outputs: Ok(info.outputs) });
+        };
+        let config = deployed::load_config().await?;
+        let outputs = sam::named_outputs(&name, &config).await;
+        let outputs = outputs.with_context(|| format!("cannot look up stack {name}"))?;
+        let missing: Vec<_> =
+            Outputs::REQUIRED.into_iter().filter(|name| !outputs.contains_key(*name)).collect();
+        let outputs = if missing.is_empty() { Ok(sam::typed(outputs)?) } else { Err(missing) };
+        Ok(Found { name: Some(name), config, outputs })
+    }
+}
+
 impl Target {
     pub(crate) fn config(&self) -> SdkConfig {
         match self {

@@ -4,7 +4,7 @@
 //! The rule: the real queues are emptied into memory ([`World`]); a test parks what it found there for its operator.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
@@ -138,15 +138,25 @@ impl Operator {
 
     /// [`Operator::run`] without waiting for the end.
     pub(crate) async fn start(&self, arguments: &[&str]) -> Child {
-        Command::new(binary().await)
+        self.command(arguments).await.spawn().expect("the program can be started")
+    }
+
+    /// `docintell` with these arguments, which is not started yet.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary().await);
+        command
             .args(arguments)
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the program can be started")
+            .kill_on_drop(true);
+        command
+    }
+
+    /// The folder in which the commands run.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The objects that `docintell dlq` prints for these arguments.

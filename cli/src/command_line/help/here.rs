@@ -1,4 +1,4 @@
-//! Help for the commands that work on this machine: the local stack, the receiver, jobs and completions.
+//! Help for the commands that work on this machine: the local stack, the receiver, doctor, jobs and completions.
 
 use super::Help;
 
@@ -35,6 +35,26 @@ It answers 200 to a verified request and 401 to any other, unless --status, --re
                 "listen --forward http://127.0.0.1:8000/webhooks",
             ),
             ("Verify what reaches this port, for example through a tunnel", "listen --secret whsec_…"),
+        ],
+    },
+    Help {
+        command: "doctor",
+        about: "\
+Run it after a deployment and at the start of an incident. Each check is one line: ✓ is fine, ! works but should be looked \
+at, ✗ is wrong, – was not checked. A sentence below says what is wrong and what to do. The exit code is 3 if something is \
+wrong.",
+        changes: "nothing that stays: it makes an API key, a webhook and a job of a tenant of its own, and removes them.",
+        examples: &[
+            ("The local stack", "doctor"),
+            (
+                "A stack on AWS, all but a delivery from end to end",
+                "doctor --stack-name docintell-webhooks",
+            ),
+            (
+                "Also send an event to this endpoint, which must answer 2xx",
+                "doctor --stack-name docintell-webhooks --url https://example.com/webhooks",
+            ),
+            ("Only what is wrong, with jq", "doctor --json | jq 'select(.status == \"fault\")'"),
         ],
     },
     Help {

@@ -1,0 +1,46 @@
+//! Who asks: the credentials work, and belong to the account that the user means.
+
+use aws_sdk_sts::Client;
+use aws_types::SdkConfig;
+
+use super::failure::Failure;
+use super::finding::{Finding, Problem};
+
+const CHECK: &str = "credentials";
+
+/// Needs no permission.
+pub(crate) async fn finding(config: &SdkConfig) -> Finding {
+    let identity = Client::new(config).get_caller_identity().send().await;
+    let identity = identity.map_err(Failure::of("sts:GetCallerIdentity"));
+    let region = config.region().map_or("no region", AsRef::as_ref);
+    judge(identity.map(|identity| identity.arn.unwrap_or_default()), region)
+}
+
+fn judge(identity: Result<String, Failure>, region: &str) -> Finding {
+    match identity {
+        Ok(arn) => Finding::ok(CHECK, format!("{arn} in {region}")),
+        Err(Failure::Refused { message, .. }) => {
+            let problem = Problem::fault(
+                format!("AWS refuses your credentials: {message}."),
+                "Log in again (`aws sso login`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID.",
+            );
+            Finding::of(CHECK, "", &[problem])
+        }
+        Err(failure) => Finding::of(CHECK, "", &[failure.problem()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_aws_refuses_must_be_renewed() {
+        let refused =
+            Failure::Refused { action: "sts:X", message: "The token is expired".to_owned() };
+        let text = judge(Err(refused), "eu-west-1").text();
+        assert!(text.contains("The token is expired. Log in again"), "{text}");
+        let fine = judge(Ok("arn:aws:iam::1:user/a".to_owned()), "eu-west-1");
+        assert!(fine.text().ends_with("credentials: arn:aws:iam::1:user/a in eu-west-1"));
+    }
+}

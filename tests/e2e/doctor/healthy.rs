@@ -1,0 +1,82 @@
+//! A stack that is well.
+
+use std::collections::BTreeSet;
+
+use harness::{Receiver, status};
+use serde_json::Value;
+
+use super::{Patient, of};
+use crate::permissions::template::Template;
+use crate::support::tenant::Tenant;
+
+#[tokio::test]
+async fn a_healthy_stack_is_all_well_and_nothing_is_left_behind() {
+    // Parsed on another thread, because it starts a runtime.
+    let template = tokio::task::spawn_blocking(Template::read).await.expect("it is parsed");
+    let patient = Patient::get().await;
+    // A webhook whose secret can be looked at.
+    let tenant = Tenant::of_stack(&patient.info);
+    let receiver = Receiver::start(status(200)).await;
+    let hook = tenant.subscribe(&receiver).await;
+    let before = patient.contents().await;
+
+    let ended = patient.doctor(&[]).await.succeeded();
+    for line in ended.printed.lines().filter(|line| !line.is_empty()) {
+        assert!(line.starts_with("✓ ") || line.starts_with("All is well, in 29 checks."), "{line}");
+    }
+    assert!(ended.printed.contains("looked at, under docintell-webhooks/"), "{ended:?}");
+    assert!(ended.printed.contains("✓ delivery: an event arrived "), "{ended:?}");
+    assert_eq!(ended.noted, "");
+    assert_eq!(patient.contents().await, before);
+    assert_eq!(receiver.connections(), 0, "another tenant's webhook gets no test");
+
+    let findings = patient.findings(0).await;
+    let well = findings.iter().filter(|finding| finding["status"] == "ok");
+    assert_eq!(well.count(), findings.len());
+    assert_eq!(patient.contents().await, before);
+    every_part_of_the_template_is_checked(&template, &findings);
+    tenant.request(reqwest::Method::DELETE, &format!("/v1/webhooks/{}", hook.id), None).await;
+}
+
+fn every_part_of_the_template_is_checked(template: &Template, findings: &[Value]) {
+    for (kind, check) in [
+        ("AWS::DynamoDB::Table", "table"),
+        ("AWS::SQS::Queue", "queue"),
+        ("AWS::Serverless::Function", "function"),
+    ] {
+        for name in template.names_of_type(kind) {
+            assert_eq!(of(findings, &format!("{check} {name}"))["status"], "ok");
+        }
+    }
+    for (name, function) in template.of_type("AWS::Serverless::Function") {
+        let events = function["Properties"]["Events"].as_object().expect("it is invoked");
+        if events.values().any(|event| event["Type"] != "HttpApi") {
+            of(findings, &format!("event source of {name}"));
+        }
+    }
+    let checks: BTreeSet<&str> =
+        findings.iter().filter_map(|finding| finding["check"].as_str()).collect();
+    assert_eq!(checks.len(), findings.len(), "each check has a name of its own");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_the_user_names_gets_the_test_and_the_event() {
+    let patient = Patient::get().await;
+    let receiver = Receiver::start(status(200)).await;
+    let ended = patient.doctor(&["--url", &receiver.url()]).await.succeeded();
+    assert!(ended.printed.contains("✓ delivery: an event arrived"), "{ended:?}");
+    let arrivals = receiver.arrivals();
+    assert_eq!(arrivals.len(), 2);
+    for arrival in arrivals {
+        let body: Value = serde_json::from_slice(&arrival.body).expect("it is JSON");
+        assert_eq!(body["event"], "document.uploaded");
+        let tenant = body["data"]["tenant_id"].as_str().expect("it is text");
+        assert!(tenant.starts_with(super::TENANT), "{tenant}");
+    }
+
+    receiver.now(status(404));
+    let ended = patient.doctor(&["--url", &receiver.url()]).await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.printed.contains("the endpoint answered 404"), "{ended:?}");
+    assert!(ended.printed.contains("Something is wrong: 1 fault"), "{ended:?}");
+}
