@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn each_alarm_watches_a_metric_or_more() {
-        assert_eq!((count("AWS::CloudWatch::Alarm"), alarm_metrics()), (31, 38));
+        assert_eq!((count("AWS::CloudWatch::Alarm"), alarm_metrics()), (32, 39));
     }
 
     #[test]

@@ -162,6 +162,7 @@ fn validate_keywords(
                 true
             }
             "minItems" => list(value).len() as u64 >= number(rule),
+            "maxItems" => list(value).len() as u64 <= number(rule),
             "uniqueItems" => {
                 let items = list(value);
                 items.iter().enumerate().all(|(index, item)| !items[..index].contains(item))

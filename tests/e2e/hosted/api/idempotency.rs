@@ -132,8 +132,9 @@ async fn a_key_counts_as_unused_after_24_hours_even_if_its_row_is_still_there() 
 
 #[tokio::test]
 async fn a_create_that_loses_a_race_deletes_its_secret_and_answers_as_a_repeat() {
-    const KEY_USED: &[&str] = &["None", "None", "ConditionalCheckFailed"];
-    const LIMIT_TOO: &[&str] = &["ConditionalCheckFailed", "None", "ConditionalCheckFailed"];
+    const KEY_USED: &[&str] = &["None", "None", "None", "ConditionalCheckFailed"];
+    const LIMIT_TOO: &[&str] =
+        &["ConditionalCheckFailed", "None", "None", "ConditionalCheckFailed"];
     for reasons in [KEY_USED, LIMIT_TOO] {
         let (aws, api) = api().await;
         let hook = webhook("https://hooks.invalid/");
@@ -188,7 +189,9 @@ async fn a_transaction_whose_response_is_lost_is_sent_again_with_the_same_token(
 
 #[tokio::test]
 async fn a_create_whose_row_is_there_after_a_failed_transaction_has_succeeded() {
-    for reply in [Reply::Broken, Reply::Cancelled(&["None", "None", "ConditionalCheckFailed"])] {
+    for reply in
+        [Reply::Broken, Reply::Cancelled(&["None", "None", "None", "ConditionalCheckFailed"])]
+    {
         let (aws, api) = api().await;
         aws.always("TransactWriteItems", reply);
         let row = item(&webhook("https://hooks.invalid/"));
