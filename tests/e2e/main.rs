@@ -6,6 +6,7 @@
 
 mod support;
 
+mod after_outages;
 mod alarms;
 mod api;
 mod control;
@@ -13,7 +14,6 @@ mod delivery_log;
 mod dlq;
 mod doctor;
 mod documents;
-mod drills;
 mod event_types;
 mod events;
 mod fairness;

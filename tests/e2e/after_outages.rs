@@ -1,4 +1,6 @@
-//! Drills: what a tenant and an operator do after an outage, and after a webhook was switched off.
+//! What a tenant and an operator do after an outage, and after a webhook was switched off.
+//!
+//! The first test takes the longest of all. The tests start in the order of their names, so it starts first.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -130,7 +132,7 @@ fn accepted(receiver: &Receiver, hook: &Hook, refused: usize) -> BTreeSet<String
 }
 
 #[tokio::test]
-async fn after_an_outage_a_replay_delivers_every_event_although_its_function_is_killed() {
+async fn a_replay_delivers_every_event_although_its_function_is_killed() {
     const EVENTS: usize = 200;
     let folder = run_folder("e2e-outage");
     let stack = stack(&folder).await;
