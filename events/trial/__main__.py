@@ -30,7 +30,8 @@ BUILD = ROOT / "target/sam/build"
 TEMPLATE = BUILD / "template.yaml"
 # The release profile's link-time optimization takes minutes.
 QUICK_BUILD = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
-# Requests for an existing webhook, and the expected statuses. Their order matters: one deletes the webhook, and its history remains.
+# Requests for an existing webhook, and the expected statuses. Their order matters: one deletes the webhook, and its
+# history remains.
 REQUESTS = {
     "api-list": 200,
     "api-event-types": 200,

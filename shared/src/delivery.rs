@@ -144,9 +144,9 @@ named! {
         Delivered = "delivered",
         /// No attempt will follow; the message is in the dead-letter queue, or in `PipelineFaultsQueue`.
         Failed = "failed",
-        /// The webhook was switched off or deleted before the delivery succeeded.
+        /// The webhook was deleted before the delivery succeeded, or got no deliveries.
         Cancelled = "cancelled",
-        /// The event happened while the webhook was switched off; nothing was sent.
+        /// The event happened while the webhook got no deliveries; nothing was sent.
         Skipped = "skipped",
     }
 }

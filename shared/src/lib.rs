@@ -5,11 +5,11 @@
 //! webhook and its [`secret`], checks the [`endpoint`], makes the [`signature`]s, posts, and writes the result
 //! to the delivery log ([`store::deliveries`]). [`retry`] computes when it tries again, and [`redelivery`] sends a
 //! delivery of the log again. A [`replay`] does so for all that it selects. A webhook's [`health`] says whether its
-//! endpoint accepts deliveries, and its [`audit`] rows say who has changed it. A record that we cannot process becomes a
-//! [`fault`]. A [`webhook_test`] is one POST that a tenant asks for. An [`idempotency`] key lets a client repeat a request
-//! that takes effect once.
+//! endpoint accepts deliveries, [`withheld`] why it gets none, and its [`audit`] rows who has changed it. A record that we
+//! cannot process becomes a [`fault`]. A [`webhook_test`] is one POST that a tenant asks for. An [`idempotency`] key lets
+//! a client repeat a request that takes effect once.
 //!
-//! The modules from [`id`] to [`webhook_test`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
+//! The modules from [`id`] to [`withheld`] do no I/O, except [`resolve`], which queries DNS. [`store`], [`secrets`],
 //! [`queue`] and [`health_events`] call AWS, each through a concrete client. Time and policy are always arguments. [`log`]
 //! and [`metrics`] write what the operator reads.
 

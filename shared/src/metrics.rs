@@ -39,7 +39,7 @@ named! {
         DeadLettersExhausted = "DeadLettersExhausted",
         /// The endpoint's URL or address is not allowed.
         DeadLettersForbidden = "DeadLettersForbidden",
-        /// Deliveries whose webhook was switched off or deleted.
+        /// Deliveries whose webhook was deleted or got no deliveries.
         Cancelled = "Cancelled",
         /// Deliveries that an internal error delayed or parked.
         Blocked = "Blocked",

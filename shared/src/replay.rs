@@ -36,7 +36,7 @@ named! {
         Running = "running",
         /// It waits until it is resumed or cancelled.
         Paused = "paused",
-        /// Its owner cancelled it, or its webhook was deleted or switched off.
+        /// Its owner cancelled it, or its webhook was deleted or got no more deliveries.
         Cancelled = "cancelled",
         /// It has sent everything that it selects.
         Completed = "completed",

@@ -41,7 +41,7 @@ pub struct Webhook {
     pub retry: RetryPolicy,
     /// Set by create.
     pub created_at: Timestamp,
-    /// The last change by the owner; each is later than the one before.
+    /// The last change of the configuration, except a switch-off by the service. Each is later than the one before.
     pub updated_at: Timestamp,
     /// Secrets Manager version id of the secret in force. A version never changes, so it can be cached by id.
     pub secret_version: String,

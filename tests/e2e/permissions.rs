@@ -97,7 +97,7 @@ fn the_sender_can_read_and_update_webhooks_and_only_read_secrets() {
 }
 
 #[test]
-fn history_can_only_be_continued_and_only_the_api_reads_it() {
+fn functions_only_add_to_the_history_and_only_the_api_reads_it() {
     let [query, put] = ["Query", "PutItem"].map(|name| format!("dynamodb:{name}"));
     assert_eq!(actions("api", "WebhookAuditTable"), [query, put.clone()].into());
     assert_eq!(actions("sender", "WebhookAuditTable"), [put].into());

@@ -27,7 +27,7 @@ use crate::handlers::{Shared, find};
 pub(crate) struct AuditQuery {
     /// `cursor`; by default the list begins with the latest change.
     after: Option<ChangeId>,
-    /// `limit`, 1 to 100, default 20.
+    /// `limit`, 1 to [`MAX_SIZE`](crate::page::MAX_SIZE), default [`DEFAULT_SIZE`](crate::page::DEFAULT_SIZE).
     limit: usize,
 }
 

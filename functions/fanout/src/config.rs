@@ -13,7 +13,7 @@ pub struct Config {
     pub(crate) deliveries_table: String,
     /// `DELIVERY_LOG_DAYS`: how long a delivery's row is kept after its last change.
     pub(crate) keep_deliveries: Duration,
-    /// `SKIPPED_EVENT_DAYS`: how long after a webhook is switched off its events are logged as skipped.
+    /// `SKIPPED_EVENT_DAYS`: how long events are logged as skipped after a webhook stops getting deliveries.
     pub(crate) skip_for: Duration,
     /// `DELIVERY_QUEUE_URL`
     pub(crate) delivery_queue_url: String,

@@ -13,7 +13,6 @@ use webhooks::store::StoreError;
 use webhooks::store::deliveries::Order;
 use webhooks::store::replays::Progress;
 use webhooks::timestamp::Timestamp;
-use webhooks::withheld::Withheld;
 
 use crate::pace::Pace;
 use crate::send::Sent;
@@ -138,12 +137,9 @@ impl Replayer {
         let webhook = self.webhooks.get(webhook.tenant_id, webhook.webhook_id).await?;
         Ok(match webhook {
             None => Some(End::NoEndpoint("the webhook was deleted")),
-            Some(webhook) => webhook.withheld().map(|(withheld, _)| {
-                End::NoEndpoint(match withheld {
-                    Withheld::SwitchedOff => "the webhook was switched off",
-                    Withheld::NeedsTest => withheld.as_str(),
-                })
-            }),
+            Some(webhook) => {
+                webhook.withheld().map(|(withheld, _)| End::NoEndpoint(withheld.as_str()))
+            }
         })
     }
 

@@ -109,7 +109,7 @@ impl Sender {
         metrics: &BatchMetrics,
         ends_at: Instant,
     ) -> Outcome<'a> {
-        let webhook = match find_receptive(delivery, webhooks) {
+        let webhook = match find_deliverable(delivery, webhooks) {
             Ok(webhook) => webhook,
             Err(prevented) => return *prevented,
         };
@@ -137,7 +137,7 @@ impl Sender {
 }
 
 /// The webhook of `delivery`, if it exists and gets deliveries.
-fn find_receptive<'a>(
+fn find_deliverable<'a>(
     delivery: &DeliveryMessage,
     webhooks: &'a BatchWebhooks,
 ) -> Result<&'a Webhook, Box<Outcome<'a>>> {
@@ -171,7 +171,8 @@ fn panicked<'a>(delivery: &DeliveryMessage, number: u32, webhooks: &BatchWebhook
         response_body: None,
     };
     // If the attempt panicked before the webhook was found, the default retry policy applies.
-    let retry = find_receptive(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
+    let retry =
+        find_deliverable(delivery, webhooks).map(|webhook| webhook.retry).unwrap_or_default();
     Outcome::Attempted { attempt, failure: Some(failure), retry }
 }
 

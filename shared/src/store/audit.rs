@@ -14,7 +14,7 @@ use crate::audit::Change;
 use crate::aws::{AwsError, chain};
 use crate::id::{ChangeId, WebhookKey};
 
-/// Reads the history of all webhooks.
+/// Reads and writes the history of all webhooks.
 #[derive(Debug, Clone)]
 pub struct AuditStore {
     dynamodb: DynamoDb,
@@ -73,8 +73,12 @@ impl AuditStore {
     pub(super) fn put(&self, change: &Change) -> Result<TransactWriteItem, StoreError> {
         let mut row: SdkItem = serde_dynamo::to_item(change).map_err(StoreError::Encode)?;
         row.insert("ttl".to_owned(), number(change.at.plus(self.keep).unix_seconds()));
-        let put = Put::builder().table_name(&self.table).set_item(Some(row)).build();
-        let put = put.expect("table and item are set");
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .condition_expression("attribute_not_exists(change_id)")
+            .build()
+            .expect("table and item are set");
         Ok(TransactWriteItem::builder().put(put).build())
     }
 }

@@ -25,12 +25,12 @@ pub use create_delete::CreateError;
 pub use edit::{EditError, Updated, WebhookEditor};
 pub use idempotency::EarlierCreate;
 
-/// How long a rotation's claim lasts: time for the claim itself, the limit and the secret, each one call with all
-/// retries, and for the row, which takes as long as three or a little longer if others change it.
+/// How long a rotation's claim lasts, in calls with all retries: one each for the claim, the limit and the secret, three
+/// for the row, and one to spare.
 const ROTATION_CLAIM_MILLIS: u64 = 7 * CALL_TIMEOUT.as_secs() * 1000;
 
-/// Reads the webhooks of all tenants, and notes their health and who may rotate. [`WebhookEditor`] writes what their
-/// owners see as changes.
+/// Reads webhooks, writes their health, and claims rotations. [`WebhookEditor`] makes all other changes, each with its
+/// row in the history.
 #[derive(Debug, Clone)]
 pub struct WebhookStore {
     dynamodb: DynamoDb,

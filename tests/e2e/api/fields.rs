@@ -122,6 +122,11 @@ async fn all_events_can_be_replaced_by_a_list_and_set_again() {
     write_events(&tenant, &hook, &["document.uploaded"]).await;
     let got = tenant.request(Method::GET, &path, None).await.body;
     assert_eq!(got["events"], json!(["document.uploaded"]));
+    let all = json!(EventType::ALL);
+    let change = Some(json!({"events": all}));
+    assert_eq!(tenant.request(Method::PATCH, &path, change).await.body["events"], all);
+    let got = tenant.request(Method::GET, &path, None).await.body;
+    assert_eq!(got["events"], all, "a list stays a list");
 }
 
 #[tokio::test]

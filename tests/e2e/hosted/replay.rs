@@ -335,7 +335,7 @@ async fn messages_of_a_replay_that_has_ended_are_acknowledged() {
 #[tokio::test]
 async fn a_webhook_that_is_off_or_untested_cancels_the_replay_before_anything_is_sent() {
     for (fields, reason) in [
-        (json!({"is_active": false}), "the webhook was switched off"),
+        (json!({"is_active": false}), "the webhook is switched off"),
         (
             json!({"needs_test_since": "2025-12-03T10:00:00Z"}),
             "the webhook needs a successful test first",

@@ -109,7 +109,7 @@ async fn a_webhook_that_is_switched_off_on_the_way_cancels_its_replay() {
     assert!(replay["completed_at"].is_string());
     let stored = past.replays.get(past.webhook, replay_id(&path)).await.expect("it can be read");
     let reason = stored.expect("there is a row").reason;
-    assert_eq!(reason.as_deref(), Some("the webhook was switched off"));
+    assert_eq!(reason.as_deref(), Some("the webhook is switched off"));
     let refused = past.post(json!({})).await;
     assert_eq!((refused.status, &refused.body["error"]), (409, &json!("webhook_inactive")));
     assert_eq!(past.post(json!({"dry_run": true})).await.status, 200, "a dry run is allowed");

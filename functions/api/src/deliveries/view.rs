@@ -24,8 +24,9 @@ pub(crate) struct DeliveryView<'a> {
     document_id: Option<&'a str>,
     /// The job that the event is about.
     job_id: Option<&'a str>,
-    /// `pending`: another attempt follows. `failed`: none does. `cancelled`: the webhook was switched off or deleted
-    /// before the delivery succeeded. `skipped`: the event happened while the webhook was switched off.
+    /// `pending`: another attempt follows. `failed`: none does. `cancelled`: before the delivery succeeded, the webhook
+    /// was switched off or deleted, or got a URL that must be tested first. `skipped`: the event happened while the
+    /// webhook was switched off or had to be tested first.
     status: DeliveryStatus,
     /// Attempts so far, including those of earlier chains.
     attempt_count: u32,

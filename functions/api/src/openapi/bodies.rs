@@ -73,7 +73,8 @@ fn rotation() -> Schema {
 }
 
 fn webhook_test() -> Schema {
-    let about = "The event to send; by default the first one that the webhook subscribes to.";
+    let about = "The event to send; by default the first one that the webhook subscribes to, or \
+        `document.processing.completed` for `*`.";
     object("What to send.")
         .property("event", or_null(event(), about, &Value::Null))
         .examples([json!({"event": "document.uploaded"})])

@@ -28,8 +28,8 @@ const TRIES: usize = 8;
 /// Longest wait before the next try.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// True of a row whose configuration is still as it was read, with the values of [`seen`]. Every change sets a later
-/// `updated_at`, except that the service switches an active webhook off.
+/// Holds if the configuration is still as it was read; [`seen`] gives the values. `updated_at` shows every change but
+/// one: switching off by the service changes only `is_active`.
 pub(super) const AS_SEEN: &str = "updated_at = :seen_updated_at AND is_active = :seen_is_active \
      AND secret_version = :seen_secret_version";
 
@@ -236,7 +236,7 @@ impl WebhookEditor {
     }
 }
 
-/// The waits between the tries of a change, random, for about 3 s in all.
+/// Random waits between the tries of a change. No try begins more than about 3 s after the first.
 pub(super) fn waits() -> impl Iterator<Item = Duration> {
     let last_wait = Instant::now() + CALL_TIMEOUT;
     let waits = repeat_with(|| random_part(LONGEST_WAIT)).take(TRIES - 1);

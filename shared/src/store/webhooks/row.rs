@@ -1,5 +1,7 @@
 //! The format of a webhook's row.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_dynamo::{AttributeValue, Item};
 
@@ -22,16 +24,30 @@ pub(super) fn write(webhook: &Webhook) -> Result<super::SdkItem, StoreError> {
     serde_dynamo::to_item(Row::from(webhook)).map_err(StoreError::Encode)
 }
 
-/// The update that makes `after` of `before`. It names only the attributes that differ.
+/// The update that makes `after` of `before`. It names only the attributes that differ, and those of which another
+/// version may have stored a part.
 pub(super) fn update(before: &Webhook, after: &Webhook) -> Result<Update, StoreError> {
-    let (old, new) = (write(before)?, write(after)?);
-    let mut gone: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
-    gone.sort_unstable();
-    let update = Update::of(super::key(after.tenant_id, after.id)).remove(gone);
-    let mut changed: Vec<_> =
-        new.into_iter().filter(|(name, value)| old.get(name) != Some(value)).collect();
-    changed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(changed.into_iter().fold(update, |update, (name, value)| update.set(name, value)))
+    let (old, mut new) = (write(before)?, write(after)?);
+    let differs = |name: &str| old.get(name) != new.get(name);
+    let is_written = |name: &str| match name {
+        // They stand for `*` only together.
+        "events" | "all_events" => before.events != after.events,
+        // Without them, a webhook that is off has been so since its last change.
+        "disabled_at" | "disabled_reason" => after.disabled.is_some() || differs(name),
+        _ => differs(name),
+    };
+    let names: BTreeSet<&str> =
+        old.keys().chain(new.keys()).map(String::as_str).chain(["all_events"]).collect();
+    let written: Vec<String> =
+        names.into_iter().filter(|name| is_written(name)).map(str::to_owned).collect();
+    let mut update = Update::of(super::key(after.tenant_id, after.id));
+    for name in written {
+        update = match new.remove(&name) {
+            Some(value) => update.set(name, value),
+            None => update.remove([name]),
+        };
+    }
+    Ok(update)
 }
 
 /// The error contains the webhook's id.

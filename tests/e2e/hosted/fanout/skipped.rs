@@ -1,5 +1,5 @@
-//! Events of webhooks that are switched off or need a test: their rows in the delivery log, and what follows when a row cannot be
-//! written.
+//! Events of webhooks that are switched off or need a test: their rows in the delivery log, and what follows when a row
+//! cannot be written.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
