@@ -19,6 +19,8 @@ mod report;
 mod sample;
 mod secrets;
 mod tables;
+#[cfg(test)]
+mod template_text;
 
 use std::fmt::{self, Display};
 use std::time::Duration;
