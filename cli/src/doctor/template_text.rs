@@ -26,6 +26,6 @@ pub(super) fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
 pub(super) fn names_of_type(wanted: &str) -> Vec<&'static str> {
     let wanted = format!("    Type: {wanted}");
     let pairs = TEMPLATE.lines().zip(TEMPLATE.lines().skip(1));
-    let names = pairs.filter_map(|(line, next)| (next == wanted).then(|| line.trim()));
-    names.filter_map(|name| name.strip_suffix(':')).collect()
+    let headings = pairs.filter(|(_, next)| *next == wanted).map(|(line, _)| line.trim());
+    headings.filter_map(|heading| heading.strip_suffix(':')).collect()
 }
