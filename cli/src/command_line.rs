@@ -16,8 +16,8 @@ use crate::stop::Stopped;
 use crate::tenant::{delivery, replay, webhook};
 use crate::{completions, dlq, doctor, job, keys, listen, local, output, style};
 
-/// `doctor` has found something wrong, and has said what.
-const UNWELL: u8 = 3;
+/// `doctor` has found a fault, and has said what.
+const FAULT_FOUND: u8 = 3;
 /// Ended by Ctrl-C before it was done: what a shell reports, 128 + SIGINT.
 const STOPPED: u8 = 130;
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
@@ -77,7 +77,7 @@ pub async fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
-        Err(error) if error.is::<doctor::Unwell>() => ExitCode::from(UNWELL),
+        Err(error) if error.is::<doctor::FaultFound>() => ExitCode::from(FAULT_FOUND),
         Err(error) => {
             output::error(sentence(&error));
             if error.is::<Stopped>() { ExitCode::from(STOPPED) } else { ExitCode::FAILURE }
