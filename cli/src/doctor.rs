@@ -2,8 +2,8 @@
 //!
 //! Each group of checks has a module: `identity`, [`tables`], [`queues`], [`functions`], [`mappings`], `secrets`, and
 //! `probe` for what only trying can show. A module first gathers facts and then judges them; the judgement is pure. Its
-//! `template` is what template.yaml defines, and tests compare the two. `failure` is a call to AWS that gave no
-//! answer. `finding` is what a check found, `advice` what to do, and `report` prints.
+//! `template` is what template.yaml defines, and tests compare the two. `failure` is why a call to AWS failed,
+//! `finding` what a check found, and `advice` what to do. `report` prints.
 //!
 //! The rule: every call has a time limit, and a check that fails leaves the others to go on.
 
