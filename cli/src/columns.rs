@@ -8,7 +8,7 @@ use crate::output;
 use crate::style::{HEADING, of_state};
 
 /// The headings of columns whose cells are states.
-const STATES: [&str; 4] = ["status", "state", "health", "log"];
+const STATE_HEADINGS: [&str; 4] = ["status", "state", "health", "log"];
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -51,7 +51,7 @@ impl<const N: usize> Columns<N> {
             let cells = row.iter().enumerate().map(|(column, cell)| {
                 let style = match line {
                     0 => HEADING,
-                    _ if STATES.contains(&self.headings[column]) => of_state(cell),
+                    _ if STATE_HEADINGS.contains(&self.headings[column]) => of_state(cell),
                     _ => Style::new(),
                 };
                 let padding = if column == last { 0 } else { widths[column] - width(cell) };

@@ -16,15 +16,15 @@ use crate::stop::Stopped;
 use crate::tenant::{delivery, replay, webhook};
 use crate::{completions, dlq, doctor, job, keys, listen, local, output, style};
 
-/// `doctor` has found something wrong, and has said what.
-const UNWELL: u8 = 3;
+/// `doctor` has found a fault, and has said what.
+const FAULT_FOUND: u8 = 3;
 /// Ended by Ctrl-C before it was done: what a shell reports, 128 + SIGINT.
 const STOPPED: u8 = 130;
 /// What a shell reports for a program that ends because nobody reads its output: 128 + SIGPIPE.
 const CLOSED_PIPE: u8 = 141;
 
-/// Signed document events on AWS Lambda: a stack on this machine, job states, API keys, parked
-/// messages, and a tenant's webhooks, deliveries and replays.
+/// Signed document events on AWS Lambda: a stack on this machine, a receiver, a check of a stack, job states, API keys,
+/// parked messages, and a tenant's webhooks, deliveries and replays.
 #[derive(Debug, Parser)]
 #[command(version, styles = style::HELP, max_term_width = 120)]
 struct Cli {
@@ -45,11 +45,11 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Write job states, as the document pipeline does
     Job(job::JobArgs),
-    /// Create, list and revoke API keys
+    /// Create, list, rotate and revoke API keys
     Keys(keys::KeysArgs),
     /// See what is parked in the dead-letter queue, send it again, or drop it
     Dlq(dlq::DlqArgs),
-    /// See a tenant's webhooks and their health, and switch them on and off
+    /// See a tenant's webhooks, their health and their history, and switch them on and off
     Webhooks(webhook::WebhooksArgs),
     /// See a webhook's deliveries and their attempts, and send some again
     Deliveries(delivery::DeliveriesArgs),
@@ -77,7 +77,7 @@ pub async fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<output::Closed>() => ExitCode::from(CLOSED_PIPE),
-        Err(error) if error.is::<doctor::Unwell>() => ExitCode::from(UNWELL),
+        Err(error) if error.is::<doctor::FaultFound>() => ExitCode::from(FAULT_FOUND),
         Err(error) => {
             output::error(sentence(&error));
             if error.is::<Stopped>() { ExitCode::from(STOPPED) } else { ExitCode::FAILURE }

@@ -1,8 +1,9 @@
 //! `docintell doctor`: checks a stack, local or deployed, and says what is wrong and what to do.
 //!
 //! Each group of checks has a module: `identity`, [`tables`], [`queues`], [`functions`], [`mappings`], `secrets`, and
-//! `probe` for what only trying can show. A module first gathers facts and then judges them; the judgement is pure.
-//! `failure` is a call to AWS that gave none. `finding` is what a check found, `advice` what to do, and `report` prints.
+//! `probe` for what only trying can show. A module first gathers facts and then judges them; the judgement is pure. Its
+//! `template` is what template.yaml defines, and tests compare the two. `failure` is why a call to AWS failed,
+//! `finding` what a check found, and `advice` what to do. `report` prints.
 //!
 //! The rule: every call has a time limit, and a check that fails leaves the others to go on.
 
@@ -19,6 +20,8 @@ mod report;
 mod sample;
 mod secrets;
 mod tables;
+#[cfg(test)]
+mod template_text;
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -30,6 +33,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use reqwest::Url;
 
+use crate::http::is_web;
 use crate::progress::Progress;
 use crate::stack::{Found, Outputs, StackArgs};
 use crate::stop::{Stop, Stopped};
@@ -43,17 +47,17 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit of a call with all its tries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A check has found a fault. Everything has been said already.
+/// A check has found a fault, and the report has it.
 #[derive(Debug)]
-pub(crate) struct Unwell;
+pub(crate) struct FaultFound;
 
-impl Display for Unwell {
+impl Display for FaultFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("something is wrong")
     }
 }
 
-impl std::error::Error for Unwell {}
+impl std::error::Error for FaultFound {}
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DoctorArgs {
@@ -67,15 +71,13 @@ pub(crate) struct DoctorArgs {
 
 fn endpoint(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok();
-    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    url.filter(is_web)
         .ok_or_else(|| "not a URL; expected one such as https://example.com/webhooks".to_owned())
 }
 
 pub(crate) async fn run(args: DoctorArgs, json: bool) -> Result<()> {
     let Found { name, config, outputs } = args.stack.find().await?;
     let config = with_time_limits(&config);
-    // From now on a signal ends the checks, so nothing is left behind.
-    let stop = Stop::on_signals()?;
     let mut report = Report::new(json);
     report.add(identity::finding(&config).await)?;
     let outputs = match outputs {
@@ -93,6 +95,8 @@ pub(crate) async fn run(args: DoctorArgs, json: bool) -> Result<()> {
         }
     };
     let command = dlq_command(name.as_deref());
+    // From now on a signal ends the checks, so nothing is left behind.
+    let stop = Stop::on_signals()?;
     tokio::select! {
         looked = look(&config, &outputs, &command, &mut report) => looked?,
         () = stop.requested() => return Err(stopped()),
@@ -133,7 +137,7 @@ fn skip_rest(mut report: Report, reason: &str) -> Result<()> {
 
 fn end(report: &Report) -> Result<()> {
     report.end()?;
-    if report.has_fault() { Err(Unwell.into()) } else { Ok(()) }
+    if report.has_fault() { Err(FaultFound.into()) } else { Ok(()) }
 }
 
 fn with_time_limits(config: &SdkConfig) -> SdkConfig {

@@ -1,8 +1,9 @@
-//! An HTTP client for the stack on this machine.
+//! An HTTP client for the stack on this machine, and what counts as the URL of a server.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use reqwest::Url;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
@@ -19,4 +20,9 @@ pub fn loopback_client() -> Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .context("the HTTP client cannot be created")
+}
+
+/// True for a URL of http or https that names a host.
+pub(crate) fn is_web(url: &Url) -> bool {
+    url.has_host() && matches!(url.scheme(), "http" | "https")
 }

@@ -1,5 +1,5 @@
-//! `docintell`, the command-line tool: a stack on this machine, job states, API keys, parked messages, tenants,
-//! and a receiver for developers.
+//! `docintell`, the command-line tool: a stack on this machine, a receiver for developers, a check of a stack, job states,
+//! API keys, parked messages, and tenants.
 //!
 //! `command_line` parses the arguments and runs one of the commands [`local`], `listen`, `doctor`, `job`, [`keys`],
 //! `dlq`, and those of `tenant`. [`stack`] finds the stack that a command works on, local or on AWS, and holds its outputs.

@@ -20,25 +20,28 @@ pub(crate) const HELP: Styles = Styles::styled()
     .invalid(WAITING)
     .valid(GOOD);
 
-/// The states of deliveries, webhooks, replays and keys that have a colour.
-const STATES: [(&str, Style); 11] = [
-    ("delivered", GOOD),
-    ("ok", GOOD),
-    ("completed", GOOD),
-    ("pending", WAITING),
-    ("failing", WAITING),
-    ("running", WAITING),
-    ("paused", WAITING),
+/// The first words of states of deliveries, webhooks, replays and keys that have a colour, from the worst to the best.
+const STATES: [(&str, Style); 12] = [
     ("failed", BAD),
     ("disabled", BAD),
     ("revoked", BAD),
     ("expired", BAD),
+    ("needs", WAITING),
+    ("pending", WAITING),
+    ("failing", WAITING),
+    ("running", WAITING),
+    ("paused", WAITING),
+    ("delivered", GOOD),
+    ("ok", GOOD),
+    ("completed", GOOD),
 ];
 
-/// The style of a cell that begins with a state.
+/// The style of a cell with one state, or several after commas, such as `ok, needs test`: the worst one decides.
 pub(crate) fn of_state(cell: &str) -> Style {
-    let word = cell.split(' ').next().unwrap_or_default();
-    STATES.iter().find(|(state, _)| *state == word).map_or(Style::new(), |(_, style)| *style)
+    let begins_with =
+        |word: &str| cell.split(", ").any(|state| state.split(' ').next() == Some(word));
+    let worst = STATES.iter().find(|(word, _)| begins_with(word));
+    worst.map_or(Style::new(), |(_, style)| *style)
 }
 
 #[cfg(test)]
@@ -57,9 +60,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_of_a_cell_decides() {
+    fn the_first_word_of_a_state_decides() {
         assert_eq!(of_state("expired 2025-12-03T10:30:00Z"), BAD);
+        assert_eq!(of_state("revoked, replaced by 550e8400"), BAD);
         assert_eq!(of_state("failed-looking"), Style::new());
         assert_eq!(of_state(""), Style::new());
+    }
+
+    #[test]
+    fn of_several_states_the_worst_one_decides() {
+        assert_eq!(of_state("ok, needs test"), WAITING);
+        assert_eq!(of_state("disabled, needs test"), BAD);
     }
 }

@@ -1,4 +1,4 @@
-//! Why a call to AWS gave no answer.
+//! Why a call to AWS failed.
 //!
 //! The rule: a call that is not allowed is a problem of its check only, and names the missing action.
 

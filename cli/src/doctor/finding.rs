@@ -125,13 +125,12 @@ impl Status {
     }
 
     fn marked(self) -> (Style, char) {
-        let (style, mark) = match self {
+        match self {
             Self::Ok => (style::GOOD, '✓'),
             Self::Skipped => (Style::new(), '–'),
             Self::Warning => (style::WAITING, '!'),
             Self::Fault => (style::BAD, '✗'),
-        };
-        (style, mark)
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The functions: the version in force is active, not stopped, and configured for this stack.
 
+mod template;
+
 use std::collections::HashMap;
 
 use aws_sdk_lambda::Client;
@@ -8,70 +10,8 @@ use super::advice::{self, Section};
 use super::failure::Failure;
 use super::finding::{Finding, Problem};
 use crate::stack::Outputs;
-
-/// A function as template.yaml defines it.
-#[derive(Debug)]
-pub(crate) struct Function {
-    /// Its name in the template.
-    pub(crate) name: &'static str,
-    pub(crate) of: fn(&Outputs) -> &str,
-    /// Environment variables that are outputs too.
-    variables: &'static [Variable],
-}
-
-type Variable = (&'static str, fn(&Outputs) -> &str);
-
-const SECRETS_PREFIX: &str = "SECRETS_PREFIX";
-const WEBHOOKS: Variable = ("WEBHOOKS_TABLE", |outputs| &outputs.webhooks_table);
-const API_KEYS: Variable = ("API_KEYS_TABLE", |outputs| &outputs.api_keys_table);
-const DELIVERIES: Variable = ("DELIVERIES_TABLE", |outputs| &outputs.deliveries_table);
-const REPLAYS: Variable = ("REPLAYS_TABLE", |outputs| &outputs.replays_table);
-const DELIVERY_QUEUE: Variable = ("DELIVERY_QUEUE_URL", |outputs| &outputs.delivery_queue_url);
-const REPLAY_QUEUE: Variable = ("REPLAY_QUEUE_URL", |outputs| &outputs.replay_queue_url);
-const DEAD_LETTERS: Variable = ("DEAD_LETTER_QUEUE_URL", |outputs| &outputs.dead_letter_queue_url);
-const FAULTS: Variable =
-    ("PIPELINE_FAULTS_QUEUE_URL", |outputs| &outputs.pipeline_faults_queue_url);
-const LOG_DAYS: Variable = ("DELIVERY_LOG_DAYS", |outputs| &outputs.delivery_log_days);
-const PREFIX: Variable = (SECRETS_PREFIX, |outputs| &outputs.secrets_prefix);
-
-pub(crate) const API: Function = Function {
-    name: "ApiFunction",
-    of: |outputs| &outputs.api_function_name,
-    variables: &[
-        WEBHOOKS,
-        API_KEYS,
-        DELIVERIES,
-        REPLAYS,
-        DELIVERY_QUEUE,
-        REPLAY_QUEUE,
-        LOG_DAYS,
-        PREFIX,
-    ],
-};
-pub(crate) const FANOUT: Function = Function {
-    name: "FanoutFunction",
-    of: |outputs| &outputs.fanout_function_name,
-    variables: &[WEBHOOKS, DELIVERIES, DELIVERY_QUEUE, FAULTS, LOG_DAYS],
-};
-pub(crate) const SENDER: Function = Function {
-    name: "SenderFunction",
-    of: |outputs| &outputs.sender_function_name,
-    variables: &[WEBHOOKS, DELIVERIES, DELIVERY_QUEUE, DEAD_LETTERS, FAULTS, LOG_DAYS, PREFIX],
-};
-pub(crate) const REPLAY: Function = Function {
-    name: "ReplayFunction",
-    of: |outputs| &outputs.replay_function_name,
-    variables: &[WEBHOOKS, REPLAYS, DELIVERIES, DELIVERY_QUEUE, REPLAY_QUEUE, FAULTS, LOG_DAYS],
-};
-
-/// In the template's order.
-pub(crate) const ALL: [&Function; 4] = [&API, &FANOUT, &SENDER, &REPLAY];
-
-impl Function {
-    pub(crate) fn check(&self) -> String {
-        format!("function {}", self.name)
-    }
-}
+use template::SECRETS_PREFIX;
+pub(crate) use template::{ALL, FANOUT, Function, REPLAY, SENDER};
 
 /// The version in force of a function, as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +128,7 @@ fn judge(expected: &Function, facts: &Facts, outputs: &Outputs) -> Vec<Problem> 
 #[cfg(test)]
 mod tests {
     use super::super::sample::outputs;
+    use super::template::API;
     use super::*;
 
     fn healthy(function: &Function) -> Facts {

@@ -1,4 +1,5 @@
-//! Who asks: the credentials work, and belong to the account that the user means.
+//! The caller's credentials: they work, and the finding names the account, so that the user can see whether it is the
+//! right one.
 
 use aws_sdk_sts::Client;
 use aws_types::SdkConfig;

@@ -1,6 +1,6 @@
 //! The event source mappings, through which Lambda reads the stream and the queues for the functions.
 //!
-//! The rule: a mapping that is off or missing raises no error anywhere, so each state but `Enabled` is said.
+//! The rule: a mapping that is off or missing raises no error anywhere, so every state but `Enabled` is reported.
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
@@ -15,7 +15,7 @@ use crate::stack::Outputs;
 #[derive(Debug)]
 pub(crate) struct Mapping {
     pub(crate) function: &'static Function,
-    /// What stands still without it.
+    /// What does not happen without it.
     effect: &'static str,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Facts {
     reports_failures: bool,
 }
 
-/// All mappings of the account in this region. They cannot be asked for by a function's alias everywhere.
+/// All mappings of the account in this region: a filter by the alias would hide a mapping that invokes another version.
 pub(crate) async fn gather(client: &Client) -> Result<Vec<Facts>, Failure> {
     let mut mappings = Vec::new();
     let mut pages = client.list_event_source_mappings().into_paginator().items().send();

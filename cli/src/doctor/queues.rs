@@ -1,6 +1,8 @@
 //! The queues: they exist, park what cannot be processed in the right place, and hide messages long enough. What is
 //! parked now is a warning.
 
+mod template;
+
 use std::collections::HashMap;
 
 use aws_sdk_sqs::Client;
@@ -12,88 +14,10 @@ use super::failure::Failure;
 use super::finding::{Finding, Problem};
 use crate::stack::Outputs;
 use crate::words::count;
+pub(crate) use template::{ALL, Queue};
 
 /// How long messages are kept, in seconds: as long as SQS can.
 const RETENTION: u32 = 14 * 24 * 60 * 60;
-
-/// A queue as template.yaml defines it.
-#[derive(Debug)]
-pub(crate) struct Queue {
-    /// Its name in the template.
-    pub(crate) name: &'static str,
-    pub(crate) url: fn(&Outputs) -> &str,
-    /// `None` for a queue of parked messages, which no function reads.
-    read: Option<Read>,
-    /// For a queue of parked messages: the option of `docintell dlq list` that shows them, after a space.
-    parked: Option<&'static str>,
-}
-
-/// How a function reads a queue.
-#[derive(Debug)]
-struct Read {
-    /// The function's name in the template.
-    function: &'static str,
-    /// A received message is hidden for this many times the function's time limit, at least. AWS advises six for a
-    /// function that works on several messages at a time.
-    times_timeout: u32,
-    /// Where messages go that were received too often.
-    parks_in: fn(&Outputs) -> &str,
-    receives: u32,
-}
-
-pub(crate) const DELIVERIES: Queue = Queue {
-    name: "DeliveryQueue",
-    url: |outputs| &outputs.delivery_queue_url,
-    read: Some(Read {
-        function: "SenderFunction",
-        times_timeout: 6,
-        parks_in: |outputs| &outputs.dead_letter_queue_url,
-        receives: 5,
-    }),
-    parked: None,
-};
-pub(crate) const REPLAYS: Queue = Queue {
-    name: "ReplayQueue",
-    url: |outputs| &outputs.replay_queue_url,
-    read: Some(Read {
-        function: "ReplayFunction",
-        times_timeout: 1,
-        parks_in: |outputs| &outputs.pipeline_faults_queue_url,
-        receives: 30,
-    }),
-    parked: None,
-};
-pub(crate) const DEAD_LETTERS: Queue = Queue {
-    name: "DeadLetterQueue",
-    url: |outputs| &outputs.dead_letter_queue_url,
-    read: None,
-    parked: Some(""),
-};
-pub(crate) const FAULTS: Queue = Queue {
-    name: "PipelineFaultsQueue",
-    url: |outputs| &outputs.pipeline_faults_queue_url,
-    read: None,
-    parked: Some(" --faults"),
-};
-
-/// In the template's order.
-pub(crate) const ALL: [&Queue; 4] = [&DELIVERIES, &DEAD_LETTERS, &FAULTS, &REPLAYS];
-
-impl Queue {
-    pub(crate) fn check(&self) -> String {
-        format!("queue {}", self.name)
-    }
-
-    /// `None` if nothing is parked here.
-    pub(crate) fn parked_check(&self) -> Option<String> {
-        self.parked.map(|_option| format!("parked in {}", self.name))
-    }
-
-    /// The name of the function that reads it in the template.
-    pub(crate) fn reader(&self) -> Option<&'static str> {
-        self.read.as_ref().map(|read| read.function)
-    }
-}
 
 /// A queue as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,6 +170,7 @@ fn judge(expected: &Queue, facts: &Facts, outputs: &Outputs, timeout: Option<u32
 #[cfg(test)]
 mod tests {
     use super::super::sample::outputs;
+    use super::template::{DEAD_LETTERS, DELIVERIES, REPLAYS};
     use super::*;
 
     fn healthy(queue: &Queue) -> Facts {

@@ -1,5 +1,7 @@
 //! The tables: they exist, and have the keys, indexes, stream, time to live and backups of the template.
 
+mod template;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     KeySchemaElement, KeyType, PointInTimeRecoveryStatus, TableDescription, TimeToLiveStatus,
@@ -9,83 +11,10 @@ use super::advice::{self, Section};
 use super::failure::Failure;
 use super::finding::{Finding, Problem};
 use crate::stack::Outputs;
-
-/// A table as template.yaml defines it.
-#[derive(Debug)]
-pub(crate) struct Table {
-    /// Its name in the template, and that of its output.
-    pub(crate) name: &'static str,
-    /// `None` if the stack has no such table.
-    pub(crate) of: fn(&Outputs) -> Option<&str>,
-    /// Partition key, and sort key if there is one.
-    pub(crate) key: &'static [&'static str],
-    /// Name and key of its index.
-    index: Option<(&'static str, &'static [&'static str])>,
-    /// Whether DynamoDB removes rows whose `ttl` has passed.
-    expires: bool,
-    has_stream: bool,
-}
-
-pub(crate) const JOBS: Table = Table {
-    name: "JobsTable",
-    of: |outputs| outputs.jobs_table.as_deref(),
-    key: &["job_id"],
-    index: None,
-    expires: false,
-    has_stream: true,
-};
-pub(crate) const API_KEYS: Table = Table {
-    name: "ApiKeysTable",
-    of: |outputs| Some(&outputs.api_keys_table),
-    key: &["key_hash"],
-    index: Some(("tenant_id-index", &["tenant_id"])),
-    expires: false,
-    has_stream: false,
-};
-pub(crate) const WEBHOOKS: Table = Table {
-    name: "WebhooksTable",
-    of: |outputs| Some(&outputs.webhooks_table),
-    key: &["tenant_id", "webhook_config_id"],
-    index: None,
-    expires: true,
-    has_stream: false,
-};
-pub(crate) const AUDIT: Table = Table {
-    name: "WebhookAuditTable",
-    of: |outputs| Some(&outputs.webhook_audit_table),
-    key: &["webhook", "change_id"],
-    index: None,
-    expires: true,
-    has_stream: false,
-};
-pub(crate) const DELIVERIES: Table = Table {
-    name: "DeliveriesTable",
-    of: |outputs| Some(&outputs.deliveries_table),
-    key: &["webhook", "delivery_id"],
-    index: Some(("undelivered-index", &["undelivered", "delivery_id"])),
-    expires: true,
-    has_stream: false,
-};
-pub(crate) const REPLAYS: Table = Table {
-    name: "ReplaysTable",
-    of: |outputs| Some(&outputs.replays_table),
-    key: &["webhook", "replay_id"],
-    index: None,
-    expires: true,
-    has_stream: false,
-};
-
-/// In the template's order.
-pub(crate) const ALL: [&Table; 6] = [&WEBHOOKS, &AUDIT, &API_KEYS, &JOBS, &DELIVERIES, &REPLAYS];
+pub(crate) use template::{ALL, API_KEYS, AUDIT, DELIVERIES, JOBS, Table, WEBHOOKS};
 
 /// The name of the attribute with the time after which a row is removed.
 const TTL: &str = "ttl";
-
-impl Table {
-    pub(crate) fn check(&self) -> String {
-        format!("table {}", self.name)
-    }
-}
 
 /// A table as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,6 +208,7 @@ fn judge(expected: &Table, name: &str, facts: &Facts) -> Vec<Problem> {
 
 #[cfg(test)]
 mod tests {
+    use super::template::REPLAYS;
     use super::*;
 
     fn healthy(table: &Table) -> Facts {

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::containers::Network;
 use super::deliveries::{Deliveries, headings};
@@ -18,6 +17,7 @@ use super::{LocalStack, Options, StackInfo};
 use crate::checkout::{Checkout, display_path, invocation};
 use crate::output;
 use crate::progress::Progress;
+use crate::stop::Stop;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LocalArgs {
@@ -66,14 +66,10 @@ fn docker_name(text: &str) -> Result<String, String> {
 
 /// Runs until Ctrl-C, or until a part of the stack fails.
 pub(crate) async fn run(args: LocalArgs, json: bool) -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be caught")?;
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
+    let stop = Stop::on_signals()?;
     tokio::select! {
         result = serve(args, json) => return result,
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
+        () = stop.requested() => {}
     }
     // Dropping `serve` has stopped the stack.
     output::note("\nStopped. The stack and its data are gone.");

@@ -81,6 +81,7 @@ Commands to try in another terminal. Nothing listens at the example's endpoint, 
   {docintell} listen
   {docintell} keys create --name laptop
   {docintell} dlq list
+  {docintell} doctor
 "#
     ))
 }

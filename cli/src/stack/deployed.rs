@@ -11,6 +11,7 @@ use webhooks::aws;
 
 use super::clients::TRY_TIMEOUT;
 use super::with_timeout;
+use crate::http::is_web;
 
 /// Configuration for clients with the caller's rights.
 pub(super) async fn load_config() -> Result<SdkConfig> {
@@ -35,11 +36,11 @@ pub(super) async fn load_config() -> Result<SdkConfig> {
 /// Checks the endpoints among `variables`: the SDK ignores some that are wrong, and panics or quotes the whole request
 /// for others.
 fn expect_urls(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<()> {
-    let is_web = |url: Url| url.has_host() && matches!(url.scheme(), "http" | "https");
     for (name, value) in variables {
         let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
         ensure!(
-            !name.starts_with("AWS_ENDPOINT_URL") || Url::parse(&value).is_ok_and(is_web),
+            !name.starts_with("AWS_ENDPOINT_URL")
+                || Url::parse(&value).is_ok_and(|url| is_web(&url)),
             "environment variable {name} is `{value}`, which is no URL: unset it, or set it to one such as \
              http://127.0.0.1:4566"
         );

@@ -1,5 +1,6 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong command line. 130 (Ctrl-C) and 141 (nobody reads the output) are what a shell
-//! reports for a program that a signal ended; tests of the deployed stack have the commands that end with 130 themselves.
+//! reports for a program that a signal ended. Tests of the deployed stack have 3 (doctor found a fault), and the commands
+//! that end with 130 themselves.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
@@ -30,6 +31,32 @@ async fn a_command_ends_with_0_if_it_is_done_1_if_it_failed_and_2_if_it_is_wrong
         let (_, notes) = printed(&output);
         // A group of commands without a command shows its help instead.
         assert!(code == 0 || arguments == ["keys"] || notes.contains("error: "), "{notes}");
+    }
+}
+
+#[tokio::test]
+async fn doctor_ends_with_1_without_a_stack_that_it_can_look_at() {
+    let (checkout, elsewhere) = (Folder::checkout("{}"), Folder::new());
+    std::fs::remove_file(checkout.0.join("target/local/stack.json")).expect("the file exists");
+    let unknown =
+        Folder::new().with_sam("echo 'Error: The input stack prod does not exist' >&2; exit 1");
+    let on_aws = &["doctor", "--json", "--stack-name", "prod"][..];
+    for (folder, arguments, has_credentials, text) in [
+        (&checkout, &["doctor"][..], true, "no local stack is running: start one with"),
+        (&elsewhere, &["doctor"], true, "no stack to work on"),
+        (&elsewhere, on_aws, true, "the SAM CLI is not installed: install it with"),
+        (&unknown, on_aws, true, "The input stack prod does not exist"),
+        (&unknown, on_aws, false, "cannot find AWS credentials: log in"),
+    ] {
+        let mut command = command(&folder.0, "http://127.0.0.1:9", arguments);
+        if !has_credentials {
+            command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        }
+        let output = command.output().await.expect("the program can be started");
+        let (found, error) = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains("error: ") && error.contains(text), "{error}");
+        assert_eq!(found, "", "it has checked nothing");
     }
 }
 

@@ -10,10 +10,10 @@ use tokio::process::Child;
 use super::Patient;
 use crate::support::operator::Ended;
 
-/// A run that waits for the answer to its test, so its key, its webhook and its secret exist.
+/// A run that waits for the answer to its test, so its key, its webhook and its secret exist. The sender waits too, until
+/// the receiver is dropped.
 async fn run_in_the_middle(patient: &Patient) -> (Child, Receiver) {
-    // Shorter than an attempt, because the sender stays busy until then.
-    let receiver = Receiver::start(after(Duration::from_secs(5), status(200))).await;
+    let receiver = Receiver::start(after(Duration::from_secs(9), status(200))).await;
     let run = patient.operator.start(&["doctor", "--url", &receiver.url()]).await;
     receiver.wait_for(1).await;
     (run, receiver)
@@ -38,8 +38,9 @@ async fn after_ctrl_c_nothing_is_left() {
 async fn what_a_killed_run_has_left_is_removed_by_a_run_after_its_key_has_expired() {
     let patient = Patient::get().await;
     let before = patient.contents().await;
-    let (mut run, _receiver) = run_in_the_middle(&patient).await;
+    let (mut run, receiver) = run_in_the_middle(&patient).await;
     run.kill().await.expect("it can be killed");
+    drop(receiver);
 
     // It could still be under way, so the next run removes only what it makes itself.
     let left = patient.contents().await;

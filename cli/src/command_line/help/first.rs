@@ -37,6 +37,7 @@ pub(super) const FIRST_MINUTES: &[Example] = &[
         "job complete",
     ),
     ("Dead letters: deliveries that failed for good, and why", "dlq list"),
+    ("If something looks wrong: check the whole stack, and read what to do", "doctor"),
 ];
 
 /// Exit codes with their meanings.

@@ -22,8 +22,9 @@ and queues. Each attempt follows as a `delivery`, and each warning or error of a
     Help {
         command: "listen",
         about: "\
-For a signature that does not match, it says which usual mistake explains it. With the local stack it registers a webhook for all events, follows the stack when that restarts, and removes its webhook at \
-Ctrl-C. With --secret it needs no stack: it checks whatever reaches the port.
+For a signature that does not match, it says which usual mistake explains it. With the local stack it registers a webhook \
+for all events, follows the stack when that restarts, and removes its webhook at Ctrl-C. With --secret it needs no stack: \
+it checks whatever reaches the port.
 
 It answers 200 to a verified request and 401 to any other, unless --status, --responses or --forward says otherwise.",
         changes: "on the local stack one webhook, as long as it runs. With --secret nothing.",

@@ -60,7 +60,7 @@ impl Receiver {
 
     /// Answers from now on: 200 to what is signed with `secret`, 401 to anything else.
     pub(crate) fn trust(&mut self, secret: SigningSecret) {
-        // It stays the only one.
+        // The secret never changes, so nobody keeps the sender.
         let (_, secret) = watch::channel(secret);
         let behaviour = Behaviour { secret, answers: Answers::default(), forward: None };
         let serve = |socket: Socket| socket.serve(behaviour, self.sender.clone());
