@@ -95,14 +95,15 @@ impl Tenant {
             (None, _) => bail!("tenant {} has no webhooks: choose another --tenant-id", self.id),
             (Some(last), others) => {
                 webhooks.push(last);
-                let ids: Vec<String> =
-                    webhooks.iter().take(MAX_NAMED).map(|it| it.id.to_string()).collect();
-                let more = if webhooks.len() > MAX_NAMED { ", …" } else { "" };
+                let named = webhooks.iter().take(MAX_NAMED);
+                let lines: Vec<String> =
+                    named.map(|it| format!("\n  {}  {}", it.id, it.url)).collect();
+                let more = if webhooks.len() > MAX_NAMED { "\n  …" } else { "" };
                 bail!(
-                    "tenant {} has {}: choose one with --webhook-id: {}{more}",
+                    "tenant {} has {}: choose one with --webhook-id:{}{more}",
                     self.id,
                     count(others + 1, "webhook"),
-                    ids.join(", ")
+                    lines.concat()
                 )
             }
         }

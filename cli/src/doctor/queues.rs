@@ -108,7 +108,7 @@ fn judge_parked(messages: usize, command: &str) -> Vec<Problem> {
     }
     vec![Problem::warning(
         format!("About {} waiting for somebody to send again or drop.", are(messages)),
-        format!("See why: `{command}`."),
+        format!("See why, and whether it has been delivered since: `{command}`."),
     )]
 }
 
