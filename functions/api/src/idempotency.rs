@@ -48,10 +48,7 @@ fn idempotent_request(
 ) -> Result<Option<IdempotentRequest>, InvalidIdempotencyKey> {
     let mut keys = headers.get_all(KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
-    if keys.next().is_some() {
-        return Err(InvalidIdempotencyKey::Repeated);
-    }
-    let key = key.to_str().ok().ok_or(InvalidIdempotencyKey::Malformed)?;
+    let key = key.to_str().ok().filter(|_| keys.next().is_none()).ok_or(InvalidIdempotencyKey)?;
     IdempotentRequest::new(key, body).map(Some)
 }
 

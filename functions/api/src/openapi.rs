@@ -48,11 +48,18 @@ pub(super) struct Document {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Components {
-    schemas: BTreeMap<String, RefOr<Schema>>,
+    schemas: BTreeMap<String, AnySchema>,
     responses: Value,
     headers: Value,
     examples: BTreeMap<String, Value>,
     security_schemes: Value,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AnySchema {
+    OfType(RefOr<Schema>),
+    OfError(Value),
 }
 
 /// The description of the whole API.
@@ -84,7 +91,11 @@ pub(super) fn document() -> Document {
         paths,
         webhooks: deliveries::webhooks(),
         components: Components {
-            schemas: schemas::all(),
+            schemas: schemas::all()
+                .into_iter()
+                .map(|(name, schema)| (name, AnySchema::OfType(schema)))
+                .chain(responses.schemas().map(|(name, schema)| (name, AnySchema::OfError(schema))))
+                .collect(),
             responses: responses.components(),
             headers: errors::headers(),
             examples: schemas::examples(),

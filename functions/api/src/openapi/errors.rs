@@ -25,6 +25,8 @@ pub(super) struct ErrorResponse {
     pub status: StatusCode,
     pub code: String,
     body: Value,
+    /// Of all errors with this status and code; the first one's is in the body.
+    messages: Vec<String>,
     /// In the usual spelling, such as `Retry-After`.
     headers: Vec<String>,
 }
@@ -46,12 +48,20 @@ impl ErrorResponse {
         };
         let body: Value = serde_json::from_slice(&body.unwrap()).unwrap();
         let is_shown = |name: &&HeaderName| [RETRY_AFTER, WWW_AUTHENTICATE].contains(name);
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
         Self {
             status: head.status,
-            code: body["error"].as_str().unwrap().to_owned(),
-            body,
+            code: text("error"),
+            messages: vec![text("message")],
             headers: head.headers.keys().filter(is_shown).map(header_case).collect(),
+            body,
         }
+    }
+
+    /// Adds the message of another error with the same status and code.
+    pub(super) fn add(&mut self, other: Self) {
+        self.messages.extend(other.messages);
+        self.messages.dedup();
     }
 }
 
@@ -94,12 +104,27 @@ impl Responses {
     /// The components by name, with the response to a method that a path does not support. No operation has it.
     pub(super) fn components(&self) -> Value {
         let mut all: Map<_, _> = self.0.values().cloned().collect();
+        for (name, response) in &mut all {
+            let schema = json!({"$ref": format!("#/components/schemas/{}", body_name(name))});
+            response["content"]["application/json"]["schema"] = schema;
+        }
         let error = ErrorResponse::of(ApiError::MethodNotAllowed);
         let mut response = component(error.status, &BTreeMap::from([(error.code.clone(), error)]));
         response["headers"] = json!({"Allow": {"$ref": "#/components/headers/Allow"}});
         all.insert("MethodNotAllowed".to_owned(), response);
         all.into()
     }
+
+    /// The schemas of the components' bodies, by name. With a name, a generated client has one type for each.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (String, Value)> {
+        self.0.values().map(|(name, response)| {
+            (body_name(name), response["content"]["application/json"]["schema"].clone())
+        })
+    }
+}
+
+fn body_name(response: &str) -> String {
+    format!("{response}Body")
 }
 
 fn component(status: StatusCode, errors: &BTreeMap<String, ErrorResponse>) -> Value {
@@ -117,7 +142,9 @@ fn component(status: StatusCode, errors: &BTreeMap<String, ErrorResponse>) -> Va
     };
     let mut sentences: Vec<String> = errors
         .iter()
-        .map(|(code, error)| format!("`{code}`: {}", error.body["message"].as_str().unwrap()))
+        .flat_map(|(code, error)| {
+            error.messages.iter().map(move |message| format!("`{code}`: {message}"))
+        })
         .collect();
     if is_gateways {
         sentences.push("A response of API Gateway has only a `message`.".to_owned());

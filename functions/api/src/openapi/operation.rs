@@ -1,6 +1,7 @@
 //! One operation of the document: what its path and method, its handler and its own description say.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -117,11 +118,13 @@ impl Operation {
         self
     }
 
-    /// Adds errors, except those with a status and a code that the operation already has.
     pub(super) fn add_errors(&mut self, errors: impl IntoIterator<Item = ApiError>) {
         for error in errors.into_iter().map(ErrorResponse::of) {
             let same_status = self.errors.entry(error.status).or_default();
-            same_status.entry(error.code.clone()).or_insert(error);
+            match same_status.entry(error.code.clone()) {
+                Entry::Vacant(entry) => drop(entry.insert(error)),
+                Entry::Occupied(mut entry) => entry.get_mut().add(error),
+            }
         }
     }
 

@@ -181,7 +181,8 @@ impl Argument for CreateRequest {
                 "type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS, "pattern": "^[!-~]+$",
             },
         }));
-        operation.add_errors([ApiError::IdempotencyConflict(KeyConflict::OtherBody)]);
+        let conflicts = [KeyConflict::OtherBody, KeyConflict::Deleted, KeyConflict::InUse];
+        operation.add_errors(conflicts.map(ApiError::IdempotencyConflict));
     }
 }
 
@@ -204,8 +205,8 @@ fn body_errors() -> [ApiError; 4] {
     [
         ApiError::MalformedBody { line: 1, column: 9 },
         ApiError::UnsupportedMediaType,
-        ApiError::NotAnObject,
         ApiError::InvalidFields(Details::from(wrong)),
+        ApiError::NotAnObject,
     ]
 }
 

@@ -163,7 +163,7 @@ async fn a_create_that_loses_a_race_deletes_its_secret_and_answers_as_a_repeat()
 #[tokio::test]
 async fn a_malformed_key_is_400_and_named_before_anything_is_read_or_written() {
     let (aws, api) = api().await;
-    let keys = ["", "a b", " ", "k,k", &"k".repeat(256)];
+    let keys = ["", "a b", " ", &"k".repeat(256)];
     for key in keys {
         let response = create(&api, key, BODY).await;
         assert_eq!(code(&response), (&json!(400), &json!("malformed_header")), "{key:?}");
