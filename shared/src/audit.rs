@@ -154,33 +154,17 @@ fn differences(Fields(mut before): Fields, Fields(mut after): Fields) -> (Fields
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::EndpointUrl;
-    use crate::id::{TenantId, WebhookId};
+
     use crate::retry::RetryPolicy;
     use crate::rotation::StagingLabel;
-    use crate::webhook::{Disabled, DisabledReason, EventSet, PreviousSecret};
+    use crate::webhook::{Disabled, DisabledReason, PreviousSecret};
 
     fn at(second: u64) -> Timestamp {
         Timestamp::from_unix_millis(1_764_757_800_000 + second * 1000)
     }
 
     fn webhook() -> Webhook {
-        Webhook {
-            tenant_id: TenantId::random(),
-            id: WebhookId::random(),
-            url: EndpointUrl::parse("https://example.com/").unwrap(),
-            description: None,
-            needs_test_since: None,
-            events: EventSet::default(),
-            disabled: None,
-            failing_since: None,
-            retry: RetryPolicy::default(),
-            created_at: at(0),
-            updated_at: at(0),
-            secret_version: "the-version".to_owned(),
-            secret_label: None,
-            previous_secret: None,
-        }
+        Webhook::example(at(0))
     }
 
     /// `before` and `after` of the change, as JSON.

@@ -99,33 +99,13 @@ impl RotatedSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::EndpointUrl;
-    use crate::id::{TenantId, WebhookId};
-    use crate::retry::RetryPolicy;
-    use crate::webhook::EventSet;
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
     }
 
     fn webhook() -> Webhook {
-        let now = at("2025-12-01T00:00:00Z");
-        Webhook {
-            tenant_id: TenantId::random(),
-            id: WebhookId::random(),
-            url: EndpointUrl::parse("https://example.com/").unwrap(),
-            description: None,
-            needs_test_since: None,
-            events: EventSet::default(),
-            disabled: None,
-            failing_since: None,
-            retry: RetryPolicy::default(),
-            created_at: now,
-            updated_at: now,
-            secret_version: "v0".to_owned(),
-            secret_label: None,
-            previous_secret: None,
-        }
+        Webhook::example(at("2025-12-01T00:00:00Z"))
     }
 
     fn rotate(webhook: Webhook, version: &str, now: &str, overlap: Overlap) -> Webhook {
@@ -147,8 +127,8 @@ mod tests {
         let webhook = rotate(webhook(), "v1", "2025-12-03T10:30:00.5Z", Overlap::default());
         assert_eq!(webhook.secret_version, "v1");
         for (now, expected) in [
-            ("2025-12-03T10:30:00.5Z", Some("v0")),
-            ("2025-12-04T10:30:00.499Z", Some("v0")),
+            ("2025-12-03T10:30:00.5Z", Some("the-version")),
+            ("2025-12-04T10:30:00.499Z", Some("the-version")),
             ("2025-12-04T10:30:00.5Z", None),
         ] {
             assert_eq!(previous(&webhook, now).as_deref(), expected, "{now}");

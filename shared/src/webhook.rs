@@ -82,6 +82,28 @@ pub struct PreviousSecret {
 }
 
 impl Webhook {
+    /// A webhook as create makes it with nothing but a URL, for tests.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the URL is valid")]
+    pub fn example(created_at: Timestamp) -> Self {
+        Self {
+            tenant_id: TenantId::random(),
+            id: WebhookId::random(),
+            url: EndpointUrl::parse("https://example.com/").expect("it is a URL"),
+            description: None,
+            needs_test_since: None,
+            events: EventSet::default(),
+            disabled: None,
+            failing_since: None,
+            retry: RetryPolicy::default(),
+            created_at,
+            updated_at: created_at,
+            secret_version: "the-version".to_owned(),
+            secret_label: None,
+            previous_secret: None,
+        }
+    }
+
     /// The webhook and its owner.
     #[must_use]
     pub fn key(&self) -> WebhookKey {
@@ -175,22 +197,7 @@ mod tests {
     }
 
     fn webhook() -> Webhook {
-        Webhook {
-            tenant_id: TenantId::random(),
-            id: WebhookId::random(),
-            url: EndpointUrl::parse("https://example.com/").unwrap(),
-            description: None,
-            needs_test_since: None,
-            events: EventSet::default(),
-            disabled: None,
-            failing_since: Some(at(0)),
-            retry: RetryPolicy::default(),
-            created_at: at(0),
-            updated_at: at(0),
-            secret_version: "1".to_owned(),
-            secret_label: None,
-            previous_secret: None,
-        }
+        Webhook { failing_since: Some(at(0)), ..Webhook::example(at(0)) }
     }
 
     #[test]

@@ -46,32 +46,16 @@ impl Webhook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::EndpointUrl;
-    use crate::id::{TenantId, WebhookId};
-    use crate::retry::RetryPolicy;
-    use crate::webhook::{Disabled, DisabledReason, EventSet};
+
+    use crate::webhook::{Disabled, DisabledReason};
 
     fn at(second: u64) -> Timestamp {
         Timestamp::from_unix_millis(second * 1000)
     }
 
     fn webhook(off_at: Option<Timestamp>, needs_test_since: Option<Timestamp>) -> Webhook {
-        Webhook {
-            tenant_id: TenantId::random(),
-            id: WebhookId::random(),
-            url: EndpointUrl::parse("https://example.com").unwrap(),
-            description: None,
-            needs_test_since,
-            events: EventSet::default(),
-            disabled: off_at.map(|at| Disabled { at, reason: DisabledReason::Owner }),
-            failing_since: None,
-            retry: RetryPolicy::default(),
-            created_at: at(0),
-            updated_at: at(0),
-            secret_version: "v".to_owned(),
-            secret_label: None,
-            previous_secret: None,
-        }
+        let disabled = off_at.map(|at| Disabled { at, reason: DisabledReason::Owner });
+        Webhook { disabled, needs_test_since, ..Webhook::example(at(0)) }
     }
 
     #[test]

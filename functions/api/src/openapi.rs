@@ -58,7 +58,7 @@ struct Components {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum AnySchema {
-    OfType(RefOr<Schema>),
+    OfType(Box<RefOr<Schema>>),
     OfError(Value),
 }
 
@@ -93,7 +93,7 @@ pub(super) fn document() -> Document {
         components: Components {
             schemas: schemas::all()
                 .into_iter()
-                .map(|(name, schema)| (name, AnySchema::OfType(schema)))
+                .map(|(name, schema)| (name, AnySchema::OfType(schema.into())))
                 .chain(responses.schemas().map(|(name, schema)| (name, AnySchema::OfError(schema))))
                 .collect(),
             responses: responses.components(),

@@ -155,10 +155,6 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
-    use webhooks::endpoint::EndpointUrl;
-    use webhooks::id::TenantId;
-    use webhooks::retry::RetryPolicy;
-    use webhooks::webhook::EventSet;
 
     use super::*;
 
@@ -174,22 +170,7 @@ mod tests {
     }
 
     fn webhook(failing_since: Option<Timestamp>) -> Webhook {
-        Webhook {
-            tenant_id: TenantId::random(),
-            id: WebhookId::random(),
-            url: EndpointUrl::parse("https://example.com/").unwrap(),
-            description: None,
-            needs_test_since: None,
-            events: EventSet::default(),
-            disabled: None,
-            failing_since,
-            retry: RetryPolicy::default(),
-            created_at: now(),
-            updated_at: now(),
-            secret_version: "1".to_owned(),
-            secret_label: None,
-            previous_secret: None,
-        }
+        Webhook { failing_since, ..Webhook::example(now()) }
     }
 
     fn dead_letter() -> Evidence {

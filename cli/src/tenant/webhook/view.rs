@@ -85,7 +85,6 @@ pub(super) fn full(webhook: &Webhook, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use webhooks::endpoint::EndpointUrl;
-    use webhooks::retry::RetryPolicy;
     use webhooks::webhook::{Disabled, DisabledReason, EventSet, PreviousSecret};
 
     use super::*;
@@ -98,18 +97,12 @@ mod tests {
         Webhook {
             tenant_id: "770e8400-e29b-41d4-a716-446655440002".parse().unwrap(),
             id: "550e8400-e29b-41d4-a716-446655440000".parse().unwrap(),
-            url: EndpointUrl::parse("https://example.com/hook").unwrap(),
-            description: None,
-            needs_test_since: None,
-            events: EventSet::default(),
             disabled: Some(Disabled { at: at(2), reason: DisabledReason::Gone }),
             failing_since: Some(at(1)),
-            retry: RetryPolicy::default(),
-            created_at: at(0),
             updated_at: at(2),
-            secret_version: "the-version".to_owned(),
-            secret_label: None,
             previous_secret: Some(PreviousSecret { version: "the-old".to_owned(), until: at(9) }),
+            url: EndpointUrl::parse("https://example.com/hook").unwrap(),
+            ..Webhook::example(at(0))
         }
     }
 
