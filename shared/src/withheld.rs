@@ -55,7 +55,7 @@ mod tests {
 
     fn webhook(off_at: Option<Timestamp>, needs_test_since: Option<Timestamp>) -> Webhook {
         let disabled = off_at.map(|at| Disabled { at, reason: DisabledReason::Owner });
-        Webhook { disabled, needs_test_since, ..Webhook::example(at(0)) }
+        Webhook { needs_test_since, disabled, ..Webhook::example(at(0)) }
     }
 
     #[test]
