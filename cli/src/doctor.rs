@@ -77,9 +77,15 @@ fn endpoint(text: &str) -> Result<Url, String> {
 
 pub(crate) async fn run(args: DoctorArgs, json: bool) -> Result<()> {
     let Found { name, config, outputs } = args.stack.find().await?;
+    // From now on a signal ends the checks, so nothing is left behind.
+    let stop = Stop::on_signals()?;
     let config = with_time_limits(&config);
     let mut report = Report::new(json);
-    report.add(identity::finding(&config).await)?;
+    let identity = tokio::select! {
+        identity = identity::finding(&config) => identity,
+        () = stop.requested() => return Err(stopped()),
+    };
+    report.add(identity)?;
     let outputs = match outputs {
         Ok(outputs) if !report.has_fault() => {
             report.add(Finding::ok("outputs", "all there"))?;
@@ -95,24 +101,19 @@ pub(crate) async fn run(args: DoctorArgs, json: bool) -> Result<()> {
         }
     };
     let command = dlq_command(name.as_deref());
-    // From now on a signal ends the checks, so nothing is left behind.
-    let stop = Stop::on_signals()?;
     tokio::select! {
         looked = look(&config, &outputs, &command, &mut report) => looked?,
         () = stop.requested() => return Err(stopped()),
     }
-    let mut probe = Probe::new(&config, &outputs, args.url, name.is_none()).await?;
-    let tried = tokio::select! {
-        tried = probe.run(&mut report) => Some(tried),
-        () = stop.requested() => None,
-    };
+    let mut probe = Probe::new(&config, &outputs, args.url, name.is_none(), stop.clone()).await?;
+    let tried = probe.run(&mut report).await;
+    let is_stopped = stop.is_requested();
     let removed = probe.remove().await;
-    let Some(tried) = tried else {
-        report.add(removed)?;
-        return Err(stopped());
-    };
     tried?;
     report.add(removed)?;
+    if is_stopped {
+        return Err(stopped());
+    }
     end(&report)
 }
 

@@ -97,7 +97,7 @@ impl Tenant {
                 webhooks.push(last);
                 let named = webhooks.iter().take(MAX_NAMED);
                 let lines: Vec<String> =
-                    named.map(|it| format!("\n  {}  {}", it.id, it.url)).collect();
+                    named.map(|it| format!("\n  {}  {}", it.id, it.url.as_str())).collect();
                 let more = if webhooks.len() > MAX_NAMED { "\n  …" } else { "" };
                 bail!(
                     "tenant {} has {}: choose one with --webhook-id:{}{more}",
