@@ -163,7 +163,7 @@ impl<'a> Traces<'a> {
     async fn keys_of(&self, tenant: TenantId) -> Result<Vec<String>, Failure> {
         let keys = self.keys.list(tenant).await.map_err(|error| Failure::Refused {
             action: "dynamodb:Query",
-            message: chain(&error),
+            message: format!("{}, in table {}", chain(&error), self.outputs.api_keys_table),
         })?;
         Ok(keys.into_iter().map(|key| key.key_hash).collect())
     }
@@ -208,7 +208,7 @@ impl<'a> Traces<'a> {
             .items()
             .send();
         while let Some(row) = rows.next().await {
-            let row = row.map_err(Failure::of("dynamodb:Query"))?;
+            let row = row.map_err(Failure::in_table("dynamodb:Query", name))?;
             keys.extend(row.get(*range).and_then(|value| value.as_s().ok()).cloned());
         }
         Ok(keys)
@@ -221,7 +221,7 @@ impl<'a> Traces<'a> {
         for (attribute, value) in table.key.iter().zip(key) {
             request = request.key(*attribute, AttributeValue::S(value.clone()));
         }
-        request.send().await.map(drop).map_err(Failure::of("dynamodb:DeleteItem"))
+        request.send().await.map(drop).map_err(Failure::in_table("dynamodb:DeleteItem", name))
     }
 
     /// The ids of the tenant's webhooks that have a secret.
