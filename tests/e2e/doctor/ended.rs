@@ -1,15 +1,16 @@
-//! Runs that end early, or whose requests get no answer: nothing that they have made stays.
+//! Runs that end early, or get no answer: nothing that they have made stays.
 
 use std::process::Command;
 use std::time::Duration;
 
 use harness::{Receiver, after, status};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::Child;
 
-use super::Patient;
 use super::between::{Between, Lose};
+use super::{Patient, faults};
 use crate::support::operator::Ended;
 
 /// What a run says that has removed what another one has left.
@@ -113,7 +114,48 @@ async fn what_a_killed_run_has_left_is_removed_by_a_run_after_its_key_has_expire
     assert_eq!(patient.contents().await, before);
 }
 
+#[tokio::test]
+async fn ctrl_c_ends_the_first_call_at_once() {
+    let mut patient = Patient::get().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    patient.look_for_aws_at(&silent);
+    let run = patient.operator.start(&["doctor"]).await;
+    // The command first looks whether the stack is up, with a connection of its own.
+    let _call = loop {
+        let (mut connection, _) = silent.accept().await.expect("doctor calls AWS");
+        if connection.read(&mut [0; 1]).await.is_ok_and(|length| length > 0) {
+            break connection;
+        }
+    };
+    interrupt(&run);
+    let ended = Ended::of(run).await.stopped();
+    assert_eq!(ended.printed, "");
+}
+
+#[tokio::test]
+async fn if_aws_does_not_answer_every_check_says_so() {
+    let mut patient = Patient::get().await;
+    let closing = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    patient.look_for_aws_at(&closing);
+    let task = tokio::spawn(async move { while closing.accept().await.is_ok() {} });
+    let ended = patient.doctor(&["--json"]).await.failed();
+    task.abort();
+    let error = "error: doctor could not look at the stack: AWS does not answer\n";
+    assert!(ended.noted.ends_with(error), "{ended:?}");
+    let findings = ended.objects();
+    assert_eq!(faults(&findings), ["credentials"]);
+    let mut others = findings.iter().filter(|it| it["check"] != "credentials");
+    assert!(others.all(|it| it["message"] == "AWS does not answer"), "{findings:#?}");
+}
+
 impl Patient {
+    /// Lets the operator's commands call AWS where this listens.
+    fn look_for_aws_at(&mut self, listener: &TcpListener) {
+        let address = listener.local_addr().expect("it is bound");
+        self.operator.info.aws_endpoint_url = format!("http://{address}");
+        self.operator.save();
+    }
+
     /// Lets the operator's commands call the API at this URL.
     fn speak_to(&mut self, api_url: &str) {
         api_url.clone_into(&mut self.operator.info.outputs.api_url);
