@@ -8,6 +8,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use aws_sdk_dynamodb::error::ErrorMetadata;
+use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::checkout::invocation;
@@ -88,7 +89,18 @@ pub async fn run() -> ExitCode {
 /// Parses the program's arguments; ends the program with a text if they are wrong or ask for help.
 fn parse() -> Cli {
     let matches = help::add(names_numbers(Cli::command()), &invocation()).get_matches();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    Cli::from_arg_matches(&matches).and_then(Cli::consistent).unwrap_or_else(|error| error.exit())
+}
+
+impl Cli {
+    /// Refuses JSON where there is none.
+    fn consistent(self) -> Result<Self, clap::Error> {
+        if self.json && matches!(self.command, Some(Command::Completions(_))) {
+            let sentence = "`completions` prints a script for a shell, not JSON: leave out --json";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, sentence));
+        }
+        Ok(self)
+    }
 }
 
 /// An error about a negative number names its option. It would be an unknown option otherwise.
@@ -136,6 +148,27 @@ mod tests {
     fn an_empty_stack_or_table_name_is_refused() {
         for option in ["--stack-name", "--api-keys-table"] {
             assert!(Cli::try_parse_from(["docintell", "keys", "list", option, ""]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_script_for_a_shell_is_never_json() {
+        let parse = |json: &[&str]| {
+            let words = [&["docintell", "completions", "bash"], json].concat();
+            Cli::try_parse_from(words).and_then(Cli::consistent)
+        };
+        assert!(parse(&[]).is_ok());
+        let error = parse(&["--json"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("not JSON: leave out --json"), "{error}");
+    }
+
+    #[test]
+    fn the_name_of_a_key_has_1_to_100_characters() {
+        for (name, accepted) in [(0, false), (1, true), (100, true), (101, false), (5_000, false)] {
+            let name = "é".repeat(name);
+            let parsed = Cli::try_parse_from(["docintell", "keys", "create", "--name", &name]);
+            assert_eq!(parsed.map_err(|error| error.exit_code()).err(), (!accepted).then_some(2));
         }
     }
 

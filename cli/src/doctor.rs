@@ -26,7 +26,7 @@ mod template_text;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail};
 use aws_config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use clap::Args;
@@ -77,42 +77,45 @@ fn endpoint(text: &str) -> Result<Url, String> {
 
 pub(crate) async fn run(args: DoctorArgs, json: bool) -> Result<()> {
     let Found { name, config, outputs } = args.stack.find().await?;
+    // From now on a signal ends the checks, so nothing is left behind.
+    let stop = Stop::on_signals()?;
     let config = with_time_limits(&config);
     let mut report = Report::new(json);
-    report.add(identity::finding(&config).await)?;
+    let (identity, hindrance) = tokio::select! {
+        found = identity::finding(&config) => found,
+        () = stop.requested() => return Err(stopped()),
+    };
+    report.add(identity)?;
+    if let Some(reason) = hindrance {
+        report.add(Finding::skipped("outputs", reason))?;
+        skip_rest(&mut report, reason)?;
+        bail!("doctor could not look at the stack: {reason}");
+    }
     let outputs = match outputs {
-        Ok(outputs) if !report.has_fault() => {
+        Ok(outputs) => {
             report.add(Finding::ok("outputs", "all there"))?;
             outputs
         }
-        Ok(_) => {
-            report.add(Finding::skipped("outputs", "the credentials do not work"))?;
-            return skip_rest(report, "the credentials do not work");
-        }
         Err(missing) => {
             report.add(Finding::of("outputs", "", &[incomplete(&missing)]))?;
-            return skip_rest(report, "outputs are missing");
+            skip_rest(&mut report, "outputs are missing")?;
+            return Err(FaultFound.into());
         }
     };
     let command = dlq_command(name.as_deref());
-    // From now on a signal ends the checks, so nothing is left behind.
-    let stop = Stop::on_signals()?;
     tokio::select! {
         looked = look(&config, &outputs, &command, &mut report) => looked?,
         () = stop.requested() => return Err(stopped()),
     }
-    let mut probe = Probe::new(&config, &outputs, args.url, name.is_none()).await?;
-    let tried = tokio::select! {
-        tried = probe.run(&mut report) => Some(tried),
-        () = stop.requested() => None,
-    };
+    let mut probe = Probe::new(&config, &outputs, args.url, name.is_none(), stop.clone()).await?;
+    let tried = probe.run(&mut report).await;
+    let is_stopped = stop.is_requested();
     let removed = probe.remove().await;
-    let Some(tried) = tried else {
-        report.add(removed)?;
-        return Err(stopped());
-    };
     tried?;
     report.add(removed)?;
+    if is_stopped {
+        return Err(stopped());
+    }
     end(&report)
 }
 
@@ -120,8 +123,8 @@ fn stopped() -> Error {
     Stopped("not everything was checked".to_owned()).into()
 }
 
-/// Ends without the checks that need the stack's outputs.
-fn skip_rest(mut report: Report, reason: &str) -> Result<()> {
+/// Ends the report without the checks that need the stack's outputs.
+fn skip_rest(report: &mut Report, reason: &str) -> Result<()> {
     let queues = queues::ALL.iter();
     let checks = (tables::ALL.iter().map(|it| it.check()))
         .chain(queues.clone().map(|it| it.check()))
@@ -132,7 +135,7 @@ fn skip_rest(mut report: Report, reason: &str) -> Result<()> {
     for check in checks {
         report.add(Finding::skipped(check, reason))?;
     }
-    end(&report)
+    report.end()
 }
 
 fn end(report: &Report) -> Result<()> {

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use aws_types::SdkConfig;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 use webhooks::id::{KeyId, TenantId};
 use webhooks::secret::{ApiKey, KeyEnvironment};
 use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
@@ -42,8 +43,8 @@ pub(crate) struct KeysArgs {
 enum KeysCommand {
     /// Create a key and print it; it cannot be printed again
     Create {
-        /// A name, to recognize the key by
-        #[arg(long, default_value = "unnamed")]
+        /// A name of 1 to 100 characters, to recognize the key by
+        #[arg(long, default_value = "unnamed", value_parser = name)]
         name: String,
         /// Prefix of the key: `live` for production (`dk_live_…`), `test` for development (`dk_test_…`). The API treats
         /// both alike; the prefix is for people [default: test for the local stack, live on AWS]
@@ -68,6 +69,13 @@ enum KeysCommand {
         /// Id of the key, from `keys list`
         key_id: KeyId,
     },
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        1..=100 => Ok(text.to_owned()),
+        length => Err(format!("it has {length} characters; expected 1 to 100")),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -149,7 +157,7 @@ pub(crate) async fn run(args: KeysArgs, json: bool) -> Result<()> {
                     KeyEnvironment::Test => "development (test)",
                 }
             ));
-            print_once(&key, &record, json)?;
+            print_once(&key, &record, json.then(|| view::with_key(&key, &record)))?;
         }
         KeysCommand::List => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -183,7 +191,9 @@ pub(crate) async fn run(args: KeysArgs, json: bool) -> Result<()> {
                     format!("works until {old_ends_at}")
                 },
             ));
-            print_once(&key, &record, json)?;
+            let object =
+                json.then(|| view::replacing(view::with_key(&key, &record), key_id, old_ends_at));
+            print_once(&key, &record, object)?;
         }
         KeysCommand::Revoke { key_id } => {
             let tenant_id = expect_tenant(tenant_id)?;
@@ -208,9 +218,9 @@ fn default_environment(target: &Target) -> KeyEnvironment {
     }
 }
 
-fn print_once(key: &ApiKey, record: &ApiKeyRecord, json: bool) -> Result<()> {
-    let printed =
-        if json { output::json(&view::with_key(key, record)) } else { output::line(key.expose()) };
+/// Prints the key, as `json` if there is any.
+fn print_once(key: &ApiKey, record: &ApiKeyRecord, json: Option<Value>) -> Result<()> {
+    let printed = json.map_or_else(|| output::line(key.expose()), |object| output::json(&object));
     printed.map_err(|error| {
         let key_id = record.key_id;
         anyhow!(

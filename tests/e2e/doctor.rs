@@ -2,6 +2,7 @@
 //!
 //! The rule: the tests share one stack, which no other test uses, one after the other. Each leaves it well.
 
+mod between;
 mod broken;
 mod ended;
 mod healthy;

@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use webhooks::aws::chain;
 use webhooks::text::{first_chars, printable};
 
-use super::advice;
 use super::finding::Problem;
+use super::{advice, tables};
 
 /// Maximum characters of AWS's own message to repeat.
 const MAX_QUOTED: usize = 300;
@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     Denied(&'static str),
     /// What the call is about does not exist.
     Missing,
+    /// There is no table with this name.
+    NoTable(String),
     /// Nothing came back in time.
     NoAnswer(&'static str),
     Refused {
@@ -47,6 +49,21 @@ impl Failure {
         }
     }
 
+    /// For `map_err`: [`Self::of`] a call about the rows of this table.
+    pub(crate) fn in_table<E, R>(
+        action: &'static str,
+        table: &str,
+    ) -> impl FnOnce(SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        R: Debug + Send + Sync + 'static,
+    {
+        move |error| match Self::of(action)(error) {
+            Self::Missing => Self::NoTable(table.to_owned()),
+            failure => failure,
+        }
+    }
+
     fn of_code(action: &'static str, code: &str, message: &str) -> Self {
         let is = |part: &str| code.contains(part);
         if is("AccessDenied") || is("Unauthorized") || is("NotAuthorized") {
@@ -68,6 +85,7 @@ impl Failure {
     pub(crate) fn or_missing(&self, missing: impl FnOnce() -> Problem) -> Problem {
         match self {
             Self::Missing => missing(),
+            Self::NoTable(name) => tables::missing(name),
             Self::Denied(action) => Problem::fault(
                 format!("Your credentials lack the permission {action}, so this is not checked."),
                 advice::PERMISSIONS,
@@ -86,6 +104,9 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::error::ErrorMetadata;
+    use aws_sdk_dynamodb::types::error::ResourceNotFoundException;
+
     use super::*;
 
     #[test]
@@ -99,6 +120,16 @@ mod tests {
         }
         let action = "sqs:GetQueueAttributes";
         assert_eq!(of("Throttling"), Failure::Refused { action, message: "No".to_owned() });
+    }
+
+    #[test]
+    fn a_table_that_is_gone_is_named() {
+        let gone = ResourceNotFoundException::builder()
+            .meta(ErrorMetadata::builder().code("ResourceNotFoundException").build())
+            .build();
+        let error = SdkError::service_error(gone, ());
+        let problem = Failure::in_table("dynamodb:Scan", "prod-webhooks")(error).problem();
+        assert!(problem.message.contains("There is no table prod-webhooks"), "{problem:?}");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! `steps` has what each [`Step`] does, and `judge` says what each answer means. `api` and `receiver` are the two ends of
 //! the service. `traces` removes what was made, also by runs that were killed.
 //!
-//! The rule: whatever happens, [`Probe::remove`] runs afterwards.
+//! The rules: whatever happens, [`Probe::remove`] runs afterwards. A request that is under way ends first, because the API
+//! would go on with it. If a change has no clear answer, the marker stays, so that a later run removes what comes of it.
 
 mod api;
 mod judge;
@@ -20,8 +21,10 @@ use webhooks::secret::ApiKey;
 use super::failure::Failure;
 use super::finding::{Finding, Problem};
 use super::report::Report;
+use crate::output;
 use crate::progress::Progress;
 use crate::stack::Outputs;
+use crate::stop::Stop;
 use crate::words::count;
 use api::Api;
 use receiver::Endpoint;
@@ -70,6 +73,9 @@ pub(crate) struct Probe<'a> {
     others: Others,
     /// Ids of webhooks that were made.
     webhooks: Vec<String>,
+    /// A step that changes something and got no clear answer, so its change may still come.
+    unclear: Option<Step>,
+    stop: Stop,
 }
 
 /// All checks of this module.
@@ -84,6 +90,7 @@ impl<'a> Probe<'a> {
         outputs: &'a Outputs,
         receiver: Option<Url>,
         is_local: bool,
+        stop: Stop,
     ) -> Result<Self> {
         Ok(Self {
             config,
@@ -95,13 +102,18 @@ impl<'a> Probe<'a> {
             key: None,
             others: Others::default(),
             webhooks: Vec::new(),
+            unclear: None,
+            stop,
         })
     }
 
-    /// Tries everything, until something fails.
+    /// Tries everything, until something fails or the user asks to stop.
     pub(crate) async fn run(&mut self, report: &mut Report) -> Result<()> {
         let mut failed = None;
         for step in Step::ALL {
+            if self.stop.is_requested() {
+                break;
+            }
             let check = step.check();
             let blocking = failed.filter(|_| step != Step::Delete || self.webhooks.is_empty());
             let finding = match blocking {
@@ -120,6 +132,7 @@ impl<'a> Probe<'a> {
     }
 
     async fn try_out(&mut self, step: Step) -> Finding {
+        let signal = self.stop.clone();
         let task = Progress::Shown.begin(match step {
             Step::NoKey | Step::Key => "calling the API",
             Step::Create => "making a webhook",
@@ -127,7 +140,12 @@ impl<'a> Probe<'a> {
             Step::Deliver => "waiting for the delivery of an event",
             Step::Delete => "deleting the webhook",
         });
-        task.watch(async {
+        let stopping = async {
+            signal.requested().await;
+            output::note("stopping as soon as the request under way has ended");
+            std::future::pending::<Finding>().await
+        };
+        let tried = task.watch(async {
             match step {
                 Step::NoKey => self.without_a_key().await,
                 Step::Key => self.with_a_key().await,
@@ -136,8 +154,12 @@ impl<'a> Probe<'a> {
                 Step::Deliver => self.deliver().await,
                 Step::Delete => self.delete().await,
             }
-        })
-        .await
+        });
+        tokio::select! {
+            biased;
+            finding = tried => finding,
+            never = stopping => never,
+        }
     }
 
     /// Removes everything that this run and killed runs have made.
@@ -149,13 +171,18 @@ impl<'a> Probe<'a> {
         let task = Progress::Shown.begin("removing what was made");
         let removed = task.watch(async {
             self.traces.remove(run, &self.webhooks, &keys).await?;
+            if self.unclear.is_none() {
+                self.traces.forget(run).await?;
+            }
             for killed in &self.others.ended {
                 self.traces.remove(killed, &[], &[]).await?;
+                self.traces.forget(killed).await?;
             }
             Ok(())
         });
-        let problems: Vec<Problem> =
-            removed.await.err().iter().map(|failure| unremoved(failure, run)).collect();
+        let failed = removed.await.err().map(|failure| unremoved(&failure, run));
+        let unclear = self.unclear.map(|step| may_follow(step, run));
+        let problems: Vec<Problem> = failed.into_iter().chain(unclear).collect();
         Finding::of(REMOVAL, removal(&self.others), &problems)
     }
 }
@@ -180,5 +207,16 @@ fn unremoved(failure: &Failure, run: &Run) -> Problem {
     Problem::fault(
         format!("Something that doctor has made is left, of tenant {}. {message}", run.tenant),
         format!("{action} A run of doctor after 15 minutes removes it."),
+    )
+}
+
+fn may_follow(step: Step, run: &Run) -> Problem {
+    Problem::warning(
+        format!(
+            "\"{}\" got no clear answer: what it asked for may still be made, of tenant {}.",
+            step.check(),
+            run.tenant
+        ),
+        "A run of doctor after 15 minutes removes it.",
     )
 }

@@ -237,6 +237,7 @@ mod tests {
         let [one, two] = [1, 2].map(|number| judge_parked(number, "docintell dlq list").remove(0));
         assert!(one.message.starts_with("About 1 message is waiting"), "{one:?}");
         assert!(two.message.starts_with("About 2 messages are waiting"), "{two:?}");
-        assert_eq!(one.action, "See why: `docintell dlq list`.");
+        let action = "See why, and whether it has been delivered since: `docintell dlq list`.";
+        assert_eq!(one.action, action);
     }
 }

@@ -109,7 +109,7 @@ async fn rows(config: &SdkConfig, table: &str) -> Result<Vec<Row>, Failure> {
         let request = client.scan().table_name(table).limit(100);
         let request = request.filter_expression("attribute_exists(secret_version)");
         let page = request.set_exclusive_start_key(start).send().await;
-        let page = page.map_err(Failure::of("dynamodb:Scan"))?;
+        let page = page.map_err(Failure::in_table("dynamodb:Scan", table))?;
         read += 100;
         // Malformed rows are left out: the functions and `webhooks list` report them.
         let items = page.items.unwrap_or_default().into_iter();

@@ -132,7 +132,7 @@ impl Gathered {
     }
 }
 
-fn missing(name: &str) -> Problem {
+pub(crate) fn missing(name: &str) -> Problem {
     Problem::fault(
         format!("There is no table {name}, which the stack's outputs name."),
         format!("Restore it from a backup: {}.", Section::RestoreTable.named()),

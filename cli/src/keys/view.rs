@@ -70,6 +70,13 @@ pub(super) fn with_key(key: &ApiKey, record: &ApiKeyRecord) -> Value {
     value
 }
 
+/// A new key that replaces `old`, which ends at `old_ends_at`.
+pub(super) fn replacing(mut new: Value, old: KeyId, old_ends_at: Timestamp) -> Value {
+    new["replaces"] = json!(old);
+    new["replaced_key_expires_at"] = json!(old_ends_at);
+    new
+}
+
 pub(super) fn revoked(tenant_id: TenantId, key_id: KeyId) -> Value {
     json!({"key_id": key_id, "tenant_id": tenant_id, "state": KeyStatus::Revoked})
 }
@@ -111,6 +118,16 @@ mod tests {
         for text in [key.expose(), &record.key_hash] {
             assert!(!listed.to_string().contains(text), "{listed}");
         }
+    }
+
+    #[test]
+    fn a_replacement_names_the_old_key_and_its_end() {
+        let (key, record) = new(None);
+        let old = KeyId::random();
+        let object = replacing(with_key(&key, &record), old, at(9));
+        assert_eq!(object["key"], key.expose());
+        assert_eq!(object["replaces"], old.to_string());
+        assert_eq!(object["replaced_key_expires_at"], "1970-01-01T00:00:09Z");
     }
 
     #[test]

@@ -95,7 +95,17 @@ fn answered(handled: &Handled) -> String {
             }
         },
     };
-    format!("{text}{from}  ({})", meaning(*status, *delay))
+    let hint = if refused_by_server(handled) { REFUSED } else { "" };
+    format!("{text}{from}  ({}){hint}", meaning(*status, *delay))
+}
+
+/// What may be wrong with a server that refuses a request with a valid signature.
+const REFUSED: &str =
+    ": the server refused a valid signature; does it have the same secret as `listen`?";
+
+fn refused_by_server(handled: &Handled) -> bool {
+    let answered = handled.forwarded.as_ref().is_some_and(|it| it.error.is_none());
+    answered && handled.checks.are_valid() && [401, 403].contains(&handled.status.as_u16())
 }
 
 /// One object with everything about the request.
@@ -220,6 +230,27 @@ mod tests {
         ] {
             assert!(shown.contains(text), "no `{text}` in `{shown}`");
         }
+    }
+
+    #[test]
+    fn a_server_that_refuses_a_valid_signature_may_have_another_secret() {
+        let hint = "does it have the same secret as `listen`?\n";
+        for (status, error, checked, hinted) in [
+            (401, None, Ok(()), true),
+            (403, None, Ok(()), true),
+            (400, None, Ok(()), false),
+            (401, None, Err(Reason::WrongSecret), false),
+            (401, Some("refused".to_owned()), Ok(()), false),
+        ] {
+            let mut handled = handled("");
+            handled.status = StatusCode::from_u16(status).unwrap();
+            handled.checks.guide = checked;
+            handled.forwarded = Some(Forwarded { url: "http://a/".to_owned(), error });
+            assert_eq!(plain(&handled).contains(hint), hinted, "{status}");
+        }
+        let mut own = handled("");
+        own.status = StatusCode::UNAUTHORIZED;
+        assert!(!plain(&own).contains(hint));
     }
 
     #[test]

@@ -124,8 +124,9 @@ async fn a_stack_of_another_version_and_credentials_that_do_not_work_end_the_che
     assert_found(&findings, "delivery", "skipped", "outputs are missing", "");
 
     let stranger = User { id: "AKIAIOSFODNN7EXAMPLE".to_owned(), secret: new_id() };
-    let ended = stranger.doctor(&patient, &[]).await;
-    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let ended = stranger.doctor(&patient, &[]).await.failed();
+    let error = "error: doctor could not look at the stack: the credentials do not work\n";
+    assert!(ended.noted.ends_with(error), "{ended:?}");
     let findings: Vec<Value> = ended.objects();
     assert_found(&findings, "credentials", "fault", "AWS refuses your credentials", "Log in again");
     assert_eq!(faults(&findings), ["credentials"]);

@@ -78,13 +78,32 @@ impl Api {
 }
 
 impl Answer {
-    /// Such as `503, "The service is not available"`.
+    /// Such as `503 (The service is not available)`, with each of the `details`.
     pub(super) fn described(&self) -> String {
-        match self.body["message"].as_str() {
-            Some(message) => {
-                format!("{} ({})", self.status, printable(first_chars(message, MAX_QUOTED)))
-            }
-            None => self.status.to_string(),
-        }
+        let quoted = |text: &str| printable(first_chars(text, MAX_QUOTED));
+        let Some(message) = self.body["message"].as_str() else { return self.status.to_string() };
+        let details = self.body["details"].as_object().into_iter().flatten();
+        let details = details.filter_map(|(name, reason)| {
+            Some(format!(" {}: {}.", quoted(name), quoted(reason.as_str()?.trim_end_matches('.'))))
+        });
+        format!("{} ({}{})", self.status, quoted(message), details.collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_described_with_its_message_and_each_of_its_details() {
+        let described = |body| Answer { status: 422, body }.described();
+        assert_eq!(described(Value::Null), "422");
+        assert_eq!(described(json!({"message": "No.", "details": {}})), "422 (No.)");
+        let details = json!({"events": "is empty", "url": "must not name 10.0.0.1"});
+        let body = json!({"message": "No.", "details": details});
+        let expected = "422 (No. events: is empty. url: must not name 10.0.0.1.)";
+        assert_eq!(described(body), expected);
     }
 }

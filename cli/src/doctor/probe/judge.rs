@@ -37,6 +37,11 @@ pub(super) fn expecting(status: u16, answer: &Answered, content: &str) -> Vec<Pr
     }
 }
 
+/// Whether the API may have done what it was asked for, or may still do it.
+pub(super) fn is_unclear(answer: &Answered) -> bool {
+    answer.as_ref().map_or(true, |answer| answer.status >= 500)
+}
+
 fn failed(answer: &Answer, expected: &str) -> Vec<Problem> {
     vec![Problem::fault(
         format!("The API answers {}, expected {expected}.", answer.described()),
@@ -186,6 +191,14 @@ mod tests {
         says(&judge(answer(409, json!({"message": "Limit reached"}))), "409 (Limit reached)");
         says(&judge(answer(500, Value::Null)), "a permission of ApiRole");
         says(&judge(Err("closed".to_owned())), "does not answer: closed");
+    }
+
+    #[test]
+    fn only_a_status_below_500_says_what_was_done() {
+        assert!(is_unclear(&Err("closed".to_owned())));
+        for (status, unclear) in [(201, false), (422, false), (500, true), (504, true)] {
+            assert_eq!(is_unclear(&answer(status, Value::Null)), unclear, "{status}");
+        }
     }
 
     #[test]

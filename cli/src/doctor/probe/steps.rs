@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use webhooks::aws::chain;
 use webhooks::event_type::EventType;
 use webhooks::secret::{KeyEnvironment, SigningSecret};
@@ -23,6 +23,9 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the log may take after that.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(300);
+
+/// Why a wait has ended.
+const STOPPED: &str = "stopped";
 
 const WEBHOOKS: &str = "/v1/webhooks";
 
@@ -60,7 +63,13 @@ impl Probe<'_> {
         let end = Some(traces::expiry(Timestamp::now()));
         let (store, environment) = (&self.traces.keys, KeyEnvironment::Test);
         let key = keys::create(store, tenant, "docintell doctor", environment, end).await;
-        self.key = Some(key.map_err(failed)?.0);
+        match key {
+            Ok((key, _)) => self.key = Some(key),
+            Err(error) => {
+                self.unclear = Some(Step::Key);
+                return Err(failed(error));
+            }
+        }
         Ok(())
     }
 
@@ -69,6 +78,9 @@ impl Probe<'_> {
         let events = [EventType::DocumentUploaded.as_str()];
         let fields = json!({"url": self.endpoint.url(), "events": events});
         let answer = self.send(Method::POST, WEBHOOKS, Some(&fields)).await;
+        if judge::is_unclear(&answer) {
+            self.unclear = Some(Step::Create);
+        }
         let problems = judge::expecting(201, &answer, "a new webhook");
         let Some(body) = answer.ok().filter(|_| problems.is_empty()).map(|answer| answer.body)
         else {
@@ -94,6 +106,9 @@ impl Probe<'_> {
         let check = Step::Test.check();
         let path = format!("{}/test", self.webhook());
         let answer = self.send(Method::POST, &path, None).await;
+        if answer.is_err() {
+            self.unclear = Some(Step::Test);
+        }
         let is_nowhere = matches!(self.endpoint, Endpoint::Nowhere);
         let mut problems = judge::test(&answer, is_nowhere);
         let message = if is_nowhere {
@@ -129,6 +144,7 @@ impl Probe<'_> {
         let job = NewJob { job_id: run.job_id(), ..NewJob::of(run.tenant) };
         let begun = Instant::now();
         if let Err(error) = JobsTable::new(self.config, table).upload(&job).await {
+            self.unclear = Some(Step::Deliver);
             let problem = Problem::fault(
                 format!("No job could be written: {}.", chain(error.as_ref())),
                 format!("If dynamodb:PutItem is not allowed: {}", advice::PERMISSIONS),
@@ -136,7 +152,10 @@ impl Probe<'_> {
             return Finding::of(check, "", &[problem]);
         }
         if let Endpoint::Own(receiver) = &mut self.endpoint {
-            let arrived = receiver.arrival(&job.job_id, DELIVERY_TIMEOUT).await;
+            let arrived = tokio::select! {
+                arrived = receiver.arrival(&job.job_id, DELIVERY_TIMEOUT) => arrived,
+                () = self.stop.requested() => return Finding::skipped(check, STOPPED),
+            };
             let problems = judge::arrival(arrived.as_ref());
             if !problems.is_empty() {
                 return Finding::of(check, "", &problems);
@@ -145,7 +164,11 @@ impl Probe<'_> {
         let took = begun.elapsed();
         let wait =
             if matches!(self.endpoint, Endpoint::Own(_)) { LOG_TIMEOUT } else { DELIVERY_TIMEOUT };
-        let problems = judge::logged(self.log_entry(&job.job_id, wait).await.as_ref());
+        let row = self.log_entry(&job.job_id, wait).await;
+        if self.stop.is_requested() && !row.as_ref().is_some_and(judge::has_ended) {
+            return Finding::skipped(check, STOPPED);
+        }
+        let problems = judge::logged(row.as_ref());
         Finding::of(
             check,
             format!("an event arrived {:.1} s after its job", took.as_secs_f64()),
@@ -153,7 +176,7 @@ impl Probe<'_> {
         )
     }
 
-    /// The delivery of this job in the log once it has ended, or as it is when the time is over.
+    /// The delivery of this job in the log once it has ended, or as it is when the time is over or the user asks to stop.
     async fn log_entry(&self, job: &str, wait: Duration) -> Option<Value> {
         let path = format!("{}/deliveries", self.webhook());
         let until = Instant::now() + wait;
@@ -161,10 +184,11 @@ impl Probe<'_> {
             let listed = self.send(Method::GET, &path, None).await.ok();
             let rows = listed.and_then(|answer| answer.body["deliveries"].as_array().cloned());
             let row = rows.unwrap_or_default().into_iter().find(|row| row["job_id"] == job);
-            if row.as_ref().is_some_and(judge::has_ended) || Instant::now() >= until {
+            let is_over = Instant::now() >= until || self.stop.is_requested();
+            if is_over || row.as_ref().is_some_and(judge::has_ended) {
                 return row;
             }
-            sleep(POLL).await;
+            self.stop.sleep(POLL).await;
         }
     }
 
@@ -177,6 +201,9 @@ impl Probe<'_> {
             self.traces.remove_rows_of(run.tenant, id).await.ok();
         }
         let answer = self.send(Method::DELETE, &self.webhook(), None).await;
+        if judge::is_unclear(&answer) {
+            self.unclear = Some(Step::Delete);
+        }
         let problems = judge::expecting(204, &answer, "no webhook any more");
         Finding::of(Step::Delete.check(), "", &problems)
     }

@@ -2,8 +2,8 @@
 //!
 //! Each run has a tenant of its own, so runs do not get each other's events. The first thing that a run makes is its
 //! marker: the record of an API key that nobody has, of the tenant [`registry`], with the run's tenant as its id. It is
-//! removed last, and expires after any run has ended. So the run of an expired marker was killed, and the next run removes
-//! what it has left.
+//! removed last, and expires after any run has ended. So the run of an expired marker was killed, or one of
+//! its changes got no clear answer; the next run removes what it has left.
 //!
 //! The rule: nothing of a run is removed while its marker is valid, but by the run itself.
 
@@ -127,7 +127,7 @@ impl<'a> Traces<'a> {
         Ok((run, others))
     }
 
-    /// Removes everything of a run, and then its marker. `webhooks` and `keys`, by their hashes, are those that it knows:
+    /// Removes everything of a run but its marker. `webhooks` and `keys`, by their hashes, are those that it knows:
     /// their rows may be gone, or not in the index yet.
     pub(crate) async fn remove(
         &self,
@@ -148,17 +148,22 @@ impl<'a> Traces<'a> {
         for kind in ["changes", "count"] {
             self.remove_partition(&tables::WEBHOOKS, &format!("{kind}#{tenant}")).await?;
         }
-        for hash in keys.iter().chain(&self.keys_of(tenant).await?).chain([&run.marker.key_hash]) {
+        for hash in keys.iter().chain(&self.keys_of(tenant).await?) {
             self.remove_row(&tables::API_KEYS, std::slice::from_ref(hash)).await?;
         }
         Ok(())
+    }
+
+    /// Removes a run's marker: nothing of it is left.
+    pub(crate) async fn forget(&self, run: &Run) -> Result<(), Failure> {
+        self.remove_row(&tables::API_KEYS, std::slice::from_ref(&run.marker.key_hash)).await
     }
 
     /// The hashes of the tenant's keys.
     async fn keys_of(&self, tenant: TenantId) -> Result<Vec<String>, Failure> {
         let keys = self.keys.list(tenant).await.map_err(|error| Failure::Refused {
             action: "dynamodb:Query",
-            message: chain(&error),
+            message: format!("{}, in table {}", chain(&error), self.outputs.api_keys_table),
         })?;
         Ok(keys.into_iter().map(|key| key.key_hash).collect())
     }
@@ -203,7 +208,7 @@ impl<'a> Traces<'a> {
             .items()
             .send();
         while let Some(row) = rows.next().await {
-            let row = row.map_err(Failure::of("dynamodb:Query"))?;
+            let row = row.map_err(Failure::in_table("dynamodb:Query", name))?;
             keys.extend(row.get(*range).and_then(|value| value.as_s().ok()).cloned());
         }
         Ok(keys)
@@ -216,7 +221,7 @@ impl<'a> Traces<'a> {
         for (attribute, value) in table.key.iter().zip(key) {
             request = request.key(*attribute, AttributeValue::S(value.clone()));
         }
-        request.send().await.map(drop).map_err(Failure::of("dynamodb:DeleteItem"))
+        request.send().await.map(drop).map_err(Failure::in_table("dynamodb:DeleteItem", name))
     }
 
     /// The ids of the tenant's webhooks that have a secret.
