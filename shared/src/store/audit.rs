@@ -11,7 +11,7 @@ use tracing::error;
 use super::update::{number, text};
 use super::{DynamoDb, SdkItem, StoreError, parse};
 use crate::audit::Change;
-use crate::aws::{AwsError, chain};
+use crate::aws::chain;
 use crate::id::{ChangeId, WebhookKey};
 
 /// Reads and writes the history of all webhooks.
@@ -47,21 +47,8 @@ impl AuditStore {
     ) -> Result<Page, StoreError> {
         let start = after.map(|after| key(webhook, after));
         // One more shows whether there is another page.
-        let one_more = i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1);
-        let response = self
-            .dynamodb
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("webhook = :webhook")
-            .expression_attribute_values(":webhook", text(webhook))
-            .set_exclusive_start_key(start)
-            .scan_index_forward(false)
-            .limit(one_more)
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("Query"))?;
+        let one_more = limit.saturating_add(1);
+        let response = self.dynamodb.latest_rows(&self.table, webhook, start, one_more).await?;
         let mut rows = response.items.unwrap_or_default();
         let is_last = rows.len() <= limit && response.last_evaluated_key.is_none();
         rows.truncate(limit);

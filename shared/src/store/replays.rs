@@ -17,7 +17,7 @@ use tracing::error;
 
 use super::update::{Update, text};
 use super::{DynamoDb, SdkItem, StoreError, parse, update};
-use crate::aws::{AwsError, chain};
+use crate::aws::chain;
 use crate::id::{ReplayId, WebhookKey};
 use crate::replay::{Change, Replay, ReplayState};
 use crate::timestamp::Timestamp;
@@ -78,19 +78,7 @@ impl ReplayStore {
 
     /// The latest replays of a webhook, newest first, at most `limit`. A corrupt row is left out.
     pub async fn list(&self, webhook: WebhookKey, limit: usize) -> Result<Vec<Replay>, StoreError> {
-        let response = self
-            .dynamodb
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("webhook = :webhook")
-            .expression_attribute_values(":webhook", text(webhook))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("Query"))?;
+        let response = self.dynamodb.latest_rows(&self.table, webhook, None, limit).await?;
         Ok(response.items.unwrap_or_default().into_iter().filter_map(readable).collect())
     }
 
