@@ -16,7 +16,7 @@ use tracing::{Metadata, error, warn};
 use crate::env;
 use crate::text::printable;
 
-/// Only these crates log at DEBUG. Libraries would add hundreds of lines for each of ours.
+/// Only these crates log at DEBUG. Each of our lines would otherwise come with hundreds from libraries.
 const OURS: [&str; 5] = ["api", "fanout", "replay", "sender", "webhooks"];
 
 /// Starts the log of this process.

@@ -11,13 +11,12 @@ use webhooks::audit::Actor;
 use webhooks::delivery::DeliveryStatus;
 use webhooks::endpoint::EndpointUrl;
 use webhooks::id::{KeyId, TenantId, WebhookId};
-use webhooks::retry::RetryPolicy;
 use webhooks::secret::{ApiKey, KeyEnvironment, SigningSecret};
 use webhooks::secrets::SecretStore;
 use webhooks::store::api_keys::{ApiKeyRecord, KeyStatus};
 use webhooks::store::{AuditStore, DynamoDb, WebhookEditor, WebhookStore};
 use webhooks::timestamp::Timestamp;
-use webhooks::webhook::{EventSet, Webhook};
+use webhooks::webhook::Webhook;
 
 use crate::permissions::template::Template;
 use crate::support::logged::{Logged, log};
@@ -119,17 +118,8 @@ async fn store_sample_key_and_webhook(tenant: TenantId, id: WebhookId) {
         tenant_id: tenant,
         id,
         url: EndpointUrl::parse("https://yourapp.invalid/").expect("it is a URL"),
-        description: None,
-        needs_test_since: None,
-        events: EventSet::default(),
-        disabled: None,
-        failing_since: None,
-        retry: RetryPolicy::default(),
-        created_at: now,
-        updated_at: now,
         secret_version,
-        secret_label: None,
-        previous_secret: None,
+        ..Webhook::example(now)
     };
     let dynamodb = DynamoDb::new(&aws);
     let store = WebhookStore::new(dynamodb.clone(), info.outputs.webhooks_table.clone());
